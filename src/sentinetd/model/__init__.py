@@ -1,0 +1,1 @@
+"""The nouns: frozen, slotted, compared by value. Nothing here opens, reads, waits or asks the time."""

@@ -1,0 +1,21 @@
+"""An accepted stream, a waiting datagram, or a listener of a waiting service that became readable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sentinetd.model.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """*number* is 64 bit and never used again in the life of a guard.
+
+    *service* is the running service's number (not its id: ids need not be unique). *source* is None where the kernel
+    does not tell it: a waiting stream service is handed its listener with nothing accepted.
+    """
+
+    number: int
+    service: int
+    source: Address | None
+    port: int = 0

@@ -1,0 +1,449 @@
+"""One service as configured: every attribute of xinetd.conf(5), typed.
+
+Each field below is the one row of its attribute: parsing, merging, the manual page and the state dump follow from it.
+To add an attribute, add a field.
+"""
+
+# ruff: noqa: RUF009 - attribute() is dataclasses.field(), which only looks like a call for a default value
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sentinetd.model import readers as read
+from sentinetd.model.address import EVERYONE, NOBODY, Address, AddressSet
+from sentinetd.model.address_words import address_list, address_remarks
+from sentinetd.model.attribute import Kind, Reader, attribute, attributes
+from sentinetd.model.merging import ADDRESSES, OPTIONS, STRINGS, VARIABLES
+from sentinetd.model.values import (
+    Capture,
+    Cps,
+    Credentials,
+    Decoy,
+    DenyPrefix,
+    Family,
+    FileLog,
+    Flag,
+    Interval,
+    OnFailure,
+    OnSuccess,
+    Place,
+    Ports,
+    Protocol,
+    Redirect,
+    SocketType,
+    SourceRate,
+    SyslogLog,
+    Type,
+)
+
+__all__ = [
+    "Capture",
+    "Cps",
+    "Credentials",
+    "Decoy",
+    "DenyPrefix",
+    "Family",
+    "FileLog",
+    "Flag",
+    "Interval",
+    "OnFailure",
+    "OnSuccess",
+    "Place",
+    "Ports",
+    "Protocol",
+    "Redirect",
+    "Service",
+    "SocketType",
+    "SourceRate",
+    "SyslogLog",
+    "Type",
+]
+
+LimitReader = Callable[[str, str], Reader]
+
+
+def _limit(name: str, said: str, unit: str, doc: str, reader: LimitReader = read.size_limit) -> dict[str, Any]:
+    """The row of one resource limit."""
+    return {"name": name, "read": reader(name, f"{said} is invalid"), "values": f"{unit}|UNLIMITED", "doc": doc}
+
+
+_LISTED = Kind.LIST
+_ADDED = Kind.MODIFIABLE
+_ADDRESSES = "[ADDRESS]..."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One service as configured: defaults folded in, every value typed, every name looked up."""
+
+    name: str
+    id: str = attribute(
+        read.one(str),
+        default="",
+        values="WORD",
+        doc="Names this entry in logs, in enabled and disabled, and across a reload. Default: the service's name.",
+    )
+    type: frozenset[Type] = attribute(
+        read.choices(Type, "Bad service type", at_least_one="type"),
+        default=frozenset(),
+        kind=_LISTED,
+        values="TYPE...",
+        doc="RPC: a service of rpc(5). INTERNAL: served by sentinetd itself. UNLISTED: not looked up in services(5) or "
+        "rpc(5); give port (or rpc_number). TCPMUX, TCPMUXPLUS: reached through the tcpmux service. SPECIAL: accepted "
+        "for old files.",
+    )
+    flags: frozenset[Flag] = attribute(
+        read.choices(Flag, "Bad service flag", at_least_one="flags"),
+        default=frozenset(),
+        kind=_LISTED,
+        values="FLAG...",
+        doc="SENSOR: whoever reaches this service is banned from all services for deny_time. NAMEINARGS: the first "
+        "word of server_args is argv[0]. NORETRY: a failed fork is not tried again. NODELAY, KEEPALIVE: set "
+        "TCP_NODELAY, SO_KEEPALIVE. IPv4, IPv6: the address family of the socket. NOLIBWRAP: skip hosts.allow and hosts.deny. "
+        "INTERCEPT: check every client of a waiting service. IDONLY: only clients whom ident names. LABELED: run the "
+        "server in the SELinux context of its client. REUSE: accepted for old files.",
+    )
+    socket_type: SocketType = attribute(
+        read.choice(SocketType, "Bad socket type"),
+        default=SocketType.STREAM,
+        values="stream|dgram|raw|seqpacket",
+        doc="Kind of socket. Where absent it follows from protocol: tcp is a stream, udp is dgram.",
+    )
+    protocol: Protocol = attribute(
+        read.protocol,
+        default=Protocol("tcp", 6),
+        values="NAME",
+        doc="A name from protocols(5). Where absent it follows from socket_type: stream is tcp, dgram is udp.",
+    )
+    wait: bool = attribute(
+        read.yes_or_no("Bad value for wait"),
+        default=False,
+        values="yes|no",
+        doc="yes: one server is handed the service's own socket, and nothing else is served until it ends. no: each "
+        "connection gets a server. Required; a sensor does without.",
+    )
+    user: str = attribute(
+        read.user_word("user"), default="", values="NAME|UID", doc="Whom the server runs as. Required unless INTERNAL."
+    )
+    group: str = attribute(
+        read.user_word("group"),
+        default="",
+        values="NAME|GID",
+        doc="Group of the server. Default: the user's own group.",
+    )
+    groups: bool = attribute(
+        read.yes_or_no("Bad value for groups"),
+        default=False,
+        defaults=True,
+        values="yes|no",
+        doc="Whether the server also gets the groups of which its user is a member.",
+    )
+    server: str = attribute(
+        read.one(str),
+        default="",
+        remarks=read.relative_remarks,
+        values="PATH",
+        doc="The program, by its absolute path. Required unless INTERNAL, SENSOR or redirect.",
+    )
+    server_args: tuple[str, ...] = attribute(
+        read.some_words("server_args"),
+        default=(),
+        kind=_LISTED,
+        values="WORD...",
+        doc="The server's arguments, beginning with argv[1] (with NAMEINARGS: argv[0]).",
+    )
+    instances: int | None = attribute(
+        read.count_or_unlimited("Number of instances is invalid"),
+        default=None,
+        defaults=True,
+        values="N|UNLIMITED",
+        doc="Servers of this service at once.",
+    )
+    per_source: int | None = attribute(
+        read.count_or_unlimited("Number of per source instances is invalid"),
+        default=None,
+        defaults=True,
+        values="N|UNLIMITED",
+        doc="Servers of this service at once for one source.",
+    )
+    cps: Cps = attribute(
+        read.cps,
+        default=Cps(50, 10),
+        counts=(2,),
+        defaults=True,
+        values="RATE SECONDS",
+        doc="More than RATE connections a second close the service for SECONDS. RATE 0: no check.",
+    )
+    cps_source: SourceRate | None = attribute(
+        read.source_rate,
+        default=None,
+        counts=(2,),
+        values="RATE SPAN",
+        extension=True,
+        doc="One source may begin RATE connections in SPAN seconds; others are not affected.",
+    )
+    max_load: float | None = attribute(
+        read.load,
+        default=None,
+        defaults=True,
+        values="LOAD",
+        doc="Connections are refused while the load average of one minute is this or more.",
+    )
+    access_times: tuple[Interval, ...] = attribute(
+        read.interval_list,
+        default=(),
+        kind=_LISTED,
+        values="H:M-H:M...",
+        doc="When the service is available, in local time, both ends included. An interval may pass midnight and may "
+        "end at 24:00.",
+    )
+    only_from: AddressSet = attribute(
+        address_list,
+        default=EVERYONE,
+        kind=_ADDED,
+        defaults=True,
+        merge=ADDRESSES,
+        remarks=address_remarks,
+        values=_ADDRESSES,
+        doc="Sources that may connect: addresses (rightmost zeros of an IPv4 address are wildcards), ADDRESS/BITS, "
+        "a.b.{c,d}, names of networks(5), host names, .domain. An empty list admits nobody. Where no_access fits as "
+        "well, the narrower of both decides, and a tie denies.",
+    )
+    no_access: AddressSet = attribute(
+        address_list,
+        default=NOBODY,
+        kind=_ADDED,
+        defaults=True,
+        merge=ADDRESSES,
+        remarks=address_remarks,
+        values=_ADDRESSES,
+        doc="Sources that may not connect, written as for only_from.",
+    )
+    exempt: AddressSet = attribute(
+        address_list,
+        default=NOBODY,
+        kind=_ADDED,
+        merge=ADDRESSES,
+        remarks=address_remarks,
+        values=_ADDRESSES,
+        extension=True,
+        doc="Sources that this sensor never bans; their touch is told all the same.",
+    )
+    log_type: FileLog | SyslogLog | None = attribute(
+        read.log_target,
+        default=None,
+        kind=_LISTED,
+        defaults=True,
+        values="SYSLOG FACILITY [LEVEL] | FILE NAME [SOFT [HARD]]",
+        doc="Where the service log goes. Default: nowhere.",
+    )
+    log_on_success: frozenset[OnSuccess] = attribute(
+        read.choices(OnSuccess, "Bad log_on_success flag"),
+        default=frozenset(),
+        kind=_ADDED,
+        defaults=True,
+        merge=OPTIONS,
+        values="[HOST|PID|DURATION|EXIT|USERID|TRAFFIC]...",
+        doc="What is logged when a server starts and ends.",
+    )
+    log_on_failure: frozenset[OnFailure] = attribute(
+        read.choices(OnFailure, "Bad log_on_failure flag"),
+        default=frozenset(),
+        kind=_ADDED,
+        defaults=True,
+        merge=OPTIONS,
+        values="[HOST|ATTEMPT|USERID]...",
+        doc="What is logged when a connection is refused.",
+    )
+    rpc_version: tuple[int, int] | None = attribute(
+        read.rpc_version, default=None, values="N|LOW-HIGH", doc="Versions of an RPC service."
+    )
+    rpc_number: int | None = attribute(
+        read.number("Error parsing", "write a program number of rpc(5)", 0, (1 << 32) - 1),
+        default=None,
+        values="N",
+        doc="Program number of an RPC service that is UNLISTED.",
+    )
+    env: tuple[str, ...] = attribute(
+        read.environment,
+        default=(),
+        kind=_ADDED,
+        merge=STRINGS,
+        values="NAME=VALUE...",
+        doc="Variables that are added to the server's environment.",
+    )
+    passenv: tuple[str, ...] | None = attribute(
+        tuple,
+        default=None,
+        kind=_ADDED,
+        defaults=True,
+        merge=VARIABLES,
+        values="[NAME]...",
+        doc="Which variables of sentinetd's own environment the server gets. Default: all; an empty list: none.",
+    )
+    port: int = attribute(
+        read.number("port number is invalid", "write a number of 0 to 65535", 0, 65535),
+        default=0,
+        values="N",
+        doc="Port of the service. Default: looked up in services(5), which must agree unless UNLISTED.",
+    )
+    ports: Ports | None = attribute(
+        read.port_ranges,
+        default=None,
+        kind=_LISTED,
+        values="LIST|unused",
+        extension=True,
+        doc="Many ports in one entry: numbers and ranges, or every port that nothing listens on.",
+    )
+    nice: int = attribute(
+        read.number("Error parsing", "write a whole number, as -2 or 10", -(1 << 31), (1 << 31) - 1),
+        default=0,
+        values="N",
+        doc="Added to the server's priority; the kernel keeps the sum within -20 and 19.",
+    )
+    umask: int | None = attribute(
+        read.octal, default=None, defaults=True, values="OCTAL", doc="The server's umask. Default: sentinetd's own."
+    )
+    rlimits: tuple[tuple[str, float], ...] = attributes(
+        (
+            _limit("rlimit_files", "Max files limit", "N", "Open files. Default: sentinetd's own hard limit."),
+            _limit("rlimit_as", "Address space limit", "BYTES[k|m]", "Address space of the server."),
+            _limit("rlimit_cpu", "CPU limit", "SECONDS", "Processor time of the server.", read.plain_limit),
+            _limit("rlimit_data", "Data limit", "BYTES[k|m]", "Data segment of the server."),
+            _limit(
+                "rlimit_rss", "RSS limit", "BYTES[k|m]", "Resident memory of the server; Linux does not enforce it."
+            ),
+            _limit("rlimit_stack", "Stack limit", "BYTES[k|m]", "Stack of the server."),
+        ),
+        default=(),
+    )
+    redirect: Redirect | None = attribute(
+        read.redirect,
+        default=None,
+        counts=(2,),
+        values="HOST PORT",
+        doc="Connections are carried on to this host and port. Runs without rights, not as user.",
+    )
+    bind: str = attribute(
+        read.one(str),
+        default="",
+        defaults=True,
+        aliases=("interface",),
+        values="ADDRESS|HOST",
+        doc="Listen on this address of the host only (an address or a host name, not the name of an interface).",
+    )
+    v6only: bool = attribute(
+        read.yes_or_no("Bad value for v6only"),
+        default=False,
+        defaults=True,
+        values="yes|no",
+        doc="Whether an IPv6 socket refuses IPv4.",
+    )
+    banner: str = attribute(
+        read.one(str),
+        default="",
+        defaults=True,
+        values="FILE",
+        doc="Sent to whoever connects, banned sources excepted.",
+    )
+    banner_success: str = attribute(
+        read.one(str), default="", defaults=True, values="FILE", doc="Sent to whoever is admitted."
+    )
+    banner_fail: str = attribute(
+        read.one(str),
+        default="",
+        defaults=True,
+        values="FILE",
+        doc="Sent to whoever is refused, banned sources excepted.",
+    )
+    libwrap: str = attribute(
+        read.one(str),
+        default="",
+        values="NAME",
+        doc="Daemon name looked up in hosts_access(5). Default: the server's last path component.",
+    )
+    mdns: bool = attribute(
+        read.yes_or_no("Bad value for mdns"), default=True, values="yes|no", doc="Whether the service is advertised."
+    )
+    proxy_protocol: AddressSet = attribute(
+        address_list,
+        default=NOBODY,
+        kind=_ADDED,
+        merge=ADDRESSES,
+        remarks=address_remarks,
+        values="NETWORK...",
+        extension=True,
+        doc="Peers that begin with a PROXY header, version 1 or 2, which names the true source.",
+    )
+    deny_time: float = attribute(
+        read.ban_span,
+        default=0.0,
+        remarks=read.ban_span_remarks,
+        values="MINUTES|FOREVER|NEVER",
+        doc="Sensors: how long a touch bans. FOREVER: until lifted, also across restarts. NEVER (default): only told.",
+    )
+    deny_dgram: bool = attribute(
+        read.yes_or_no("Bad value for deny_dgram"),
+        default=False,
+        values="yes|no",
+        extension=True,
+        doc="Whether a dgram sensor bans. Its sources can be forged, so that anyone could have anyone banned.",
+    )
+    deny_prefix: DenyPrefix | None = attribute(
+        read.deny_prefix,
+        default=None,
+        counts=(2,),
+        values="V4LEN V6LEN",
+        extension=True,
+        doc="Sensors: how many bits of the source a ban covers.",
+    )
+    capture: Capture | None = attribute(
+        read.capture,
+        default=None,
+        counts=(1, 2),
+        values="BYTES [SECONDS]",
+        extension=True,
+        doc="Sensors: keep what the client says first.",
+    )
+    decoy: Decoy | None = attribute(
+        read.choice(Decoy, "Unknown decoy"),
+        default=None,
+        values="NAME",
+        extension=True,
+        doc="Sensors: answer as a believable ftp, ssh, telnet, smtp, pop3, imap, http, redis, mysql, vnc or rdp before "
+        "hanging up.",
+    )
+    tarpit: float = attribute(
+        read.tarpit,
+        default=0.0,
+        values="SECONDS",
+        extension=True,
+        doc="Sensors: keep the client waiting before hanging up.",
+    )
+
+    # Looked up when the configuration was resolved.
+    family: Family = Family.DUAL
+    address: Address | None = None
+    credentials: Credentials = Credentials()
+    environment: tuple[str, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
+    """Where each attribute, and each word of a list ("only_from 192.0.2.0/24"), is written."""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The server's argument vector: argv[0] is the last part of *server*, or given by NAMEINARGS."""
+        if Flag.NAMEINARGS in self.flags:
+            return self.server_args
+        return (self.server.rpartition("/")[2], *self.server_args)
+
+    @property
+    def sensor(self) -> bool:
+        return Flag.SENSOR in self.flags
+
+    @property
+    def forever(self) -> bool:
+        return math.isinf(self.deny_time)

@@ -1,0 +1,59 @@
+"""What a check says of a connection, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Reason(Enum):
+    """Why a verdict fell; the value is what logs, alerts and the tools print.
+
+    Where xinetd has a word for it (xinetd.log(5), FAIL), it is that word; several reasons may share one word in the
+    service log (see `report.formats.xinetd`), never here.
+    """
+
+    NO_OBJECTION = "no-objection"
+    EXEMPT = "exempt"
+    SENSOR = "sensor"
+    BANNED = "banned"
+    ADDRESS = "address"
+    NAME = "name"
+    NAME_UNKNOWN = "name-unknown"
+    CPS = "connections-per-second"
+    LOAD = "load"
+    TIME = "time"
+    INSTANCES = "service-limit"
+    PER_SOURCE = "per-source-limit"
+    PROCESS_LIMIT = "process-limit"
+    WAITING_LIMIT = "waiting-limit"
+    FORK = "fork"
+    EXEC = "exec"
+    SHUTDOWN = "shutdown"
+
+
+class Question(Enum):
+    """What a check may need to know that only the porter can find out."""
+
+    NAME = "name"
+    """The source's host name, confirmed by a forward look-up; the answer is "" where it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """*attribute* and *word* say which line of the configuration decided, where one did; for `explain` and the logs."""
+
+    allow: bool
+    reason: Reason
+    attribute: str = ""
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A check cannot judge before *question* is answered."""
+
+    question: Question
+
+
+ADMITTED = Verdict(True, Reason.NO_OBJECTION)

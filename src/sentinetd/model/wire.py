@@ -1,0 +1,167 @@
+"""Our own nouns as JSON values and back: what crosses between our processes is of a known form or is refused.
+
+A dataclass becomes the list of its fields' values, an enum its value, an address or a network its text, infinity the
+text "inf". Reading checks every value's type and every length: the other end may have been taken over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from sentinetd.errors import MessageError
+from sentinetd.model.address import Address, Network
+
+LONGEST_TEXT = 16_384
+"""Characters that a text may have."""
+LONGEST_LIST = 10_000
+"""Elements that a list may have."""
+LARGEST = 1 << 63
+"""No number is as large as this, whatever its sign."""
+
+T = TypeVar("T")
+_Step = Callable[[Any], Any]
+
+
+def pack(value: Any) -> list[Any]:
+    """The fields of the dataclass instance *value* as a list that `json.dumps` takes."""
+    kind: Any = type(value)
+    return _packer(kind)(value)  # type: ignore[no-any-return]
+
+
+def unpack(kind: type[T], packed: Any) -> T:
+    """The instance of the dataclass *kind* that `pack` made *packed* of. MessageError if it is not of that form."""
+    hint: Any = kind
+    return _reader(hint)(packed)  # type: ignore[no-any-return]
+
+
+_PLAIN = (int, str, bool)
+
+
+@cache
+def _packer(kind: Any) -> _Step:
+    """How an instance of the dataclass *kind* becomes a list."""
+    hints = get_type_hints(kind)
+    names = [field.name for field in fields(kind)]
+    if not names:
+        return lambda value: []
+    steps = [(place, step) for place, name in enumerate(names) if (step := _writer(hints[name])) is not None]
+    get = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
+
+    def packer(value: Any) -> list[Any]:
+        packed = list(get(value))
+        for place, step in steps:
+            packed[place] = step(packed[place])
+        return packed
+
+    return packer
+
+
+def _writer(hint: Any) -> _Step | None:
+    """How a value of type *hint* becomes a JSON value; None where it is one already."""
+    if hint in _PLAIN:
+        return None
+    if hint is float:
+        return lambda value: "inf" if value == math.inf else value
+    if hint is Address:
+        return lambda value: value.text
+    if hint is Network:
+        return str
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return attrgetter("value")
+    if is_dataclass(hint):
+        kind: Any = hint
+        return _packer(kind)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        inner = _writer(_only(arguments))
+        return None if inner is None else lambda value: None if value is None else inner(value)
+    if origin is tuple:
+        element = _writer(arguments[0])
+        return list if element is None else lambda value: [element(one) for one in value]
+    raise TypeError(f"{hint} cannot cross between processes")
+
+
+def _only(arguments: tuple[Any, ...]) -> Any:
+    """The X of ``X | None``."""
+    others = [one for one in arguments if one is not NoneType]
+    if len(others) != 1:
+        raise TypeError(f"{arguments}: only one type and None can cross between processes")
+    return others[0]
+
+
+@cache
+def _reader(hint: Any) -> _Step:
+    """How a JSON value becomes a value of type *hint*; the step raises MessageError."""
+    if hint in _PLAIN:
+        return _plain_reader(hint)
+    if hint is float:
+        return _float
+    if hint is Address or hint is Network:
+        return _parsed_reader(hint.parse)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _parsed_reader(hint)
+    if is_dataclass(hint):
+        return _dataclass_reader(hint)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        inner = _reader(_only(arguments))
+        return lambda packed: None if packed is None else inner(packed)
+    if origin is tuple:
+        element = _reader(arguments[0])
+        return lambda packed: tuple(element(one) for one in _list(packed))
+    raise TypeError(f"{hint} cannot cross between processes")
+
+
+def _plain_reader(hint: Any) -> _Step:
+    def reader(packed: Any) -> Any:
+        if type(packed) is not hint or (len(packed) > LONGEST_TEXT if hint is str else not -LARGEST < packed < LARGEST):
+            raise MessageError(f"{hint.__name__} expected, not {packed!r:.80}")
+        return packed
+
+    return reader
+
+
+def _float(packed: Any) -> float:
+    if packed == "inf":
+        return math.inf
+    if type(packed) not in (int, float) or not -LARGEST < packed < LARGEST:  # neither NaN nor an infinity passes
+        raise MessageError(f"number expected, not {packed!r:.80}")
+    return float(packed)
+
+
+def _parsed_reader(parse: Callable[[Any], Any]) -> _Step:
+    def reader(packed: Any) -> Any:
+        if not isinstance(packed, str) or len(packed) > LONGEST_TEXT:
+            raise MessageError(f"text expected, not {packed!r:.80}")
+        try:
+            return parse(packed)
+        except ValueError as error:
+            raise MessageError(str(error)) from None
+
+    return reader
+
+
+def _list(packed: Any) -> list[Any]:
+    if not isinstance(packed, list) or len(packed) > LONGEST_LIST:
+        raise MessageError(f"list expected, not {packed!r:.80}")
+    return packed
+
+
+def _dataclass_reader(kind: Any) -> _Step:
+    hints = get_type_hints(kind)
+    steps = [_reader(hints[field.name]) for field in fields(kind)]
+
+    def reader(packed: Any) -> Any:
+        values = _list(packed)
+        if len(values) != len(steps):
+            raise MessageError(f"{kind.__name__} has {len(steps)} fields, not {len(values)}")
+        return kind(*[step(value) for step, value in zip(steps, values, strict=True)])
+
+    return reader

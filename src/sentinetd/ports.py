@@ -1,0 +1,40 @@
+"""The few Protocols that the edges satisfy: all that the author of a format, a sink or a keeper of bans has to read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from sentinetd.model.address import Network
+from sentinetd.model.ban import Ban
+from sentinetd.model.events import Event, Level
+
+
+class Format(Protocol):
+    """How an event looks: a pure function to one line of text without its end, or None where it is not told."""
+
+    def __call__(self, event: Event) -> str | None: ...
+
+
+class Sink(Protocol):
+    """Where finished messages go, in the order of `put`."""
+
+    def put(self, at: float, level: Level, text: str) -> None:
+        """Take a message (printable, without line end) of Unix time *at*; it is written by the next `flush`."""
+
+    def flush(self) -> Sequence[str]:
+        """Write what was put, without waiting for longer than a disk does. Gives what went wrong or right again, as
+        messages for the daemon's log, each trouble once; it never raises for a failing world."""
+
+    def close(self) -> Sequence[str]:
+        """Let go of the file or socket. Gives what is left to tell, such as how many messages were lost."""
+
+
+class BanFollower(Protocol):
+    """Keeps bans outside memory. Both calls are safe to repeat. Times are Unix time; EdgeError when it cannot."""
+
+    async def replace(self, bans: Collection[Ban]) -> None:
+        """From now on exactly *bans* are in force."""
+
+    async def apply(self, imposed: Collection[Ban], lifted: Collection[Network]) -> None:
+        """*imposed* are in force (a later end replaces an earlier one), *lifted* no longer."""
