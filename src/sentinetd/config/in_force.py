@@ -1,0 +1,123 @@
+"""What is understood but has no effect yet: told at start for every service that uses it, never passed over in silence.
+
+To bring something into force, build it and delete its line from `NOT_YET_IN_FORCE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+
+from sentinetd.config.host import Host
+from sentinetd.config.table import attributes
+from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.service import Service
+from sentinetd.model.values import Flag, OnSuccess, Place, SocketType, Type
+
+Use = tuple[str, str]
+"""An attribute and one of its options; the option is empty where the attribute as a whole is meant."""
+
+NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
+    {
+        ("redirect", ""),
+        ("banner", ""),
+        ("banner_success", ""),
+        ("banner_fail", ""),
+        ("libwrap", ""),
+        ("hosts_access", ""),
+        ("mdns", ""),
+        ("deny_prefix", ""),
+        ("cps_source", ""),
+        ("capture", ""),
+        ("decoy", ""),
+        ("tarpit", ""),
+        ("ports", ""),
+        ("proxy_protocol", ""),
+        ("flags", "INTERCEPT"),
+        ("flags", "LABELED"),
+        ("flags", "IDONLY"),
+        ("log_on_success", "USERID"),
+        ("log_on_success", "TRAFFIC"),
+        ("log_on_failure", "USERID"),
+        ("type", "RPC"),
+        ("type", "TCPMUX"),
+        ("type", "TCPMUXPLUS"),
+        ("internal", "echo"),
+        ("internal", "discard"),
+        ("internal", "chargen"),
+        ("internal", "daytime"),
+        ("internal", "time"),
+        ("internal", "tcpmux"),
+        ("internal", "services"),
+        ("internal", "servers"),
+    }
+)
+"""`internal`: built-in services by name. `hosts_access`: hosts.allow and hosts.deny, which every service consults that
+has no NOLIBWRAP flag."""
+
+INDISPENSABLE = frozenset({"redirect", "type", "internal", "ports"})
+"""Attributes without whose effect the service would do nothing, or something else."""
+
+HOSTS_ACCESS = ("/etc/hosts.allow", "/etc/hosts.deny")
+
+
+def uses(service: Service) -> Iterator[Use]:
+    """What *service* asks for and does not get yet."""
+    for row in attributes():
+        value = getattr(service, row.field, row.default)
+        if isinstance(value, frozenset):
+            names = (one.value for one in value if isinstance(one, Enum))
+            yield from (use for use in ((row.name, str(name)) for name in names) if use in NOT_YET_IN_FORCE)
+        elif (row.name, "") in NOT_YET_IN_FORCE and (value != row.default or row.name in service.places):
+            yield row.name, ""
+    if Type.INTERNAL in service.type and not service.sensor and ("internal", service.name.lower()) in NOT_YET_IN_FORCE:
+        yield "internal", service.name.lower()
+
+
+def servable(service: Service) -> bool:
+    """Whether *service* can do what it is for with what is in force; it must not be started otherwise.
+
+    One that would admit whom its configuration refuses is not servable either: IDONLY where ident would be asked,
+    LABELED, and names in the lists of a waiting stream service.
+    """
+    return not any(_needed(service, use) for use in uses(service))
+
+
+def warnings(service: Service) -> Iterator[Diagnostic]:
+    """One for each thing that *service* uses and that has no effect yet."""
+    for use in uses(service):
+        attribute, option = use
+        name = "type" if attribute == "internal" else attribute
+        text = f"{option or attribute} is understood but not in force in this version"
+        place = service.places.get(f"{name} {option}") or service.places.get(name) or service.places.get("")
+        way_out = f"service {service.id} is not started" if _needed(service, use) else "it has no effect"
+        yield Diagnostic(Scope.LINE, place or Place("", 0), text, way_out, name, service.id, Level.WARNING)
+
+
+def _needed(service: Service, use: Use) -> bool:
+    attribute, option = use
+    if option == "IDONLY":
+        return OnSuccess.USERID in service.log_on_success
+    if option == "INTERCEPT":
+        names = (*service.only_from.names, *service.no_access.names)
+        return service.socket_type is SocketType.STREAM and bool(names)
+    return attribute in INDISPENSABLE or option == "LABELED"
+
+
+def hosts_access(services: Iterable[Service], host: Host, place: Place) -> Iterator[Diagnostic]:
+    """A warning if hosts.allow or hosts.deny has rules that a service relies on and that are not consulted."""
+    if ("hosts_access", "") not in NOT_YET_IN_FORCE or all(Flag.NOLIBWRAP in one.flags for one in services):
+        return
+    for path in HOSTS_ACCESS:
+        try:
+            lines = host.read(path).split(b"\n") if host.found(path) else []
+        except OSError:
+            continue
+        if any(line.strip() and not line.lstrip().startswith(b"#") for line in lines):
+            yield Diagnostic(
+                Scope.LINE,
+                place,
+                f"the rules of {path} are not in force in this version",
+                "write them as only_from and no_access",
+                level=Level.WARNING,
+            )

@@ -1,0 +1,50 @@
+"""Everything that the operator has written, read at once: the way into this room for start, reload and check."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from sentinetd.config.files import gather
+from sentinetd.config.host import Host
+from sentinetd.config.in_force import hosts_access, warnings
+from sentinetd.config.inetd import gather_inetd
+from sentinetd.config.resolve import in_order, resolve
+from sentinetd.config.toml import read_settings
+from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.service import Service
+from sentinetd.model.settings import Settings
+from sentinetd.model.values import Place
+
+SETTINGS = "sentinetd.toml"
+"""Name of the settings file beside the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """*faulty*: lower-case ids of entries left out for a mistake; on a reload their running versions stay."""
+
+    services: tuple[Service, ...]
+    settings: Settings
+    diagnostics: tuple[Diagnostic, ...]
+    faulty: frozenset[str]
+
+    @property
+    def usable(self) -> bool:
+        """Whether no mistake reaches the whole file; if one does, a start ends and a reload changes nothing."""
+        return all(one.scope is not Scope.FILE or one.level is not Level.ERROR for one in self.diagnostics)
+
+
+def load(path: str, host: Host, *, settings: str | None = None, inetd_conf: str | None = None) -> Loaded:
+    """Read *path* and all that it includes, then *inetd_conf* if given, and the settings: *settings*, which must exist
+    if given, or the file ``sentinetd.toml`` beside *path*, which need not."""
+    gathered = gather(path, host)
+    if inetd_conf is not None:
+        gather_inetd(inetd_conf, host, gathered)
+    resolved = resolve(gathered, host)
+    told = list(resolved.diagnostics)
+    told += (one for service in resolved.services for one in warnings(service))
+    told += hosts_access(resolved.services, host, Place(path, 0))
+    beside = os.path.join(os.path.dirname(path), SETTINGS)
+    own = read_settings(settings or beside, host, required=settings is not None)
+    return Loaded(resolved.services, own.settings, in_order((*told, *own.diagnostics)), resolved.faulty)

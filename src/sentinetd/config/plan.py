@@ -1,0 +1,73 @@
+"""What a reload changes: which running services go on, which end, which begin. A function of values."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sentinetd.model.service import Service
+from sentinetd.model.values import Type
+
+_OF_THE_SOCKET = frozenset({Type.RPC, Type.INTERNAL, Type.UNLISTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Services by number. *keep*: nothing changed. *adjust*: same listener, counts and servers, new configuration.
+
+    *stop* ends; *start* begins, under numbers never used before. *stayed*: left out of the new configuration for a
+    mistake, so the running version goes on as it is (not in *keep*).
+    """
+
+    start: Mapping[int, Service]
+    keep: Mapping[int, Service]
+    adjust: Mapping[int, Service]
+    stop: frozenset[int]
+    stayed: frozenset[int]
+
+
+def plan(running: Mapping[int, Service], wanted: Sequence[Service], faulty: frozenset[str], next_number: int) -> Plan:
+    """From *running* to *wanted*; new numbers begin at *next_number*. *faulty*: ids, lower case, of bad entries."""
+    free: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for number, service in running.items():
+        free[identity(service)].append(number)
+    matched: dict[int, Service] = {}
+    rest: list[Service] = []
+    for service in wanted:
+        candidates = free[identity(service)]
+        same = next((number for number in candidates if running[number] == service), None)
+        if same is None and candidates:
+            same = candidates[0]
+        if same is None:
+            rest.append(service)
+        else:
+            candidates.remove(same)
+            matched[same] = service
+    left = {number: service for number, service in running.items() if number not in matched}
+    stayed = frozenset(number for number, service in left.items() if service.id.lower() in faulty)
+    return Plan(
+        start=dict(enumerate(rest, next_number)),
+        keep={number: service for number, service in matched.items() if running[number] == service},
+        adjust={number: service for number, service in matched.items() if running[number] != service},
+        stop=frozenset(left) - stayed,
+        stayed=stayed,
+    )
+
+
+def identity(service: Service) -> tuple[Any, ...]:
+    """What must be the same for a listener to go on: the id, and all that its socket was made from."""
+    return (
+        service.id.lower(),
+        service.socket_type,
+        service.protocol,
+        service.wait,
+        service.family,
+        service.address,
+        service.port,
+        service.ports,
+        service.v6only,
+        service.type & _OF_THE_SOCKET,
+        service.rpc_number if Type.RPC in service.type else None,
+    )

@@ -1,0 +1,187 @@
+"""Entries to services: defaults folded in, what is disabled left out, names looked up, every rule applied.
+
+Defaults reach every service wherever they stand. A mistake in an entry leaves out that service alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sentinetd.config import table
+from sentinetd.config.complete import Environments, complete
+from sentinetd.config.draft import Draft, first_line, known_places, read_lines
+from sentinetd.config.files import Gathered
+from sentinetd.config.host import Host
+from sentinetd.config.syntax import Entry, Line
+from sentinetd.config.validate import validate
+from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.readers import nearest
+from sentinetd.model.service import Service
+from sentinetd.model.values import Family, Place, SocketType, Type
+
+ORDERED_IN_XINETD = ("only_from", "no_access", "banner", "banner_success", "banner_fail")
+"""Attributes of the defaults that xinetd gives only to services that it reads after them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """*faulty*: ids, in lower case, of entries left out for a mistake."""
+
+    services: tuple[Service, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    faulty: frozenset[str]
+
+
+def resolve(gathered: Gathered, host: Host) -> Resolved:
+    """The services that the entries of *gathered* describe."""
+    told = list(gathered.diagnostics)
+    defaults = _defaults(gathered, host, told)
+    wanted = _wanted(gathered.entries, defaults, told)
+    environments: Environments = {}
+    services: list[Service] = []
+    faulty: set[str] = set()
+    rivals = _Rivals()
+    for entry, name in wanted:
+        draft = Draft(entry.name, name, entry.place, told=list(entry.diagnostics))
+        read_lines(draft, entry.lines, defaults, host)
+        draft.inherit(defaults)
+        if entry.whole:
+            complete(draft, host, environments)
+            validate(draft)
+        service = _service(draft) if entry.whole and draft.usable else None
+        if service and (rival := rivals.of(service)):
+            _told_apart(draft, service, rival)
+        told.extend(draft.told)
+        if service and draft.usable:
+            services.append(service)
+            rivals.add(service)
+        else:
+            faulty.add(name.lower())
+    return Resolved(tuple(services), tuple(told), frozenset(faulty))
+
+
+def _defaults(gathered: Gathered, host: Host, told: list[Diagnostic]) -> Draft:
+    """One draft of all defaults entries, in the order they were read."""
+    where = gathered.defaults[0][0].place if gathered.defaults else Place("", 0)
+    draft = Draft("", "", where)
+    lines: list[Line] = []
+    for entry, before in gathered.defaults:
+        lines.extend(entry.lines)
+        told.extend(entry.diagnostics)
+        late = sorted({line.name for line in entry.lines if line.name in ORDERED_IN_XINETD})
+        if before and late:
+            text = (
+                f"{' '.join(late)} of this defaults entry also reach the {before} services above it, unlike in xinetd"
+            )
+            draft.warn(text, "move the defaults entry to the top", place=entry.place)
+    read_lines(draft, lines, None, host)
+    told.extend(draft.told)
+    return draft
+
+
+def _wanted(entries: Iterable[Entry], defaults: Draft, told: list[Diagnostic]) -> list[tuple[Entry, str]]:
+    """Entries that count, each with its id. What is disabled is not examined, so its mistakes are not told."""
+    enabled: tuple[str, ...] | None = defaults.values.get("enabled")
+    disabled: tuple[str, ...] = defaults.values.get("disabled", ())
+    only = None if enabled is None else {one.lower() for one in enabled}
+    never = {one.lower() for one in disabled}
+    wanted: list[tuple[Entry, str]] = []
+    ids: set[str] = set()
+    for entry in entries:
+        line = first_line(entry.lines, "id")
+        name = line.words[0] if line else entry.name
+        key = name.lower()
+        ids.add(key)
+        disable = first_line(entry.lines, "disable")
+        if disable and disable.words[0].lower() == "yes":
+            continue
+        if (only is None or key in only) and key not in never:
+            wanted.append((entry, name))
+    for attribute, words in (("enabled", enabled or ()), ("disabled", disabled)):
+        for word in words:
+            if word.lower() not in ids:
+                text = f"no entry has the id {word}"
+                place = defaults.where(attribute)
+                told.append(
+                    Diagnostic(
+                        Scope.LINE,
+                        place,
+                        text,
+                        f"{nearest(word, ids)}ids are meant, not names",
+                        attribute,
+                        level=Level.WARNING,
+                    )
+                )
+    return wanted
+
+
+def _service(draft: Draft) -> Service:
+    values = {name: value for name, value in draft.values.items() if name not in _STEERING}
+    values["id"] = draft.id
+    return Service(name=draft.name, places=known_places(draft), **values)
+
+
+_STEERING = frozenset(row.field for row in table.STEERING)
+
+
+class _Rivals:
+    """Services by port and protocol: which earlier one a later one cannot live beside."""
+
+    def __init__(self) -> None:
+        self._known: defaultdict[tuple[int, int], list[Service]] = defaultdict(list)
+
+    def add(self, service: Service) -> None:
+        self._known[service.port, service.protocol.number].append(service)
+
+    def of(self, service: Service) -> Service | None:
+        earlier = self._known.get((service.port, service.protocol.number), ())
+        return next((one for one in earlier if _collide(one, service)), None)
+
+
+def _collide(earlier: Service, later: Service) -> bool:
+    """Whether both would want the same socket.
+
+    As in xinetd, an earlier service with an address refuses a later one on all addresses. Beyond it, two on all
+    addresses are told here, not at bind; so is, for streams, an address behind a wildcard, where bind fails as well.
+    """
+    if Type.RPC in earlier.type and Type.RPC in later.type:
+        return earlier.rpc_number == later.rpc_number and _overlap(earlier.rpc_version, later.rpc_version)
+    if not earlier.port or not later.port:
+        return False
+    families = {earlier.family, later.family}
+    if len(families) == 2 and Family.DUAL not in families:
+        return False
+    if earlier.address == later.address or (earlier.address and not later.address):
+        return True
+    return not earlier.address and later.socket_type is SocketType.STREAM
+
+
+def _overlap(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool:
+    return one is not None and other is not None and one[0] <= other[1] and other[0] <= one[1]
+
+
+def _told_apart(draft: Draft, service: Service, rival: Service) -> None:
+    where = rival.places.get("", "")
+    if service.id.lower() == rival.id.lower():
+        text = (
+            f"service: {service.name} id: {service.id} not unique or is a duplicate of the one at {where} - DISABLING"
+        )
+    else:
+        text = (
+            f"service: {service.name} id: {service.id} is unique but its identical to "
+            f"service: {rival.name} id: {rival.id} at {where} - DISABLING"
+        )
+    draft.wrong(text, "give them different ports or bind addresses, or delete one")
+
+
+def in_order(told: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """By file, in the order the files come up, and by line; what several services inherit is told once."""
+    files: dict[str, int] = {}
+    for one in told:
+        files.setdefault(one.place.file, len(files))
+    once: dict[tuple[Scope, Place, str, str], Diagnostic] = {}
+    for one in told:
+        once.setdefault((one.scope, one.place, one.attribute, one.text), one)
+    return tuple(sorted(once.values(), key=lambda one: (files[one.place.file], one.place.line)))

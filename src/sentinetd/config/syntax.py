@@ -1,0 +1,312 @@
+"""The grammar of xinetd.conf(5): bytes in, entries with places out. Never raises; every oddity is a diagnostic.
+
+What an attribute means is not known here, only lines, braces, operators and words. A mistake inside an entry is kept
+with the entry, because a disabled one is not complained about; where the extent of an entry is unclear the whole file
+is in doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.values import Place
+
+LONGEST = 64 * 1024
+"""Bytes of one line; xinetd itself managed between 8 and 16 KiB."""
+
+OPERATORS = ("=", "+=", "-=")
+_KEYWORDS = frozenset({"service", "defaults", "include", "includedir"})
+_BLANKS = " \t"
+_SHOWN = 60
+"""Characters of a line that a diagnostic quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One attribute line; *name* in lower case."""
+
+    place: Place
+    name: str
+    operator: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A service, or with an empty *name* a defaults entry.
+
+    *diagnostics*: what is wrong with its text. Not *whole*: its extent is unclear, so lines may be missing.
+    """
+
+    place: Place
+    name: str
+    lines: tuple[Line, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """An ``include`` or, with *directory*, an ``includedir`` line."""
+
+    place: Place
+    path: str
+    directory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A file as parsed: its statements in order, and what is wrong outside of its entries."""
+
+    statements: tuple[Entry | Include, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def parse(data: bytes, file: str) -> Text:
+    """The statements of *data*; *file* is its name in places."""
+    return _Parser(data, file).text()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line that says something, as words: *wrong* tells why its words cannot be believed, empty if they can."""
+
+    place: Place
+    words: tuple[str, ...]
+    wrong: str = ""
+
+
+def rows(data: bytes, file: str) -> Iterator[Row]:
+    """The lines of *data* other than blank ones and comments."""
+    for number, raw in enumerate(data.split(b"\n"), 1):
+        if len(raw) > LONGEST:
+            start = raw[:_SHOWN].decode("utf-8", "surrogateescape")
+            if not start.lstrip().startswith("#"):
+                wrong = f"a line of {len(raw)} bytes is longer than {LONGEST}"
+                yield Row(Place(file, number), tuple(start.split()[:1]), wrong)
+            continue
+        text = raw.decode("utf-8", "surrogateescape").removesuffix("\r")
+        stripped = text.strip()
+        if not stripped or stripped[0] == "#":
+            continue
+        wrong = "a NUL byte in the line" if "\0" in text else ""
+        words = text.replace("\t", " ").split(" ")
+        yield Row(Place(file, number), tuple(word for word in words if word), wrong)
+
+
+class _Parser:
+    """Walks the rows of one file once, one row of look-ahead."""
+
+    def __init__(self, data: bytes, file: str) -> None:
+        self._file = file
+        self._rows = rows(data, file)
+        self._row = next(self._rows, None)
+        self._statements: list[Entry | Include] = []
+        self._told: list[Diagnostic] = []
+        self._doubts = 0  # mistakes that leave the extent of an entry unclear
+        if b"\r\n" in data:
+            line = data[: data.index(b"\r\n")].count(b"\n") + 1
+            self._tell(
+                Scope.LINE,
+                Place(file, line),
+                "lines end in carriage returns, which are left out",
+                "convert the file with: sed -i 's/\\r$//' FILE",
+                Level.WARNING,
+            )
+
+    def text(self) -> Text:
+        while (row := self._row) is not None:
+            keyword = row.words[0].lower() if row.words else ""
+            if row.wrong:
+                self._advance()
+                self._tell(
+                    Scope.LINE, row.place, f"{row.wrong}: {_quoted(row)}", "delete or mend the line; it is left out"
+                )
+            elif keyword in ("service", "defaults"):
+                self._advance()
+                self._entry(row, keyword)
+            elif keyword in ("include", "includedir"):
+                self._advance()
+                self._include(row, directory=keyword == "includedir")
+            else:
+                self._stray(row)
+        return Text(tuple(self._statements), tuple(self._told))
+
+    def _advance(self) -> None:
+        self._row = next(self._rows, None)
+
+    def _tell(self, scope: Scope, place: Place, text: str, way_out: str, level: Level = Level.ERROR) -> None:
+        self._told.append(Diagnostic(scope, place, text, way_out, level=level))
+        self._doubts += scope is Scope.FILE
+
+    def _include(self, row: Row, *, directory: bool) -> None:
+        if len(row.words) < 2:
+            self._tell(
+                Scope.FILE, row.place, f"service name missing: {row.words[0]} names nothing", "write a path after it"
+            )
+            return
+        if len(row.words) > 2:
+            self._tell(
+                Scope.LINE,
+                row.place,
+                f"words after {row.words[0]} {row.words[1]} are ignored: {' '.join(row.words[2:])}",
+                "give each path a line of its own",
+                Level.WARNING,
+            )
+        self._statements.append(Include(row.place, row.words[1], directory))
+
+    def _stray(self, row: Row) -> None:
+        """Text outside of an entry: a block with a misspelt keyword is an entry; a lost attribute or brace is worse."""
+        self._advance()
+        opens = row.words[-1] == "{" or (self._row is not None and _is_open(self._row))
+        if opens and len(row.words) >= 2 and row.words[0] not in "{}" and not _operator_in(row):
+            self._entry(row, "")
+        elif row.words[0][0] in "{}" or _operator_in(row):
+            lost = row.words != ("}",)
+            self._tell(
+                Scope.FILE if lost else Scope.LINE,
+                row.place,
+                f"missing service keyword: {_quoted(row)} belongs to no entry",
+                "look for a brace too many or too few in the lines before it",
+            )
+            if _is_open(row):
+                self._attributes(row.place, "the block", "", Scope.FILE, [], [])
+        else:
+            self._tell(
+                Scope.LINE,
+                row.place,
+                f"missing service keyword: {_quoted(row)}",
+                "write service NAME, defaults, include or includedir; the line is left out",
+            )
+
+    def _entry(self, row: Row, keyword: str) -> None:
+        """An entry whose first row was *row*; an empty *keyword*: its first word is none, though a block follows."""
+        told: list[Diagnostic] = []
+        words = row.words[1:]
+        name = "" if keyword == "defaults" or words[:1] in ((), ("{",)) else words[0]
+        rest = words[1:] if name else words
+        named = keyword == "defaults" or bool(name)
+        wrong = Scope.FILE if keyword == "defaults" else Scope.ENTRY
+        header = f"service {name}".rstrip() if keyword != "defaults" else keyword
+        if not named:
+            self._tell(Scope.FILE, row.place, "service name missing", "write service NAME")
+        if not keyword:
+            text = f"missing service keyword: {row.words[0]} is none"
+            told.append(Diagnostic(wrong, row.place, text, f"write {header}", service=name))
+        lines: list[Line] = []
+        doubts = self._doubts
+        if self._opened(row, rest, header, name, wrong, told):
+            self._attributes(row.place, header, name, wrong, lines, told)
+        if named:
+            whole = self._doubts == doubts
+            self._statements.append(Entry(row.place, name, tuple(lines), tuple(told), whole))
+        else:
+            self._told.extend(told)
+
+    def _opened(
+        self, row: Row, rest: tuple[str, ...], header: str, name: str, wrong: Scope, told: list[Diagnostic]
+    ) -> bool:
+        """Take the opening brace, which should stand alone on the next row; whether attribute lines follow."""
+
+        def tell(scope: Scope, text: str, way_out: str, level: Level) -> None:
+            told.append(Diagnostic(scope, row.place, text, way_out, service=name, level=level))
+
+        if rest[:1] == ("{",):
+            tell(
+                Scope.LINE,
+                f"the brace stands on the line of {header}",
+                "xinetd wants it on the next line",
+                Level.WARNING,
+            )
+            if rest[1:] and not rest[1].startswith("#"):
+                tell(wrong, "text behind the brace", "give each attribute its own line", Level.ERROR)
+            return rest[-1] != "}"
+        if rest:
+            text = f"words after {header} are ignored: {' '.join(rest)}"
+            tell(Scope.LINE, text, "delete them", Level.WARNING)
+        following = self._row
+        if following is not None and _is_open(following):
+            self._behind_brace(following, wrong, name, told)
+            self._advance()
+            return True
+        text = f"Service {name or '(null)'}: missing '{{'"
+        self._tell(Scope.FILE, row.place, text, f"write {{ alone on the line after {header}")
+        return following is not None and (bool(following.wrong) or following.words[0].lower() not in _KEYWORDS)
+
+    def _behind_brace(self, row: Row, wrong: Scope, name: str, told: list[Diagnostic]) -> None:
+        if len(row.words[0]) == 1 and len(row.words) == 1:
+            return
+        comment = " ".join(row.words)[1:].lstrip().startswith("#")
+        told.append(
+            Diagnostic(
+                Scope.LINE if comment else wrong,
+                row.place,
+                f"text behind the brace: {_quoted(row)}",
+                "a brace stands alone on its line",
+                service=name,
+                level=Level.WARNING if comment else Level.ERROR,
+            )
+        )
+
+    def _attributes(
+        self, begin: Place, header: str, name: str, wrong: Scope, lines: list[Line], told: list[Diagnostic]
+    ) -> None:
+        """Lines up to the closing brace, or up to a keyword or the end of the file where there is none."""
+        while (row := self._row) is not None:
+            if not row.wrong and row.words[0][0] == "}":
+                self._advance()
+                self._behind_brace(row, wrong, name, told)
+                return
+            if not row.wrong and row.words[0].lower() in _KEYWORDS and not _operator_in(row):
+                self._tell(
+                    Scope.FILE,
+                    row.place,
+                    f"missing }} in last service entry: {_quoted(row)} stands inside {header}",
+                    f"close {header} with }} before it",
+                )
+                return
+            self._advance()
+            found = _line(row, wrong, name)
+            if isinstance(found, Line):
+                lines.append(found)
+            else:
+                told.append(found)
+        self._tell(Scope.FILE, begin, f"incomplete entry: the file ends inside {header}", f"close {header} with }}")
+
+
+def _line(row: Row, wrong: Scope, service: str) -> Line | Diagnostic:
+    def mistake(text: str, way_out: str, name: str = "") -> Diagnostic:
+        return Diagnostic(wrong, row.place, text, way_out, attribute=name, service=service)
+
+    if row.wrong:
+        return mistake(f"{row.wrong}: {_quoted(row)}", "mend the line", row.words[0].lower() if row.words else "")
+    name = row.words[0].lower()
+    if "=" in name:
+        bare, _, value = row.words[0].partition("=")
+        bare, sign = (bare[:-1], bare[-1]) if bare[-1:] in ("+", "-") else (bare, "")
+        text = f"Attribute {row.words[0]} needs a space before operator"
+        value = " ".join((value, *row.words[1:])).strip() or "VALUE"
+        return mistake(text, f"write {bare or 'NAME'} {sign}= {value}", bare.lower())
+    if len(row.words) == 1:
+        return mistake(f"Nothing after attribute: {name}", f"write {name} = VALUE", name)
+    for operator in OPERATORS:
+        if row.words[1].startswith(operator):
+            first = row.words[1][len(operator) :]
+            return Line(row.place, name, operator, (first, *row.words[2:]) if first else row.words[2:])
+    return mistake(f"Bad operator for attribute: {name}: {row.words[1]}", "write =, += or -=", name)
+
+
+def _operator_in(row: Row) -> bool:
+    """Whether *row* looks like an attribute line."""
+    return "=" in row.words[0] or (len(row.words) > 1 and row.words[1].startswith(OPERATORS))
+
+
+def _is_open(row: Row) -> bool:
+    return not row.wrong and row.words[0][0] == "{"
+
+
+def _quoted(row: Row) -> str:
+    text = " ".join(row.words)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

@@ -1,0 +1,193 @@
+"""sentinetd.toml: the daemon's own settings. An unknown name is an error, so that no limit goes missing by a slip.
+
+Tables of features that are not in force yet are known by name and told of, not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sentinetd.config.host import Host
+from sentinetd.config.lookup import looked_up
+from sentinetd.model.address_words import address_list, address_remarks
+from sentinetd.model.attribute import BadValue
+from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.readers import nearest
+from sentinetd.model.settings import BanSettings, Settings, StoreSettings
+from sentinetd.model.values import Place
+
+NOT_YET_IN_FORCE: Mapping[str, frozenset[str]] = {
+    "bans": frozenset({"escalation", "jitter", "end_sessions", "sensors"}),
+}
+"""Keys, by table, that are understood and have no effect in this version."""
+
+TABLES_NOT_YET_IN_FORCE = frozenset({"firewall", "fleet", "control", "metrics", "libwrap", "alert"})
+
+MAXIMUM_BANS = 100_000_000
+
+Reader = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The settings of a file, and what is wrong with it."""
+
+    settings: Settings
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def read_settings(path: str, host: Host, *, required: bool) -> Read:
+    """The settings in *path*; the built-in ones if it is not there, which is a mistake only where it is *required*."""
+    try:
+        found = host.found(path)
+        if found is None and not required:
+            return Read(Settings())
+        data = host.read(path)
+    except OSError as error:
+        text = f"open( {path} ) failed: {error.strerror or error}"
+        return Read(Settings(), (Diagnostic(Scope.FILE, Place(path, 0), text, "mend the name or the permissions"),))
+    file = _File(path, data)
+    if found and found.readable:
+        file.warn("", "the file may hold secrets, and everyone can read it", f"chmod 600 {path}")
+    return Read(file.settings(host), tuple(file.told))
+
+
+class _File:
+    """One settings file as it is read."""
+
+    def __init__(self, path: str, data: bytes) -> None:
+        self._path = path
+        self._lines = data.decode("utf-8", "replace").split("\n")
+        self._data = data
+        self.told: list[Diagnostic] = []
+
+    def settings(self, host: Host) -> Settings:
+        tables = self._tables()
+        readers = _readers(host)
+        known = {*readers, *TABLES_NOT_YET_IN_FORCE}
+        values: dict[str, dict[str, Any]] = {table: {} for table in readers}
+        for table, content in tables.items():
+            if table in TABLES_NOT_YET_IN_FORCE:
+                self.warn(table, f"[{table}] is understood but not in force in this version", "it has no effect")
+            elif table not in readers:
+                self._wrong(
+                    table,
+                    "",
+                    f"unknown table {table}",
+                    nearest(table, known) + f"write one of {' '.join(sorted(known))}",
+                )
+            elif not isinstance(content, dict):
+                self._wrong(table, "", f"{table} is no table", f"write [{table}] on a line of its own")
+            else:
+                values[table] = self._values(table, content, readers[table])
+        prefix = values["bans"].pop("prefix", {})
+        return Settings(bans=replace(BanSettings(**values["bans"]), **prefix), store=StoreSettings(**values["store"]))
+
+    def _tables(self) -> dict[str, Any]:
+        import tomllib  # most installations have no such file
+
+        try:
+            return tomllib.loads(self._data.decode("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            text = str(error) or "nested too deeply"
+            _, _, behind = text.partition("at line ")
+            digits = behind.partition(",")[0]
+            line = int(digits) if digits.isdigit() else 0
+            self.told.append(
+                Diagnostic(Scope.FILE, Place(self._path, line), f"not TOML: {text}", "see https://toml.io")
+            )
+            return {}
+
+    def _values(self, table: str, content: Mapping[str, Any], readers: Mapping[str, Reader]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        later = NOT_YET_IN_FORCE.get(table, frozenset())
+        for key, value in content.items():
+            if key in later:
+                self.warn(table, f"{key} is understood but not in force in this version", "it has no effect", key)
+            elif key not in readers:
+                known = {*readers, *later}
+                self._wrong(
+                    table, key, f"unknown key {key}", nearest(key, known) + f"write one of {' '.join(sorted(known))}"
+                )
+            else:
+                try:
+                    values[key] = readers[key](value)
+                except BadValue as bad:
+                    self._wrong(table, key, bad.text, bad.way_out)
+                for remark in address_remarks(value) if key == "exempt" and key in values else ():
+                    self.warn(table, remark.text, remark.way_out, key)
+        return values
+
+    def _wrong(self, table: str, key: str, text: str, way_out: str) -> None:
+        self.told.append(Diagnostic(Scope.FILE, self._place(table, key), text, way_out, _dotted(table, key)))
+
+    def warn(self, table: str, text: str, way_out: str, key: str = "") -> None:
+        """Tell of something that leaves the file usable."""
+        self.told.append(
+            Diagnostic(Scope.LINE, self._place(table, key), text, way_out, _dotted(table, key), level=Level.WARNING)
+        )
+
+    def _place(self, table: str, key: str) -> Place:
+        """The line of *key* in *table*, of the table itself without a key; line 0 where it is not written plainly."""
+        if not table:
+            return Place(self._path, 0)
+        inside, line_of_table = False, 0
+        for number, line in enumerate(self._lines, 1):
+            bare = line.strip()
+            if bare.startswith("["):
+                inside = bare.strip("[] \t").partition(".")[0].strip().strip("]") == table
+                line_of_table = line_of_table or (number if inside else 0)
+            name = bare.partition("=")[0].strip()
+            if (inside and key and name == key) or name in (f"{table}.{key}" if key else table,):
+                return Place(self._path, number)
+        return Place(self._path, line_of_table)
+
+
+def _dotted(table: str, key: str) -> str:
+    return f"{table}.{key}" if key else ""
+
+
+def _readers(host: Host) -> dict[str, dict[str, Reader]]:
+    """What reads which key of which table."""
+    return {
+        "bans": {
+            "maximum": _whole(1, MAXIMUM_BANS),
+            "exempt": lambda value: looked_up("exempt", address_list(_strings(value)), host),
+            "exempt_own": _truth,
+            "dry_run": _truth,
+            "max_bans_per_minute": _whole(1, MAXIMUM_BANS),
+            "prefix": _prefix,
+        },
+        "store": {"required": _truth},
+    }
+
+
+def _whole(low: int, high: int) -> Reader:
+    def read(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise BadValue(f"{value!r} is not a whole number of {low} to {high}", f"write a number of {low} to {high}")
+        return value
+
+    return read
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise BadValue(f"{value!r} is neither true nor false", "write true or false, without quotes")
+    return value
+
+
+def _strings(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise BadValue(f"{value!r} is not a list of strings", 'write ["192.0.2.0/24", "2001:db8::/32"]')
+    return value
+
+
+def _prefix(value: Any) -> dict[str, int]:
+    way_out = "write { v4 = 32, v6 = 64 }"
+    if not isinstance(value, dict) or not value.keys() <= {"v4", "v6"}:
+        raise BadValue(f"{value!r} does not say how many bits a ban covers", way_out)
+    bounds = {"v4": (8, 32), "v6": (16, 128)}
+    return {f"prefix_{name}": _whole(*bounds[name])(bits) for name, bits in value.items()}

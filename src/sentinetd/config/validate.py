@@ -1,0 +1,205 @@
+"""What a completed entry must and must not have: one function per rule, all of them in `RULES`.
+
+A rule tells through the draft; it may take away what xinetd takes away as well, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sentinetd.config.complete import has, multiplexed
+from sentinetd.config.draft import Draft
+from sentinetd.model.address import AddressSet
+from sentinetd.model.readers import nearest
+from sentinetd.model.values import Flag, OnFailure, OnSuccess, SocketType, Type
+
+_BOTH = frozenset({SocketType.STREAM, SocketType.DGRAM})
+_STREAM = frozenset({SocketType.STREAM})
+
+BUILT_IN = {
+    "echo": _BOTH,
+    "discard": _BOTH,
+    "chargen": _BOTH,
+    "daytime": _BOTH,
+    "time": _BOTH,
+    "tcpmux": _STREAM,
+    "services": _STREAM,
+    "servers": _STREAM,
+}
+"""Internal services by name, in lower case, with the socket types they exist for."""
+
+SENSOR_ONLY = ("deny_time", "deny_dgram", "deny_prefix", "exempt", "capture", "decoy", "tarpit")
+
+IDENT_PORT = 113
+
+
+def _required(draft: Draft) -> None:
+    values = draft.values
+    internal, redirected = has(draft, Type.INTERNAL), bool(values.get("redirect"))
+    needed = ["socket_type"]
+    if not has(draft, Flag.SENSOR):
+        needed.append("wait")
+    if not internal:
+        needed.append("user")
+    if has(draft, Type.RPC):
+        needed += ["protocol", "rpc_version"]
+        if has(draft, Type.UNLISTED):
+            needed.append("rpc_number")
+    elif multiplexed(draft) or (has(draft, Type.UNLISTED) and not internal):
+        needed.append("protocol")
+    for name in needed:
+        if name not in values and not draft_tells(draft, name):
+            draft.wrong(f"Service {draft.name} missing attribute {name} - DISABLING", f"write {name} = ...")
+    if not internal and not redirected and "server" not in values and not draft_tells(draft, "server"):
+        draft.wrong(
+            f"Must specify a server in {draft.name} (missing attribute server)",
+            "write server = /path, or type = INTERNAL",
+        )
+
+
+def draft_tells(draft: Draft, attribute: str) -> bool:
+    """Whether a mistake of *attribute* is told already, so that it need not be called missing as well."""
+    return any(one.attribute == attribute for one in draft.told)
+
+
+def _arguments(draft: Draft) -> None:
+    if not has(draft, Flag.NAMEINARGS):
+        return
+    if has(draft, Type.INTERNAL):
+        draft.wrong(f"Service {draft.name} is INTERNAL and has NAMEINARGS flag set", "delete the flag", "flags")
+    elif draft.values.get("redirect"):
+        draft.wrong(f"Redirected service {draft.name} should not have NAMEINARGS flag set", "delete the flag", "flags")
+    elif "server_args" not in draft.values and not draft_tells(draft, "server_args"):
+        text = f"Must specify server args if using NAMEINARGS flag: service {draft.name} has none"
+        draft.wrong(text, "write server_args = NAME ARGUMENTS, or delete the flag", "flags")
+
+
+def _intercept(draft: Draft) -> None:
+    if not has(draft, Flag.INTERCEPT):
+        return
+    if has(draft, Type.INTERNAL):
+        text = f"Internal services cannot be intercepted: {draft.name}"
+    elif not draft.values.get("wait"):
+        text = f"Multi-threaded services cannot be intercepted: {draft.name}"
+    else:
+        return
+    draft.values["flags"] -= {Flag.INTERCEPT}
+    draft.warn(text, "delete the flag INTERCEPT; it is ignored", "flags")
+
+
+def _internal(draft: Draft) -> None:
+    kind = draft.values.get("socket_type")
+    if not has(draft, Type.INTERNAL) or kind is None or multiplexed(draft):
+        return
+    name = "sensor" if has(draft, Flag.SENSOR) else draft.name.lower()
+    if kind not in (_BOTH if name == "sensor" and has(draft, Flag.SENSOR) else BUILT_IN.get(name, frozenset())):
+        way_out = f"{nearest(name, BUILT_IN)}write a server, or one of {' '.join(BUILT_IN)}"
+        draft.wrong(
+            f"No such internal service: {name}/{kind.value} - DISABLING",
+            "write stream or dgram" if has(draft, Flag.SENSOR) else way_out,
+            "type",
+        )
+
+
+def _labeled(draft: Draft) -> None:
+    if not has(draft, Flag.LABELED):
+        return
+    values = draft.values
+    cases = (
+        (has(draft, Type.INTERNAL), "Internal services cannot support labeled networking"),
+        (
+            values.get("socket_type") is not SocketType.STREAM,
+            "Non-stream socket types cannot support labeled networking",
+        ),
+        (bool(values.get("wait")), "Tcp wait services cannot support labeled networking"),
+        (bool(values.get("redirect")), "Redirected services cannot support labeled networking"),
+    )
+    for applies, text in cases:
+        if applies:
+            draft.wrong(f"{text}: {draft.name}", "delete the flag LABELED", "flags")
+            return
+
+
+def _tcpmux(draft: Draft) -> None:
+    protocol = draft.values.get("protocol")
+    if multiplexed(draft) and protocol and protocol.name != "tcp":
+        text = f"Service: {draft.name} (tcpmux) should have tcp in protocol."
+        draft.wrong(text, f"write protocol = tcp instead of {protocol.name}", "protocol")
+
+
+def _redirected(draft: Draft) -> None:
+    values = draft.values
+    if values.get("redirect"):
+        if values.get("socket_type", SocketType.STREAM) is not SocketType.STREAM:
+            text = f"Only tcp sockets are supported for redirected service {draft.name}"
+            draft.wrong(text, "write socket_type = stream", "socket_type")
+        elif values.get("wait"):
+            draft.wrong(f"Redirected service {draft.name} must not wait", "write wait = no", "wait")
+    elif OnSuccess.TRAFFIC in values.get("log_on_success", ()):
+        draft.wrong(
+            f"Service {draft.name} should not have TRAFFIC flag set since its not redirected",
+            "write log_on_success -= TRAFFIC",
+            "log_on_success",
+            draft.where("log_on_success TRAFFIC"),
+        )
+
+
+def _waiting_stream(draft: Draft) -> None:
+    """A waiting stream service accepts by itself: lists of addresses become a filter in the kernel, names cannot."""
+    values = draft.values
+    if values.get("socket_type") is not SocketType.STREAM or not values.get("wait"):
+        return
+    if "per_source" in values and values["per_source"] is not None:
+        draft.warn("per_source is ignored where wait = yes", "delete the line, or write wait = no", "per_source")
+    if has(draft, Flag.INTERCEPT):
+        return
+    for name in ("only_from", "no_access"):
+        given = values.get(name)
+        if isinstance(given, AddressSet) and given.names:
+            word = given.names[0]
+            draft.wrong(
+                f"{word} is a name, and a waiting stream service can only be guarded by addresses",
+                "write addresses, or wait = no, or flags = INTERCEPT",
+                name,
+                draft.where(f"{name} {word}"),
+            )
+
+
+def _ident(draft: Draft) -> None:
+    """Asking an ident server who asks us would go round in circles."""
+    values = draft.values
+    protocol = values.get("protocol")
+    if values.get("port") != IDENT_PORT or not protocol or protocol.name != "tcp":
+        return
+    for name, option in (("log_on_success", OnSuccess.USERID), ("log_on_failure", OnFailure.USERID)):
+        if option in values.get(name, ()):
+            values[name] -= {option}
+            draft.warn(f"{draft.name} service: clearing USERID option from {name}", f"write {name} -= USERID", name)
+
+
+def _sensor_only(draft: Draft) -> None:
+    if has(draft, Flag.SENSOR):
+        return
+    for name in SENSOR_ONLY:
+        if draft.values.get(name):
+            draft.warn(f"{name} has an effect on sensors only", "write flags = SENSOR, or delete the line", name)
+
+
+RULES: tuple[Callable[[Draft], None], ...] = (
+    _required,
+    _arguments,
+    _intercept,
+    _internal,
+    _labeled,
+    _tcpmux,
+    _redirected,
+    _waiting_stream,
+    _ident,
+    _sensor_only,
+)
+
+
+def validate(draft: Draft) -> None:
+    """Apply every rule to *draft*."""
+    for rule in RULES:
+        rule(draft)
