@@ -1,0 +1,172 @@
+"""May this connection be served? Every reason to say no stands in this file, in the order in which it is asked.
+
+A check is a pure function: it looks at the service, the connection and the facts, and returns a verdict if it objects,
+`Unknown` if it cannot judge before a question is answered, None if it has nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sentinetd.model.address import BITS
+from sentinetd.model.connection import Connection
+from sentinetd.model.service import Interval, Service
+from sentinetd.model.verdict import ADMITTED, Question, Reason, Unknown, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that checks may know beside the service and the connection.
+
+    *minute* of the local day; *load* average; *exempt*, *banned*: the source; *room*: the service's cps takes one
+    more; *servers*, *servers_of_source*: of this service, without this connection; *processes*: servers of all
+    services; *limit*: the most of those (option -limit), None for none; *answers* by question, with None where it
+    could not be found out.
+    """
+
+    minute: int = 0
+    load: float = 0.0
+    exempt: bool = False
+    banned: bool = False
+    room: bool = True
+    servers: int = 0
+    servers_of_source: int = 0
+    processes: int = 0
+    limit: int | None = None
+    answers: Mapping[Question, str | None] = field(default_factory=dict)
+
+
+Check = Callable[[Service, Connection, Facts], Verdict | Unknown | None]
+
+
+def sensor(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
+    """A sensor serves nobody, whoever comes; an exempt source is not banned for it (xinetd.conf(5), SENSOR)."""
+    if not service.sensor:
+        return None
+    return Verdict(False, Reason.EXEMPT if facts.exempt else Reason.SENSOR, "flags", "SENSOR")
+
+
+def banned(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
+    """A source on the ban list is refused by every service, unless it is exempt."""
+    return Verdict(False, Reason.BANNED) if facts.banned and not facts.exempt else None
+
+
+def addresses(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
+    """The narrower of only_from and no_access decides; a tie denies (xinetd.conf(5), no_access).
+
+    Names in the lists wait for `names`; this check objects as soon as no name could change the outcome.
+    """
+    source = connection.source
+    if source is None:
+        return None  # a waiting stream service: its listener carries these lists as a filter
+    admitted = service.only_from.longest_match(source)
+    refused = service.no_access.longest_match(source)
+    if refused is not None and refused >= (BITS[source.version] if service.only_from.names else (admitted or 0)):
+        return Verdict(False, Reason.ADDRESS, "no_access")
+    if admitted is None and not service.only_from.names:
+        return Verdict(False, Reason.ADDRESS, "only_from")
+    return None
+
+
+def connections_per_second(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
+    """More than cps allows close the service for a while (xinetd.conf(5), cps)."""
+    return None if facts.room else Verdict(False, Reason.CPS, "cps")
+
+
+def load(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
+    """The one-minute load average has reached max_load (xinetd.conf(5), max_load)."""
+    if service.max_load is None or facts.load < service.max_load:
+        return None
+    return Verdict(False, Reason.LOAD, "max_load")
+
+
+def times(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
+    """The local time lies in none of the intervals of access_times."""
+    if not service.access_times or any(_within(one, facts.minute) for one in service.access_times):
+        return None
+    return Verdict(False, Reason.TIME, "access_times")
+
+
+def _within(interval: Interval, minute: int) -> bool:
+    """Both ends belong to the interval; one whose end comes before its start goes over midnight."""
+    if interval.start <= interval.end:
+        return interval.start <= minute <= interval.end
+    return minute >= interval.start or minute <= interval.end
+
+
+def instances(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
+    """As many servers of this service run as may (xinetd.conf(5), instances)."""
+    if service.instances is None or facts.servers < service.instances:
+        return None
+    return Verdict(False, Reason.INSTANCES, "instances")
+
+
+def per_source(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
+    """As many servers of this service run for this source as may (xinetd.conf(5), per_source)."""
+    if service.per_source is None or connection.source is None or facts.servers_of_source < service.per_source:
+        return None
+    return Verdict(False, Reason.PER_SOURCE, "per_source")
+
+
+def processes(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
+    """As many servers run in all as may (xinetd(8), -limit)."""
+    if facts.limit is None or facts.processes < facts.limit:
+        return None
+    return Verdict(False, Reason.PROCESS_LIMIT)
+
+
+def names(service: Service, connection: Connection, facts: Facts) -> Verdict | Unknown | None:
+    """`addresses` with host names and domains counted in; a name that cannot be found out denies."""
+    source = connection.source
+    if source is None or not (service.only_from.names or service.no_access.names):
+        return None
+    admitted = service.only_from.longest_match(source)
+    refused = service.no_access.longest_match(source)
+    if admitted is not None and (refused is None or refused < admitted) and not service.no_access.names:
+        return None  # whatever its name, it is admitted
+    if Question.NAME not in facts.answers:
+        return Unknown(Question.NAME)
+    name = facts.answers[Question.NAME]
+    if name is None:
+        return Verdict(False, Reason.NAME_UNKNOWN, "no_access" if service.no_access.names else "only_from")
+    admitted = _narrowest(admitted, service.only_from.name_match(source, name))
+    refused = _narrowest(refused, service.no_access.name_match(source, name))
+    if refused is not None and refused >= (admitted or 0):
+        return Verdict(False, Reason.NAME, "no_access", name)
+    if admitted is None:
+        return Verdict(False, Reason.NAME, "only_from", name)
+    return None
+
+
+def _narrowest(one: int | None, other: int | None) -> int | None:
+    """The greater of two prefix lengths, None standing for no match."""
+    return max((length for length in (one, other) if length is not None), default=None)
+
+
+CHAIN: tuple[Check, ...] = (
+    sensor,
+    banned,
+    addresses,
+    connections_per_second,
+    load,
+    times,
+    instances,
+    per_source,
+    processes,
+    names,
+)
+"""The checks, in the order in which they are asked. A sensor is judged before any limit, so that no flood blinds it;
+addresses before limits, so that those who are not admitted cannot exhaust what others share."""
+
+AGAIN: tuple[Check, ...] = (addresses, times)
+"""What a running server is judged by when its service's configuration changed (xinetd(8), SIGHUP); the number of
+instances is looked at apart, since it concerns all of them."""
+
+
+def decide(service: Service, connection: Connection, facts: Facts) -> Verdict | Unknown:
+    """The first check that objects, or has to ask, decides; silence admits."""
+    for check in CHAIN:
+        if (objection := check(service, connection, facts)) is not None:
+            return objection
+    return ADMITTED

@@ -1,0 +1,109 @@
+"""What the engine wants done. The daemon hands each effect to the room that can do it, in the order given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sentinetd.model.address import Address, Network
+from sentinetd.model.connection import Connection
+from sentinetd.model.events import Event
+from sentinetd.model.verdict import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Start the server of the connection's service on it."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Have the porter answer *question* about *source* within *seconds*, for the connection *number*."""
+
+    number: int
+    question: Question
+    source: Address
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Hang up: close the stream; take exactly the refused datagram; accept and close one of a waiting listener."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The server has the connection: the guard's own descriptor of it is to be closed."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Close the listener of the service *number* until `Resume`."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Open the listener of the service *number* again."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """Stop watching the listener of the waiting service *number*: its server has it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rearm:
+    """Watch the listener of the waiting service *number* again; *connection* is what its server was started for."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Impose:
+    """*network* is refused until *until* on the engine's clock: for keepers in the kernel."""
+
+    network: Network
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """*network* is refused no longer."""
+
+    network: Network
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Send *signal* to the child *pid*."""
+
+    pid: int
+    signal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The service *number* is gone and so are its servers."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Tell this."""
+
+    event: Event
+
+
+Effect = Serve | Ask | Refuse | Release | Pause | Resume | Suspend | Rearm | Impose | Lift | Signal | Forget | Report

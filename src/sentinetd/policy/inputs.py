@@ -1,0 +1,150 @@
+"""What the engine is told. Everything that can change a decision comes in as one of these, and no other way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sentinetd.model.address import NOBODY, AddressSet
+from sentinetd.model.ban import Ban
+from sentinetd.model.connection import Connection
+from sentinetd.model.service import Service
+from sentinetd.model.settings import Settings
+from sentinetd.model.verdict import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When an input is handled. *now*: seconds of CLOCK_BOOTTIME; *wall*: Unix time; *minute* of the local day;
+    *load*: the machine's load average over a minute, infinity where it cannot be read (a missing fact denies)."""
+
+    now: float
+    wall: float
+    minute: int = 0
+    load: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the host knows of itself. *own*: sources that are never banned (loopback, the host's addresses, gateways,
+    resolvers); *on_link*: networks that are reached without a router, where one IPv6 address is one host."""
+
+    own: AddressSet = NOBODY
+    on_link: AddressSet = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A connection was accepted, a datagram waits, or a waiting stream service's listener is readable."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The porter's answer for the connection *number*; *value* None: it could not be found out in time."""
+
+    number: int
+    question: Question
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """The server ordered for the connection *number* is process *pid*."""
+
+    number: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFailed:
+    """No process could be made for the connection *number*."""
+
+    number: int
+    errno: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchersGone:
+    """The spawner ended: orders without an answer are lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupFailed:
+    """The process made for connection *number* could not do *step* on *what*; *fatal*: it ended for it."""
+
+    number: int
+    step: str
+    what: str
+    errno: int
+    fatal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A child process was reaped: exit *status*, or -1 and the *signal* that killed it."""
+
+    pid: int
+    status: int
+    signal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """The service *number* cannot accept: no descriptors."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Bans that others keep or order; their times are on the engine's clock."""
+
+    bans: tuple[Ban, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The configuration changed: services by number to *start*, to *adjust* in place, to *stop*."""
+
+    settings: Settings
+    start: Mapping[int, Service] = field(default_factory=dict)
+    adjust: Mapping[int, Service] = field(default_factory=dict)
+    stop: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The host's own addresses, gateways or resolvers changed."""
+
+    surroundings: Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The daemon ends; *servers*: the running servers are to end too."""
+
+    servers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed; see `Engine.deadline`."""
+
+
+Input = (
+    Arrived
+    | Answered
+    | Launched
+    | LaunchFailed
+    | LaunchersGone
+    | SetupFailed
+    | Ended
+    | Exhausted
+    | Learned
+    | Reloaded
+    | Moved
+    | Leaving
+    | Tick
+)

@@ -1,0 +1,99 @@
+"""What is counted between decisions: connections a second, servers at once, what was told lately."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from sentinetd.model.address import Address
+from sentinetd.model.service import Cps
+
+
+class Bucket:
+    """A bucket of *rate* connections that fills with *rate* a second (the attribute cps).
+
+    It gives what xinetd's counting gives where it matters: rate connections in one instant pass, the next one does not,
+    and a steady stream of up to *rate* a second always passes.
+    """
+
+    __slots__ = ("_level", "_rate", "_seen")
+
+    def __init__(self, cps: Cps, now: float) -> None:
+        self._rate = cps.rate
+        self._level = float(cps.rate)
+        self._seen = now
+
+    def has_room(self, now: float) -> bool:
+        """Whether one more connection passes at *now*. A rate of 0 counts nothing."""
+        if self._rate == 0:
+            return True
+        self._level = min(self._rate, self._level + (now - self._seen) * self._rate)
+        self._seen = now
+        return self._level >= 1.0
+
+    def take(self) -> None:
+        """One connection passed."""
+        self._level -= 1.0
+
+    def limit(self, cps: Cps) -> None:
+        """Count by *cps* from now on; what was used stays used."""
+        self._level = min(max(0.0, self._level + cps.rate - self._rate), cps.rate)
+        self._rate = cps.rate
+
+
+class Counts:
+    """Servers of one service: all, and by source. One that waits for an answer counts like one that runs."""
+
+    __slots__ = ("_of_source", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._of_source: dict[Address, int] = {}
+
+    def of(self, source: Address | None) -> int:
+        """How many serve *source*; 0 where the source is not known."""
+        return 0 if source is None else self._of_source.get(source, 0)
+
+    def add(self, source: Address | None) -> None:
+        """One more."""
+        self.total += 1
+        if source is not None:
+            self._of_source[source] = self._of_source.get(source, 0) + 1
+
+    def remove(self, source: Address | None) -> None:
+        """One less."""
+        self.total -= 1
+        if source is not None:
+            left = self._of_source[source] - 1
+            if left:
+                self._of_source[source] = left
+            else:
+                del self._of_source[source]
+
+
+class Recent:
+    """Remembers keys for *span* to twice *span* seconds, at most *most* of them; what does not fit counts as known."""
+
+    __slots__ = ("_most", "_new", "_old", "_span", "_turned")
+
+    def __init__(self, span: float, most: int) -> None:
+        self._span = span
+        self._most = most
+        self._new: dict[Hashable, float] = {}
+        self._old: dict[Hashable, float] = {}
+        self._turned = 0.0
+
+    def first(self, key: Hashable, now: float) -> bool:
+        """Whether *key* was not seen in the *span* seconds before *now*; if so, it is from now on."""
+        if now - self._turned >= self._span:
+            self._old = self._new if now - self._turned < 2 * self._span else {}
+            self._new = {}
+            self._turned = now
+        seen = self._new.get(key)
+        if seen is None:
+            seen = self._old.get(key)
+        if seen is not None and now - seen < self._span:
+            return False
+        if len(self._new) >= self._most:
+            return False
+        self._new[key] = now
+        return True
