@@ -1,0 +1,41 @@
+"""A socket address as the kernel tells it, read once into an `Address`: one spelling for each source.
+
+Every room behind this one sees a source that came by an IPv4-mapped IPv6 address as the IPv4 address it is
+(RFC 4291 section 2.5.5.2), and a link-local one together with its interface (RFC 4007 section 6).
+"""
+
+from __future__ import annotations
+
+from socket import AF_INET, AF_INET6, if_indextoname, inet_pton
+
+from sentinetd.model.address import Address
+
+MAPPED = "::ffff:"
+"""How the text of an IPv4-mapped address begins; a dotted quad follows."""
+
+_number = int.from_bytes  # bound once: this runs for every connection
+
+
+def source_of(where: tuple[str, int] | tuple[str, int, int, int]) -> Address:
+    """The address in the sockaddr *where* of an AF_INET or AF_INET6 socket, as Python's socket calls return it."""
+    text = where[0]
+    if len(where) == 2:
+        return Address(4, _number(inet_pton(AF_INET, text), "big"), text)
+    if "." in text:
+        if text.startswith(MAPPED):
+            dotted = text[7:]
+            return Address(4, _number(inet_pton(AF_INET, dotted), "big"), dotted)
+        return Address.parse(text)  # ::192.0.2.1: inet_ntop(3) has its own spelling for these
+    index = where[3]
+    if index:
+        scope = interface_name(index)
+        return Address(6, _number(inet_pton(AF_INET6, text), "big"), f"{text}%{scope}", scope)
+    return Address(6, _number(inet_pton(AF_INET6, text), "big"), text)
+
+
+def interface_name(index: int) -> str:
+    """The name of interface number *index*; the number itself where the interface is gone meanwhile."""
+    try:
+        return if_indextoname(index)
+    except OSError:
+        return str(index)
