@@ -1,0 +1,251 @@
+/*
+ * sentinetd-spawner: makes the server processes on the guard's behalf.
+ *
+ * The guard talks on descriptor 3, a SOCK_SEQPACKET socket: it teaches recipes (what a service's servers are: program,
+ * arguments, environment, limits, user) and then orders launches: a recipe's number and the descriptor to serve. A server
+ * is cloned with CLONE_PARENT, so it is the guard's child: the guard gets SIGCHLD and reaps it.
+ *
+ * Why a process of its own: it stays small, so a fork costs the same however many bans the guard holds; and each server is
+ * set up in memory of its own, so a process of the server's user that stops it between setuid and exec stops nothing else
+ * (with vfork it would freeze the daemon). Nobody here ever waits for a child.
+ *
+ * All signals stay blocked here and at their defaults: a Ctrl-C or a TERM to the whole group is the guard's to answer. The
+ * end of the socket, and nothing else, ends this program.
+ *
+ * Messages are described in recipes.h; numbers are in the machine's own byte order. A message that is not of its form is
+ * dropped with a line on standard error; a launch is always answered.
+ *
+ * cc -O2 -Wall -Wextra -Wpedantic -static-pie -o sentinetd-spawner spawner.c recipes.c
+ */
+#define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
+#include "recipes.h"
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+enum { GUARD = 3 };                                                        /* descriptor */
+enum { LAUNCHED = 1, LAUNCH_FAILED = 2, SETUP_FAILED = 3 };                /* kinds of replies */
+enum { DUP = 1, LIMIT, NICE, SETGID, SETGROUPS, SETUID, SETSID, EXEC };    /* protocol.Step */
+enum { SETUP_STATUS = 126, EXEC_STATUS = 127 };                            /* exit: a server that never began */
+enum { MAX_HOST = 255 };                                                   /* bytes of REMOTE_HOST's value */
+
+struct reply {
+	uint32_t kind, step;
+	uint64_t order;
+	int32_t value, detail;  /* pid or errno; LIMIT: which RLIMIT_ */
+};
+
+/* ------------------------------------------------------------------------------------------------ the server's side */
+
+static void tell(uint32_t kind, uint32_t step, uint64_t order, int value, int detail)
+{
+	struct reply reply = {kind, step, order, value, detail};
+	ssize_t sent;
+
+	do
+		sent = send(GUARD, &reply, sizeof reply, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0 && kind != SETUP_FAILED)
+		exit(0); /* the guard has gone; a server being set up goes on without telling */
+}
+
+static _Noreturn void fail(uint64_t order, int step)
+{
+	tell(SETUP_FAILED, (uint32_t)step, order, errno, 0);
+	_exit(step == EXEC ? EXEC_STATUS : SETUP_STATUS);
+}
+
+/*
+ * In the new process: become the server. Nothing is allocated. Limits and nice come before the change of user, which
+ * would forbid to raise them; their failure is told and borne. Every descriptor but 0, 1 and 2 is closed by exec.
+ */
+static _Noreturn void serve(const struct recipe *recipe, uint64_t order, int connection)
+{
+	const struct head *head = &recipe->head;
+	sigset_t none;
+
+	if (setsid() < 0)
+		fail(order, SETSID);
+	for (int fd = 0; fd <= 2; fd++)
+		if (dup2(connection, fd) < 0)
+			fail(order, DUP);
+	for (uint32_t i = 0; i < head->limits; i++) {
+		const struct limit *limit = &recipe->limits[i];
+		rlim_t value = limit->value == UINT64_MAX ? RLIM_INFINITY : (rlim_t)limit->value;
+		struct rlimit both = {value, value};
+		if (setrlimit((int)limit->resource, &both) < 0)
+			tell(SETUP_FAILED, LIMIT, order, errno, (int)limit->resource);
+	}
+	errno = 0;
+	if (head->nice != 0 && nice(head->nice) == -1 && errno != 0)
+		tell(SETUP_FAILED, NICE, order, errno, 0);
+	if (head->flags & HAS_GID && setresgid(head->gid, head->gid, head->gid) < 0)
+		fail(order, SETGID);
+	if (head->flags & HAS_GROUPS && setgroups(head->groups, recipe->groups) < 0)
+		fail(order, SETGROUPS);
+	if (head->flags & HAS_UID && setresuid(head->uid, head->uid, head->uid) < 0)
+		fail(order, SETUID);
+	if (head->flags & HAS_UMASK)
+		umask((mode_t)head->umask); /* cannot fail */
+	sigemptyset(&none);
+	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+		fail(order, EXEC);
+	execve(recipe->server, recipe->argv, recipe->envp);
+	fail(order, EXEC);
+}
+
+/* A fork whose child is a child of our parent, the guard. */
+static pid_t fork_for_guard(void)
+{
+#if defined(__s390__)
+	return (pid_t)syscall(SYS_clone, 0L, (long)(CLONE_PARENT | SIGCHLD), 0L, 0L, 0L);
+#else
+	return (pid_t)syscall(SYS_clone, (long)(CLONE_PARENT | SIGCHLD), 0L, 0L, 0L, 0L);
+#endif
+}
+
+/* ------------------------------------------------------------------------------------------------ orders */
+
+/* errno of a launch that cannot be tried, 0 once it was. *truncated*: the descriptor did not fit into our table. */
+static int launch(const struct message *message, size_t length, int connection, int truncated)
+{
+	static char host[sizeof "REMOTE_HOST=" + MAX_HOST] = "REMOTE_HOST=";
+	struct recipe *recipe = find(message->number);
+	pid_t pid;
+
+	if (length > MAX_HOST || memchr(message->payload, '\0', length) != NULL)
+		return EBADMSG;
+	if (connection < 0)
+		return truncated ? EMFILE : EBADMSG;
+	if (recipe == NULL)
+		return ENOENT;
+	memcpy(host + strlen("REMOTE_HOST="), message->payload, length);
+	host[strlen("REMOTE_HOST=") + length] = '\0';
+	recipe->envp[recipe->head.variables] = length > 0 ? host : NULL;
+	pid = fork_for_guard();
+	if (pid < 0)
+		return errno;
+	if (pid == 0)
+		serve(recipe, message->value, connection);
+	tell(LAUNCHED, 0, message->value, pid, 0);
+	return 0;
+}
+
+/* One message and the descriptor that came with it (or -1). Its length; 0 at the end of the socket. */
+static size_t receive(struct message *message, int *connection, int *flags)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec all = {message, sizeof *message};
+	struct msghdr header = {.msg_iov = &all, .msg_iovlen = 1, .msg_control = &control};
+	struct cmsghdr *first;
+	ssize_t size;
+
+	header.msg_controllen = CMSG_LEN(sizeof(int)); /* not CMSG_SPACE: two descriptors would fit into that */
+	while ((size = recvmsg(GUARD, &header, MSG_CMSG_CLOEXEC)) < 0)
+		if (errno != EINTR) {
+			if (errno == ECONNRESET)
+				return 0;
+			err(1, "descriptor 3");
+		}
+	*connection = -1;
+	*flags = header.msg_flags;
+	first = CMSG_FIRSTHDR(&header);
+	if (first != NULL && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS &&
+	    first->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(connection, CMSG_DATA(first), sizeof(int));
+	return (size_t)size;
+}
+
+static void obey(const struct message *message, size_t size, int connection, int flags)
+{
+	int error;
+
+	if (size < HEADER || flags & MSG_TRUNC) {
+		warnx("a message of %zu bytes is not of its form, dropped", size);
+		return;
+	}
+	switch (message->kind) {
+	case TEACH:
+	case MORE:
+		learn(message, size - HEADER);
+		break;
+	case FORGET:
+		forget(message->number);
+		break;
+	case LAUNCH:
+		if ((error = launch(message, size - HEADER, connection, flags & MSG_CTRUNC)) != 0)
+			tell(LAUNCH_FAILED, 0, message->value, error, 0);
+		break;
+	default:
+		warnx("a message of unknown kind %u, dropped", message->kind);
+	}
+}
+
+/* What servers inherit: default signals, "/" as directory, no descriptor beyond 3, none of the guard's capabilities. */
+static void prepare(void)
+{
+	static const long standard[16]; /* zeros: SIG_DFL in the kernel's struct sigaction of any machine */
+	sigset_t all;
+	int type = 0;
+	socklen_t length = sizeof type;
+
+	if (getsockopt(GUARD, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_SEQPACKET)
+		errx(1, "sentinetd starts this program; it is of no use otherwise");
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			err(1, "descriptor %d", fd);
+	if (fcntl(GUARD, F_SETFD, FD_CLOEXEC) < 0)
+		err(1, "descriptor 3");
+	sigfillset(&all);
+	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
+		err(1, "sigprocmask");
+	for (int number = 1; number < NSIG; number++) /* past the C library: its posix_spawn leaves 32 and 33 ignored */
+		if (syscall(SYS_rt_sigaction, number, standard, NULL, (NSIG - 1) / 8) < 0 && number != SIGKILL && number != SIGSTOP)
+			err(1, "rt_sigaction");
+	if (syscall(SYS_close_range, GUARD + 1, ~0U, 0) < 0) {
+		if (errno != ENOSYS)
+			err(1, "close_range");
+		for (int fd = GUARD + 1; fd < sysconf(_SC_OPEN_MAX); fd++) /* before Linux 5.9 */
+			close(fd);
+	}
+	if (chdir("/") < 0)
+		err(1, "/");
+	if (prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) < 0) /* no server's user may trace a child that is not yet a server */
+		err(1, "PR_SET_DUMPABLE");
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0L, 0L, 0L) < 0 && errno != EINVAL)
+		err(1, "PR_CAP_AMBIENT");
+}
+
+int main(int argc, char **argv)
+{
+	static struct message message;
+	int connection, flags;
+	size_t size;
+
+	if (argc != 2 || strcmp(argv[1], PROTOCOL) != 0)
+		errx(1, "built for protocol " PROTOCOL ", asked for %s; build it anew", argc == 2 ? argv[1] : "none");
+	prepare();
+	while ((size = receive(&message, &connection, &flags)) > 0) {
+		obey(&message, size, connection, flags);
+		if (connection >= 0)
+			close(connection);
+	}
+	return 0;
+}

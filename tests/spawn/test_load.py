@@ -1,0 +1,88 @@
+"""Many servers at once, and servers whose user means harm: nothing leaks and nobody waits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from sentinetd.spawn.protocol import Launched
+from sentinetd.spawn.recipe import Recipe
+from sentinetd.spawn.spawner import Backend
+from spawn.guard import TRUE, Guard, descriptors
+
+AT_ONCE = 32
+
+
+def children() -> dict[int, str]:
+    """Our children, each with the state that proc(5) gives: Z is a zombie."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                state, parent = file.read().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == os.getpid():
+            found[int(name)] = state
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_ten_thousand_launches(guard: Guard) -> None:
+    """No descriptor and no process is left, here or in the spawner."""
+    guard.spawner.teach(1, TRUE)
+    before = (descriptors(), descriptors(guard.spawner.pid), set(children()))
+    launched = 0
+    while len(guard.exits) < 10_000:
+        while launched < 10_000 and launched - len(guard.exits) < AT_ONCE:
+            ours, theirs = os.pipe()
+            guard.spawner.launch(launched, 1, theirs, "192.0.2.1")
+            os.close(ours)
+            os.close(theirs)
+            launched += 1
+        guard.step(1.0)
+    assert set(guard.exits.values()) == {0}
+    assert [reply.order for reply in guard.replies] == list(range(10_000))
+    guard.until(lambda: descriptors(guard.spawner.pid) == before[1], "the spawner's last descriptor closed")
+    assert (descriptors(), set(children())) == (before[0], before[2])
+    assert guard.spawner.close() == ()
+
+
+@pytest.fixture
+def stopper(backend: Backend) -> Callable[[], tuple[int, subprocess.Popen[bytes]]]:
+    """Starts a process that stops every other one of its user, over and over. The user is nobody else's."""
+
+    def start() -> tuple[int, subprocess.Popen[bytes]]:
+        user = {Backend.C: 61_236, Backend.PYTHON: 61_237}[backend]
+        command = ["/bin/sh", "-c", "while :; do kill -s STOP -- -1; done"]
+        return user, subprocess.Popen(command, user=user, group=user, extra_groups=[], stderr=subprocess.DEVNULL)
+
+    return start
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.timeout(300)
+def test_a_user_who_stops_everything(guard: Guard, stopper: Callable[[], tuple[int, subprocess.Popen[bytes]]]) -> None:
+    """Its own servers stand still, between setuid and exec too; the orders behind them are carried out all the same."""
+    user, attacker = stopper()
+    with attacker:
+        try:
+            guard.spawner.teach(1, Recipe("/bin/true", ("true",), uid=user, gid=user, groups=(user,), umask=0o22))
+            guard.spawner.teach(2, TRUE)
+            for order in range(3000):
+                guard.until(lambda order=order: order - len(guard.replies) < AT_ONCE, "the orders before")
+                guard.launch(order, 2 if order % 100 == 99 else 1).close()
+            guard.until(lambda: len(guard.replies) == 3000, "all launched")
+            assert all(guard.exit(order) == 0 for order in range(99, 3000, 100))
+            assert "T" in children().values(), "nobody was stopped: the attack was none"
+        finally:
+            attacker.kill()
+    for pid in guard.running - {guard.spawner.pid}:
+        os.kill(pid, signal.SIGCONT)
+    guard.until(lambda: len(guard.exits) == 3000, "the end of all servers")
+    assert set(guard.exits.values()) == {0}
+    assert all(isinstance(reply, Launched) for reply in guard.replies)

@@ -1,0 +1,78 @@
+"""A guard without rights: run as a program, it gives some up for good, orders servers and prints what it hears.
+
+Its arguments are a `Backend` by name and one of the stories below. It keeps user 0 in effect, so that it can read any
+Python and any program, but the kernel's exceptions for root are gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import sys
+from collections.abc import Callable
+
+from sentinetd.spawn.recipe import Recipe
+from sentinetd.spawn.spawner import Backend
+from spawn.guard import Guard
+
+PR_CAPBSET_DROP = 24
+CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE = 6, 7, 21, 23, 24  # capabilities(7)
+UIDS = {Backend.C: 61_234, Backend.PYTHON: 61_235}  # nobody else's: the kernel counts processes by user
+CANNOT = Recipe("/bin/true", ("true",), nice=-3, limits=((resource.RLIMIT_NOFILE, 1 << 40),))
+
+
+def give_up(backend: Backend) -> None:
+    """What is out of the bounding set is gone after the next exec, which the spawner's start is."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE):
+        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
+            sys.exit(f"PR_CAPBSET_DROP: {os.strerror(ctypes.get_errno())}")
+    os.setresuid(UIDS[backend], 0, 0)  # counted is the real user
+    resource.setrlimit(resource.RLIMIT_NPROC, (3, 3))
+
+
+def ordered(guard: Guard, recipe: Recipe) -> None:
+    """One order: every reply and the exit status."""
+    guard.spawner.teach(1, recipe)
+    connection = guard.launch(1)
+    status = guard.exit(1)
+    assert connection.recv(1) == b""
+    guard.spawner.forget(1)
+    guard.launch(2)  # its failure comes after all that the first order's process had to say
+    guard.until(lambda: any(reply.order == 2 for reply in guard.replies), "the answer to the second order")
+    for reply in guard.replies:
+        if reply.order == 1:
+            print(type(reply).__name__, *(getattr(reply, name) for name in reply.__slots__[1:] if name != "pid"))
+    print("exit", status)
+
+
+def fork_failure(guard: Guard) -> None:
+    """No process may be made; when one ends, again one may."""
+    guard.spawner.teach(1, Recipe("/bin/cat", ("cat",)))
+    guard.launch(1)
+    guard.pid(1)  # now as many as may be: this process, the spawner, the first server
+    connection = guard.launch(2)
+    guard.until(lambda: len(guard.replies) == 2, "a reply")
+    assert connection.recv(1) == b""
+    guard.end_servers()
+    guard.launch(3)
+    guard.until(lambda: len(guard.replies) == 3, "a reply")
+    for reply in guard.replies:
+        print(type(reply).__name__, getattr(reply, "errno", ""))
+
+
+STORIES: dict[str, Callable[[Guard], None]] = {
+    "fork": fork_failure,
+    "setuid": lambda guard: ordered(guard, Recipe("/bin/true", ("true",), uid=1)),
+    "setgid": lambda guard: ordered(guard, Recipe("/bin/true", ("true",), uid=1, gid=1, groups=())),
+    "setgroups": lambda guard: ordered(guard, Recipe("/bin/true", ("true",), uid=1, groups=())),
+    "borne": lambda guard: ordered(guard, CANNOT),
+    "before": lambda guard: ordered(guard, Recipe("/bin/true", ("true",), uid=1, nice=-3, limits=CANNOT.limits)),
+}
+
+if __name__ == "__main__":
+    wanted = Backend[sys.argv[1]]
+    give_up(wanted)
+    with Guard(wanted) as made:
+        STORIES[sys.argv[2]](made)
