@@ -1,0 +1,1 @@
+"""Events made visible: how they look (`formats`), where they go (`sinks`)."""

@@ -1,0 +1,109 @@
+"""A log file whose descriptor somebody else opened. Lines go in whole, in order, many with one system call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from sentinetd.model.events import Level
+
+Dress = Callable[[float, Level, str], str]
+"""A message (Unix time, level, text) as a line without its end."""
+
+
+class LogFile:
+    """Owns *descriptor*, opened for appending; `close` closes it. *label* names the log in messages.
+
+    *soft* and *hard* are limits of its size in bytes, 0: none (xinetd.conf(5), log_type). Passing the soft one is told
+    once. The line that passes the hard one is still written, those after it are counted. A file that cannot be written
+    (a full disk) is told once; when it can be again, so is how many lines were lost.
+    """
+
+    def __init__(self, descriptor: int, label: str, dress: Dress, soft: int = 0, hard: int = 0) -> None:
+        self._descriptor = descriptor
+        self._label = label
+        self._dress = dress
+        self._soft = soft
+        self._hard = hard
+        self._size = os.fstat(descriptor).st_size if soft or hard else 0
+        self._lines: list[str] = []
+        self._torn = b""  # the rest of a line of which the disk took only a part
+        self._lost = 0  # lines that the disk did not take; 0: it works
+        self._failing = False
+        self._surplus = 0  # lines beyond the hard limit
+        self._told_soft = self._told_hard = False
+
+    def put(self, at: float, level: Level, text: str) -> None:
+        """Take a message for the next `flush`."""
+        self._lines.append(self._dress(at, level, text))
+
+    def flush(self) -> Sequence[str]:
+        """Write what was put. Gives what is to be told of the log itself; a failing disk raises nothing."""
+        lines, self._lines = self._lines, []
+        told: list[str] = []
+        if self._soft or self._hard:
+            lines = self._within_limits(lines, told)
+        if lines:
+            self._write(lines, told)
+        return told
+
+    def close(self) -> Sequence[str]:
+        """Close the file. Gives what is left to tell of it."""
+        os.close(self._descriptor)
+        told = []
+        if self._surplus:
+            told.append(f"{self._label} log: {self._surplus} lines were left out beyond the hard limit")
+        if self._lost:
+            told.append(f"{self._label} log: {self._lost} lines were lost")
+        return told
+
+    def _within_limits(self, lines: list[str], told: list[str]) -> list[str]:
+        """Those of *lines* that the hard limit lets pass."""
+        passing = len(lines)
+        for place, line in enumerate(lines):
+            if self._hard and self._size > self._hard:
+                passing = place
+                break
+            self._size += len(line) + 1
+        if self._soft and self._size > self._soft and not self._told_soft:
+            self._told_soft = True
+            told.append(f"Size of {self._label} log exceeded soft limit")
+        if self._hard and self._size > self._hard and not self._told_hard:
+            self._told_hard = True
+            told.append(f"Size of {self._label} log exceeded hard limit")
+        self._surplus += len(lines) - passing
+        return lines[:passing]
+
+    def _write(self, lines: list[str], told: list[str]) -> None:
+        data = self._torn + ("\n".join(lines) + "\n").encode("ascii", "backslashreplace")
+        done, trouble = self._written(data)
+        if trouble:
+            self._keep_torn(data, done, len(lines))
+            if not self._failing:
+                told.append(f"{self._label} log cannot be written: {trouble}")
+            self._failing = True
+            return
+        self._torn = b""
+        if self._failing:
+            told.append(f"{self._label} log can be written again, {self._lost} lines were lost")
+            self._failing, self._lost = False, 0
+
+    def _written(self, data: bytes) -> tuple[int, str]:
+        """How many bytes of *data* went in, and why not all, empty if all did."""
+        done = 0
+        while done < len(data):
+            try:
+                done += os.write(self._descriptor, data[done:] if done else data)
+            except OSError as error:
+                return done, error.strerror or str(error)
+        return done, ""
+
+    def _keep_torn(self, data: bytes, done: int, count: int) -> None:
+        """Of *data* only *done* bytes went in: a line begun is ended when the disk takes it, the others are lost."""
+        if done == 0:
+            self._lost += count
+            return
+        middle = data[done - 1 : done] != b"\n"
+        rest = data[done:]
+        self._torn = rest[: rest.index(b"\n") + 1] if middle else b""
+        self._lost += rest.count(b"\n") - middle

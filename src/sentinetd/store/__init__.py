@@ -1,0 +1,1 @@
+"""Bans on disk, so that they outlive us."""

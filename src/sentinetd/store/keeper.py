@@ -1,0 +1,169 @@
+"""The store as a keeper of bans that does not give up: what it cannot commit now it holds and tries again.
+
+While the store fails, bans are held in memory only; that is told once, and again when all of them are kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from typing import Protocol, TypeVar
+
+from sentinetd.errors import EdgeError
+from sentinetd.model.address import Network
+from sentinetd.model.ban import Ban
+from sentinetd.model.events import Event, FollowerFailed, FollowerMended, Level, Notice
+from sentinetd.store.sqlite import BrokenStore, NewerStore, Store
+
+NAME = "store"
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 60.0
+"""Seconds between two tries; each pause is twice the one before."""
+MOST_HELD = 200_000
+"""Changes held while the store fails; those beyond are not kept, and counted."""
+PURGE_EVERY = 3600.0
+
+T = TypeVar("T")
+Change = Ban | Network
+"""A ban that is in force, or the network of one that is no longer."""
+
+
+class Run(Protocol):
+    """Runs a blocking call where it blocks nobody, one at a time, and waits for it."""
+
+    def __call__(self, call: Callable[[], T]) -> Awaitable[T]: ...
+
+
+class Keeper:
+    """Keeps the bans of *store*. A `BanFollower`. *wall* gives Unix time, *now* seconds of a clock that nobody sets.
+
+    With *leave_broken* a damaged file stays where it is and nothing is kept; else it is moved aside and one begun anew.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run: Run,
+        wall: Callable[[], float],
+        now: Callable[[], float],
+        *,
+        leave_broken: bool = False,
+    ) -> None:
+        self._store = store
+        self._run = run
+        self._wall = wall
+        self._now = now
+        self._leave_broken = leave_broken
+        self._ready = False  # the file is open
+        self._hopeless = False  # no further try would help
+        self._held: list[Change] = []
+        self._unkept = 0
+        self._pause = FIRST_PAUSE
+        self._failing = False
+        self._told: list[Event] = []
+        self._purge_at = -math.inf
+        self.trouble = ""
+        """What was wrong with the store when it was last opened; empty: nothing."""
+        self.retry_at = math.inf
+        """When, by *now*, `keep` (or `restore`, if not `ready`) should be called again, if not before."""
+
+    async def restore(self) -> AsyncIterator[list[Ban]]:
+        """Open the store and give the bans in force, some hundred at a time; none if it fails, see `trouble`."""
+        try:
+            await self._open()
+            chunks = self._store.load(self._wall())
+            while (chunk := await self._run(lambda: next(chunks, None))) is not None:
+                yield chunk
+        except EdgeError as error:
+            self._failed(error)
+        else:
+            self._ready = True
+            self._worked()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the store is open. If not, it is `restore` that should be called at `retry_at`."""
+        return self._ready
+
+    async def keep(self, changes: Sequence[Change]) -> None:
+        """Commit *changes* in order, after those still held. Never raises for a failing store: it holds them."""
+        if self._hopeless:
+            return
+        if changes:
+            room = MOST_HELD - len(self._held)
+            self._unkept += max(0, len(changes) - room)
+            self._held.extend(changes[:room])
+        if self._ready and (not self._failing or self._now() >= self.retry_at):
+            await self._commit()
+
+    async def apply(self, imposed: Collection[Ban], lifted: Collection[Network]) -> None:
+        """*imposed* are in force (a later end replaces an earlier one), *lifted* no longer. EdgeError if not now."""
+        await self._run(lambda: self._store.write([*imposed, *lifted]))
+
+    async def replace(self, bans: Collection[Ban]) -> None:
+        """From now on exactly *bans* are in force. EdgeError if it cannot be committed."""
+        await self._run(lambda: self._store.rewrite(bans))
+
+    async def close(self) -> None:
+        """Commit what is held, if it can be, and let the next one have the file."""
+        if self._ready and self._held:
+            await self._commit()
+        self._ready = False
+        await self._run(self._store.close)
+
+    def told(self) -> list[Event]:
+        """What is to be told since the last call."""
+        told, self._told = self._told, []
+        return told
+
+    async def _open(self) -> None:
+        """Open the store; a damaged one is replaced by an empty one."""
+        try:
+            await self._run(self._store.open)
+        except BrokenStore as error:
+            if self._leave_broken:
+                raise
+            now = self._wall()
+            aside = await self._run(lambda: self._store.move_aside(now))
+            await self._run(self._store.open)
+            self.trouble = f"damaged and moved to {aside}, a new one is begun: {error}"
+            self._told.append(Notice(now, Level.CRITICAL, f"{NAME}: {self.trouble}"))
+
+    async def _commit(self) -> None:
+        now = self._now()
+        try:
+            if self._held:
+                await self._run(lambda: self._store.write(self._held))
+                self._held = []
+            if now >= self._purge_at:
+                self._purge_at = now + PURGE_EVERY
+                wall = self._wall()
+                await self._run(lambda: self._store.purge(wall))
+        except EdgeError as error:
+            self._ready = not isinstance(error, BrokenStore)  # opening it again finds the damage and deals with it
+            self._failed(error)
+        else:
+            self._worked()
+
+    def _failed(self, error: EdgeError) -> None:
+        hopeless = isinstance(error, NewerStore) or (isinstance(error, BrokenStore) and self._leave_broken)
+        pause = math.inf if hopeless else self._pause
+        if not self._failing:
+            self._told.append(FollowerFailed(self._wall(), NAME, str(error), pause))
+        self._failing = True
+        self._hopeless = hopeless
+        self.trouble = str(error)
+        self.retry_at = self._now() + pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+    def _worked(self) -> None:
+        self.retry_at = math.inf
+        self._pause = FIRST_PAUSE
+        if self._failing:
+            self._failing = False
+            self.trouble = ""
+            now = self._wall()
+            if self._unkept:
+                self._told.append(Notice(now, Level.CRITICAL, f"{NAME}: {self._unkept} bans are not kept: too many"))
+                self._unkept = 0
+            self._told.append(FollowerMended(now, NAME))
