@@ -1,0 +1,5 @@
+"""The `discard` service (RFC 863): what comes is thrown away."""
+
+
+def reply(datagram: bytes) -> None:
+    """Nothing answers *datagram*."""
