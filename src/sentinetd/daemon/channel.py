@@ -1,0 +1,129 @@
+"""One end of a SOCK_SEQPACKET pair between two of our processes: batches of typed messages, descriptors with them.
+
+A packet is the JSON list ``[sequence, [[kind, fields], ...]]``; *sequence* numbers its last message. Never blocks. The
+owner watches `fileno()`: for reading, and for writing after `send` gave False.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sentinetd.errors import EdgeError, MessageError
+from sentinetd.model.wire import pack, unpack
+
+PACKET = 131_072
+"""Longest packet in bytes. The kernel refuses one that is longer than half its socket buffer."""
+DESCRIPTORS = 16
+"""Most descriptors that come with one packet."""
+
+
+class ChannelClosed(EdgeError):
+    """The process at the other end is gone."""
+
+
+class Channel:
+    """Owns the socket; `close` closes it. *accepts* are the classes of messages that may arrive."""
+
+    def __init__(self, sock: socket.socket, accepts: Iterable[type[Any]]) -> None:
+        sock.setblocking(False)
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            sock.setsockopt(socket.SOL_SOCKET, option, 4 * PACKET)
+        self._sock = sock
+        self._accepts = {kind.__name__: kind for kind in accepts}
+
+    def fileno(self) -> int:
+        """The descriptor to watch."""
+        return self._sock.fileno()
+
+    def send(self, sequence: int, messages: Sequence[Any], descriptors: Sequence[int] = ()) -> bool:
+        """Send *messages* as one packet; False if the other end is not reading fast enough and nothing was sent.
+
+        ChannelClosed if it is gone, MessageError if the packet would be too long: send fewer at once.
+        """
+        packet = encode(sequence, messages)
+        if len(packet) > PACKET:
+            raise MessageError(f"{len(messages)} messages make a packet of {len(packet)} bytes; {PACKET} is the most")
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
+        try:
+            self._sock.sendmsg([packet], rights)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise ChannelClosed(error.strerror or str(error)) from error
+        return True
+
+    def receive(self) -> tuple[int, list[Any], list[int]] | None:
+        """The next packet: sequence of its last message, the messages, descriptors now owned by the caller.
+
+        None if nothing waits. ChannelClosed at the end, MessageError (all descriptors closed) if it is malformed.
+        """
+        try:
+            packet, ancillary, flags, _ = self._receive()
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise ChannelClosed(error.strerror or str(error)) from error
+        descriptors = array("i")
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+        try:
+            if not packet:
+                raise ChannelClosed("closed by the other end")
+            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+                raise MessageError("packet or descriptors cut off")
+            sequence, messages = decode(packet, self._accepts)
+        except (MessageError, ChannelClosed):
+            for descriptor in descriptors:
+                socket.close(descriptor)
+            raise
+        return sequence, messages, list(descriptors)
+
+    def _receive(self) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
+        """One packet from the kernel.
+
+        Whoever dies with packets of ours unread leaves us ECONNRESET, once and before what he had sent; that is
+        still there to be read (Linux, net/unix/af_unix.c).
+        """
+        room = socket.CMSG_SPACE(4 * DESCRIPTORS)
+        try:
+            return self._sock.recvmsg(PACKET, room, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:
+            return self._sock.recvmsg(PACKET, room, socket.MSG_CMSG_CLOEXEC)
+
+    def close(self) -> None:
+        """Close the socket; the other end reads the end."""
+        self._sock.close()
+
+
+def encode(sequence: int, messages: Sequence[Any]) -> bytes:
+    """The packet that carries *messages*."""
+    records = [(type(message).__name__, pack(message)) for message in messages]
+    return json.dumps((sequence, records), separators=(",", ":")).encode()
+
+
+def decode(packet: bytes, accepts: dict[str, type[Any]]) -> tuple[int, list[Any]]:
+    """What `encode` made *packet* of; MessageError unless it is exactly of that form."""
+    try:
+        value = json.loads(packet)
+    except (ValueError, RecursionError) as error:
+        raise MessageError(f"not JSON: {error}") from None
+    if not (isinstance(value, list) and len(value) == 2 and type(value[0]) is int and isinstance(value[1], list)):
+        raise MessageError("a packet is a sequence number and a list")
+    messages = []
+    for record in value[1]:
+        if not (isinstance(record, list) and len(record) == 2 and isinstance(record[0], str)):
+            raise MessageError(f"a message is a kind and its fields, not {record!r:.80}")
+        if record[0] not in accepts:
+            raise MessageError(f"a message of kind {record[0]!r:.40} may not come here")
+        messages.append(unpack(accepts[record[0]], record[1]))
+    return value[0], messages
+
+
+def channel_pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected ends, closed on exec."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

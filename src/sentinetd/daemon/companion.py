@@ -1,0 +1,137 @@
+"""A process of ours beside the guard, without rights: started, listened to, started again when it dies.
+
+It is a fresh interpreter, not a fork: it inherits nothing of the guard's memory, and starts as fast however many bans
+the guard holds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sentinetd.daemon.channel import Channel, ChannelClosed, channel_pair
+from sentinetd.daemon.loop import Loop
+from sentinetd.errors import EdgeError, MessageError
+
+PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Seconds before a dead companion is started again; the last for ever."""
+PACKETS_AT_ONCE = 64
+"""Packets read before the loop's other work gets its turn."""
+STEADY_AFTER = 60.0
+"""Seconds of life after which a death counts as the first again."""
+
+
+class Companion:
+    """*module* is what it runs; *accepts* what it may say. The owner is told by the callbacks:
+
+    *begun* with the new channel, *said* with each message, *died* with why and the pause before the next start,
+    *garbled* with what was wrong with a message.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        module: str,
+        arguments: Iterable[str],
+        accepts: Iterable[type[Any]],
+        *,
+        begun: Callable[[Channel], None],
+        said: Callable[[Any], None],
+        died: Callable[[str, float], None],
+        garbled: Callable[[str], None],
+    ) -> None:
+        self._loop = loop
+        self._module = module
+        self._arguments = list(arguments)
+        self._accepts = tuple(accepts)
+        self._begun = begun
+        self._said = said
+        self._died = died
+        self._garbled = garbled
+        self._channel: Channel | None = None
+        self._failures = 0
+        self._since = 0.0
+        self._leaving = False
+        self.pid = 0
+
+    def start(self, now: float) -> None:
+        """Start it. EdgeError if no process can be had."""
+        ours, theirs = channel_pair()
+        try:
+            os.set_inheritable(theirs.fileno(), True)
+            command = [sys.executable, "-P", "-m", self._module, "--channel", str(theirs.fileno()), *self._arguments]
+            self.pid = os.posix_spawn(sys.executable, command, os.environ, setsid=True)
+        except OSError as error:
+            ours.close()
+            raise EdgeError(f"{self._module}: {error.strerror}") from error
+        finally:
+            theirs.close()
+        self._since = now
+        self._channel = Channel(ours, self._accepts)
+        self._loop.read(self._channel.fileno(), self._readable)
+        self._begun(self._channel)
+
+    def watch_writes(self, callback: Callable[[], None] | None) -> None:
+        """Call *callback* when there is room in the channel; None: no more."""
+        if self._channel is not None:
+            self._loop.write(self._channel.fileno(), callback)
+
+    def leave(self) -> None:
+        """Its end is wanted from now on: do not start it again."""
+        self._leaving = True
+
+    def reaped(self, what: str) -> None:
+        """Its process has ended; *what* says how."""
+        self._readable()  # its last words
+        self.pid = 0
+        self._lost(what)
+
+    def _readable(self) -> None:
+        for _ in range(PACKETS_AT_ONCE):
+            if self._channel is None:
+                return
+            try:
+                packet = self._channel.receive()
+            except MessageError as error:
+                self._garbled(str(error))
+                continue
+            except ChannelClosed:
+                self._drop_channel()
+                os.kill(self.pid, signal.SIGKILL)  # it has nothing to say any more: let it be reaped
+                return
+            if packet is None:
+                return
+            for descriptor in packet[2]:
+                os.close(descriptor)  # nobody sends us any
+            for message in packet[1]:
+                self._said(message)
+
+    def _drop_channel(self) -> None:
+        if self._channel is not None:
+            self._loop.read(self._channel.fileno(), None)
+            self._loop.write(self._channel.fileno(), None)
+            self._channel.close()
+            self._channel = None
+
+    def _lost(self, what: str) -> None:
+        self._drop_channel()
+        if self._leaving:
+            return
+        now = self._loop.now()
+        if now - self._since > STEADY_AFTER:
+            self._failures = 0
+        pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
+        self._failures += 1
+        self._died(what, pause)
+        self._loop.after(pause, self._again)
+
+    def _again(self) -> None:
+        if self._leaving or self.pid:
+            return
+        try:
+            self.start(self._loop.now())
+        except EdgeError as error:
+            self._lost(str(error))

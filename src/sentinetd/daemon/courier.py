@@ -1,0 +1,311 @@
+"""The courier: a process without rights that remembers the bans and writes the logs. It opens nothing it is named.
+
+Wiring only. What the guard told up to now is one batch: its bans are committed first, then its lines are written, then
+it is answered. So a ban whose line is in a log is kept, whichever process dies at whichever instant. What a courier had
+not answered comes again to its successor: a line may then be there twice, a ban is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sentinetd.daemon.channel import Channel, ChannelClosed
+from sentinetd.daemon.messages import (
+    DAEMON_LOG,
+    TO_COURIER,
+    Farewell,
+    FileSink,
+    Greeting,
+    Ready,
+    Restored,
+    ServiceGone,
+    ServiceLog,
+    SinkGone,
+    SyslogSink,
+    Written,
+)
+from sentinetd.daemon.privileges import confine
+from sentinetd.errors import EdgeError, MessageError, UsageError
+from sentinetd.model.address import Network
+from sentinetd.model.ban import Ban
+from sentinetd.model.events import BanEvicted, BanImposed, BanLifted, Event, Level, Notice
+from sentinetd.report.journal import Journal
+from sentinetd.store.keeper import Keeper
+from sentinetd.store.sqlite import Store
+
+TITLE = "sentinetd-courier"
+BATCH = 4096
+"""Records of one batch, about; the rest waits in the channel, and behind it in the guard."""
+SYSLOG_PAUSE = 1.0
+"""Seconds until a system log that is away is tried again."""
+IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""Meant for the guard, whoever else they reach; the end of the channel is our signal."""
+
+T = TypeVar("T")
+
+
+class Thread:
+    """One thread beside the loop, for calls that wait for a disk; they run in order."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pool = ThreadPoolExecutor(1)
+
+    def __call__(self, call: Callable[[], T]) -> Awaitable[T]:
+        return self._loop.run_in_executor(self._pool, call)
+
+    def close(self) -> None:
+        """End the thread, after the call that it is at."""
+        self._pool.shutdown()
+
+
+class Courier:
+    """Serves the guard at the other end of *channel*; `run` returns when it says farewell or is gone."""
+
+    def __init__(self, channel: Channel, keeper: Keeper, journal: Journal) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._channel = channel
+        self._keeper = keeper
+        self._journal = journal
+        self._files: deque[int] = deque()  # descriptors of the FileSinks in the batch
+        self._sent = 0  # number of our last message
+        self._heard = 0  # highest number of the guard's messages
+        self._answered = 0
+        self._over = False
+
+    async def run(self) -> None:
+        """Give the bans of before, then carry out what comes. What had come when the guard died is carried out too."""
+        await self._restore()
+        await self._send(Ready(self._keeper.trouble))
+        self._keeper.told()  # the guard has it in Ready, and tells
+        while not self._over:
+            batch = self._receive()
+            if batch or self._due():
+                await self._carry_out(batch)
+            elif not self._over:
+                await self._pause()
+        await self._keeper.close()
+        self._tell_of_store()
+        self._journal.close()
+
+    async def _restore(self) -> None:
+        """Open the store and send the guard its bans."""
+        async for bans in self._keeper.restore():
+            await self._send_bans(bans)
+
+    async def _send_bans(self, bans: Sequence[Ban]) -> None:
+        try:
+            await self._send(Restored(tuple(bans)))
+        except MessageError:  # very long names of sensors: fewer at once
+            if len(bans) == 1:
+                raise
+            await self._send_bans(bans[: len(bans) // 2])
+            await self._send_bans(bans[len(bans) // 2 :])
+
+    def _receive(self) -> list[Any]:
+        """What has come up to now, in order."""
+        batch: list[Any] = []
+        while len(batch) < BATCH:
+            try:
+                packet = self._channel.receive()
+            except MessageError as error:
+                batch.append(_dropped(str(error)))
+                continue
+            except ChannelClosed:
+                self._over = True
+                break
+            if packet is None:
+                break
+            sequence, messages, descriptors = packet
+            self._heard = max(self._heard, sequence)
+            if len(descriptors) != sum(type(message) is FileSink for message in messages):
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                messages = [message for message in messages if type(message) is not FileSink]
+                batch.append(_dropped(f"{len(descriptors)} descriptors for another number of log files"))
+            else:
+                self._files.extend(descriptors)
+            batch += messages
+        return batch
+
+    async def _carry_out(self, batch: Sequence[Any]) -> None:
+        """Commit, write, answer."""
+        if not self._keeper.ready and self._due():
+            await self._restore()
+            if self._keeper.ready:
+                await self._send(Ready(self._keeper.trouble))
+        await self._keeper.keep([change for change in map(_change, batch) if change is not None])
+        self._tell_of_store()
+        for message in batch:
+            if isinstance(message, Event):
+                self._journal.tell(message)
+            else:
+                self._obey(message)
+        self._journal.flush()
+        if self._heard > self._answered:
+            self._answered = self._heard
+            await self._send(Written(self._heard))
+
+    def _tell_of_store(self) -> None:
+        for event in self._keeper.told():
+            self._journal.tell(event)
+
+    def _obey(self, message: Any) -> None:
+        """Carry out a message that is no event."""
+        match message:
+            case ServiceLog():
+                self._journal.follow(message.number, message.sink, message.success, message.failure)
+            case ServiceGone():
+                self._journal.forget(message.number)
+            case FileSink():
+                descriptor = self._files.popleft()
+                self._journal.open_file(message.sink, descriptor, message.label, message.soft, message.hard)
+            case SyslogSink():
+                try:
+                    self._journal.open_syslog(message.sink, message.facility, message.level)
+                except EdgeError as error:
+                    self._journal.tell(_dropped(str(error)))
+            case SinkGone():
+                self._journal.close_sink(message.sink)
+            case Greeting():
+                self._journal.introduce(message.ident, message.pid)
+            case Farewell():
+                self._over = True
+
+    def _due(self) -> bool:
+        """Whether a store that failed should be tried again now."""
+        return time.monotonic() >= self._keeper.retry_at
+
+    async def _pause(self) -> None:
+        """Wait until the guard says something, or something that failed can be tried again."""
+        woken = self._loop.create_future()
+        pause = self._keeper.retry_at - time.monotonic()
+        self._loop.add_reader(self._channel.fileno(), _wake, woken)
+        writable = []
+        for log in self._journal.waiting():
+            number = log.fileno()
+            if number is None:
+                pause = min(pause, SYSLOG_PAUSE)
+            else:
+                writable.append(number)
+                self._loop.add_writer(number, _wake, woken)
+        timer = None if math.isinf(pause) else self._loop.call_later(pause, _wake, woken)
+        try:
+            await woken
+        finally:
+            self._loop.remove_reader(self._channel.fileno())
+            for number in writable:
+                self._loop.remove_writer(number)
+            if timer is not None:
+                timer.cancel()
+        if self._journal.waiting():
+            self._journal.flush()
+
+    async def _send(self, message: Any) -> None:
+        """Send *message*, when the guard has room for it. A guard that is gone misses nothing."""
+        self._sent += 1
+        try:
+            while not self._channel.send(self._sent, [message]):
+                room = self._loop.create_future()
+                self._loop.add_writer(self._channel.fileno(), _wake, room)
+                try:
+                    await room
+                finally:
+                    self._loop.remove_writer(self._channel.fileno())
+        except ChannelClosed:
+            return  # what it had sent before is still to be read, and then the end
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _change(message: Any) -> Ban | Network | None:
+    """What *message* means for the store; None: nothing."""
+    kind = type(message)
+    if kind is BanImposed:
+        return Ban(message.network, message.at, message.until, message.sensor, message.origin)
+    if kind is BanLifted or kind is BanEvicted:
+        network: Network = message.network
+        return network
+    return None
+
+
+def _dropped(why: str) -> Notice:
+    return Notice(time.time(), Level.ERROR, f"a message of the guard was dropped: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The courier's command line; only the guard writes it."""
+
+    channel: int
+    state: str
+    user: str | None
+    group: str | None
+    required: bool
+
+
+def read_options(words: Sequence[str]) -> Options:
+    """``--channel FD --state DIR [--user USER] [--group GROUP] [--required]``; UsageError for anything else.
+
+    *required*: a damaged store is left where it is, since the guard will not go on without it.
+    """
+    values: dict[str, str] = {}
+    required = False
+    rest = iter(words)
+    for word in rest:
+        if word == "--required":
+            required = True
+        elif word in ("--channel", "--state", "--user", "--group"):
+            values[word] = next(rest, "")
+        else:
+            raise UsageError(f"{word}: no option of the courier")
+    if not values.get("--channel", "").isdigit() or not values.get("--state"):
+        raise UsageError("--channel FD and --state DIR are needed")
+    state = os.path.abspath(values["--state"])
+    return Options(int(values["--channel"]), state, values.get("--user"), values.get("--group"), required)
+
+
+async def serve(channel: Channel, options: Options) -> None:
+    """The courier's whole life on the running loop."""
+    thread = Thread()
+    try:
+        keeper = Keeper(Store(options.state), thread, time.time, time.monotonic, leave_broken=options.required)
+        await Courier(channel, keeper, Journal(DAEMON_LOG, time.time, "sentinetd", os.getppid())).run()
+    finally:
+        thread.close()
+
+
+def main(words: Sequence[str]) -> int:
+    """Give up all rights, then serve the channel that the command line names. 0 when the guard is gone."""
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        options = read_options(words)
+        confine(TITLE, (options.channel,), options.user, options.group)
+        channel = Channel(socket.socket(fileno=options.channel), TO_COURIER)
+    except (UsageError, EdgeError, OSError) as error:
+        print(f"{TITLE}: {error}", file=sys.stderr)
+        return 1
+    try:
+        asyncio.run(serve(channel, options))
+    finally:
+        channel.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,527 @@
+"""The guard at work: what comes in is an input of the engine, what the engine wants is handed to the room that can.
+
+Here the parts are held together; each of them is somewhere else.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from sentinetd.daemon.channel import Channel, ChannelClosed
+from sentinetd.daemon.clock import Clock
+from sentinetd.daemon.companion import Companion
+from sentinetd.daemon.doors import Doors
+from sentinetd.daemon.link import Link
+from sentinetd.daemon.logs import Logs
+from sentinetd.daemon.loop import Loop, Moment
+from sentinetd.daemon.messages import FROM_COURIER, FROM_PORTER, Answer, Asked, Greeting, Ready, Restored, Written
+from sentinetd.daemon.recipes import NO_ADDRESS, recipe_of
+from sentinetd.errors import EdgeError
+from sentinetd.model.address import AddressSet
+from sentinetd.model.ban import Ban
+from sentinetd.model.connection import Connection
+from sentinetd.model.events import (
+    BansRestored,
+    Event,
+    FollowerFailed,
+    Level,
+    Notice,
+    ProcessFailed,
+    ProcessMended,
+    ServiceResumed,
+)
+from sentinetd.model.service import Service
+from sentinetd.model.settings import Settings
+from sentinetd.model.verdict import Question
+from sentinetd.net.filter import FilterFailed, SourceFilter
+from sentinetd.net.host_addresses import Watcher, exempt_own, on_link
+from sentinetd.policy.effects import (
+    Ask,
+    Forget,
+    Impose,
+    Lift,
+    Pause,
+    Rearm,
+    Refuse,
+    Release,
+    Report,
+    Resume,
+    Serve,
+    Signal,
+    Suspend,
+)
+from sentinetd.policy.engine import Engine
+from sentinetd.policy.inputs import (
+    Answered,
+    Arrived,
+    Ended,
+    Exhausted,
+    Input,
+    Launched,
+    LaunchersGone,
+    LaunchFailed,
+    Learned,
+    Moved,
+    SetupFailed,
+    Surroundings,
+    Tick,
+)
+from sentinetd.spawn import protocol
+from sentinetd.spawn.spawner import Backend, Spawner, SpawnerBusy, SpawnerGone
+
+SPAWNER_PAUSE = 1.0
+"""Seconds before a spawner that could not be started is tried again."""
+RESTORE_SILENCE = 20.0
+"""Seconds without a word of the courier after which the start goes on without the bans of before."""
+FAREWELL = 5.0
+"""Seconds that the courier has to write what is left when the daemon ends."""
+
+STEPS = {
+    protocol.Step.DUP: "dup2",
+    protocol.Step.LIMIT: "setrlimit",
+    protocol.Step.NICE: "nice",
+    protocol.Step.SETGID: "setgid",
+    protocol.Step.SETGROUPS: "setgroups",
+    protocol.Step.SETUID: "setuid",
+    protocol.Step.SETSID: "setsid",
+    protocol.Step.EXEC: "execve",
+}
+"""The steps of a server's set-up by the names that logs print."""
+
+
+class Guard:
+    """Owns the loop, the engine, the listeners and the other processes.
+
+    *courier_arguments* and *porter_arguments* are what those are started with; *files* is the limit of open files that
+    servers get by default; *backend* what starts servers, None for the best there is.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        greeting: Greeting,
+        limit: int | None,
+        files: int,
+        backend: Backend | None,
+        courier_arguments: list[str],
+        porter_arguments: list[str],
+    ) -> None:
+        self.loop = Loop()
+        self.clock = Clock()
+        self.engine = Engine(settings, limit)
+        self.link = Link(time.time)
+        self.logs = Logs(self.link)
+        self.doors = Doors(self.loop, self._on_arrival, self._on_exhaustion, self.tell, time.time)
+        self.restored: str | None = None  # once the courier is ready: what is wrong with the store, or ""
+        self._settings = settings
+        self._greeting = greeting
+        self._files = files
+        self._backend = backend
+        self._spawner: Spawner | None = None
+        self._spawner_pids: set[int] = set()
+        self._watcher: Watcher | None = None
+        self._inputs: deque[Input] = deque()
+        self._at_work = False
+        self._tick: Moment | None = None
+        self._writing = {"courier": False, "porter": False, "spawner": False}
+        self._asked: dict[int, Question] = {}
+        self._porter_channel: Channel | None = None
+        self._porter_unsent: deque[Asked] = deque()
+        self._failed: set[str] = set()
+        self._last_word = 0.0
+        self._bans_learned = 0
+        self.courier = Companion(
+            self.loop,
+            "sentinetd.daemon.courier",
+            courier_arguments,
+            FROM_COURIER,
+            begun=self._courier_begun,
+            said=self._courier_said,
+            died=lambda why, pause: self._companion_died("courier", why, pause),
+            garbled=lambda why: self._garbled("courier", why),
+        )
+        self.porter = Companion(
+            self.loop,
+            "sentinetd.daemon.porter",
+            porter_arguments,
+            FROM_PORTER,
+            begun=self._porter_begun,
+            said=self._porter_said,
+            died=lambda why, pause: self._companion_died("porter", why, pause),
+            garbled=lambda why: self._garbled("porter", why),
+        )
+        self._perform: dict[type[Any], Callable[[Any], None]] = {
+            Serve: lambda effect: self._launch(effect.connection),
+            Ask: self._ask,
+            Refuse: lambda effect: self.doors.refuse(effect.connection),
+            Release: lambda effect: self.doors.release(effect.connection),
+            Pause: lambda effect: self.doors.pause(effect.number),
+            Resume: lambda effect: self._resume(effect.number),
+            Suspend: lambda effect: self.doors.suspend(effect.number),
+            Rearm: lambda effect: self.doors.rearm(effect.connection),
+            Impose: lambda effect: self._filter_bans(lambda known: known.ban(effect.network, effect.until)),
+            Lift: lambda effect: self._filter_bans(lambda known: known.lift(effect.network)),
+            Signal: lambda effect: self._signal(effect.pid, effect.signal),
+            Forget: lambda effect: self._forget(effect.number),
+            Report: lambda effect: self.link.tell(effect.event),
+        }
+
+    # The one way in, and what follows after each turn of the loop.
+
+    def handle(self, given: Input) -> None:
+        """Let the engine handle *given* and do what it wants. Inputs that arise from that wait their turn."""
+        self._inputs.append(given)
+        if self._at_work:
+            return
+        self._at_work = True
+        try:
+            while self._inputs:
+                for effect in self.engine.handle(self._inputs.popleft(), self.clock.moment()):
+                    self._perform[type(effect)](effect)
+        finally:
+            self._at_work = False
+
+    def tell(self, event: Event) -> None:
+        """Have *event* written."""
+        self.link.tell(event)
+
+    def notice(self, level: Level, text: str) -> None:
+        """Have a sentence written."""
+        self.link.tell(Notice(time.time(), level, text))
+
+    def turn(self, most: float | None = None) -> None:
+        """One turn of the loop, of at most *most* seconds, and what it left to send."""
+        self._arrange()
+        self.loop.turn(most)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Send what waits, and watch for room where there is none; have the engine ticked in time."""
+        try:
+            self.link.pump()
+        except ChannelClosed:
+            self.link.detach()  # its death is told when it is reaped
+        self._watch_writes("courier", self.link.wants_write, self.courier.watch_writes)
+        self._pump_porter()
+        self._watch_writes("porter", bool(self._porter_unsent), self.porter.watch_writes)
+        spawner = self._spawner
+        if spawner is not None and self._writing["spawner"] != spawner.wants_write:
+            self._writing["spawner"] = spawner.wants_write
+            self.loop.write(spawner.fileno(), self._flush_spawner if spawner.wants_write else None)
+        due = self.engine.deadline()
+        if due is not None and (self._tick is None or due < self._tick.due):
+            if self._tick is not None:
+                self._tick.cancel()
+            self._tick = self.loop.at(due, self._on_tick)
+
+    def _watch_writes(self, name: str, wanted: bool, watch: Callable[[Callable[[], None] | None], None]) -> None:
+        """The write itself is in `_arrange`; the watch only wakes the loop for it."""
+        if wanted != self._writing[name]:
+            self._writing[name] = wanted
+            watch(_nothing if wanted else None)
+
+    def _on_tick(self) -> None:
+        self._tick = None
+        self.handle(Tick())
+
+    # Arrivals.
+
+    def _on_arrival(self, connection: Connection) -> None:
+        self.handle(Arrived(connection))
+
+    def _on_exhaustion(self, number: int) -> None:
+        self.handle(Exhausted(number))
+
+    def _resume(self, number: int) -> None:
+        name = self.engine.services[number].name
+        self.doors.resume(number, lambda: self.tell(ServiceResumed(time.time(), name)))
+
+    # Servers.
+
+    def start_spawner(self) -> None:
+        """Start what starts servers. EdgeError if that cannot be had."""
+        self._spawner = Spawner(self._backend)
+        self._spawner_pids.add(self._spawner.pid)
+        self._writing["spawner"] = False
+        self.loop.read(self._spawner.fileno(), self._spawner_said)
+
+    @property
+    def spawner(self) -> str:
+        """What starts servers."""
+        return "no spawner" if self._spawner is None else str(self._spawner.backend)
+
+    def teach(self, number: int, service: Service) -> None:
+        """Let the spawner know how to start the servers of *service*, if it has any."""
+        if service.sensor or not service.server:
+            return
+        if self._spawner is not None:
+            try:
+                self._spawner.teach(number, recipe_of(service, self._files))
+            except SpawnerGone as gone:
+                self._spawner_gone(gone)
+
+    def _launch(self, connection: Connection) -> None:
+        source = connection.source
+        spawner = self._spawner
+        if spawner is None:
+            self._inputs.append(LaunchFailed(connection.number, 11))  # EAGAIN: tried again in a while
+            return
+        try:
+            spawner.launch(
+                connection.number,
+                connection.service,
+                self.doors.descriptor(connection),
+                NO_ADDRESS if source is None else source.text,
+            )
+        except SpawnerBusy:
+            self._inputs.append(LaunchFailed(connection.number, 11))
+        except KeyError:
+            self._inputs.append(LaunchFailed(connection.number, 9))  # EBADF: the listener was closed meanwhile
+        except SpawnerGone as gone:
+            self._inputs.append(LaunchFailed(connection.number, 11))
+            self._spawner_gone(gone)
+
+    def _flush_spawner(self) -> None:
+        if self._spawner is not None:
+            try:
+                self._spawner.flush()
+            except SpawnerGone as gone:
+                self._spawner_gone(gone)
+
+    def _spawner_said(self) -> None:
+        if self._spawner is None:
+            return
+        try:
+            replies = self._spawner.receive()
+        except SpawnerGone as gone:
+            self._spawner_gone(gone)
+            return
+        for reply in replies:
+            self._spawner_reply(reply)
+
+    def _spawner_reply(self, reply: protocol.Reply) -> None:
+        if isinstance(reply, protocol.Launched):
+            self.handle(Launched(reply.order, reply.pid))
+        elif isinstance(reply, protocol.LaunchFailed):
+            self.handle(LaunchFailed(reply.order, reply.errno))
+        else:
+            self.handle(SetupFailed(reply.order, STEPS[reply.step], "", reply.errno, reply.fatal))
+
+    def _spawner_gone(self, gone: SpawnerGone) -> None:
+        """The spawner has ended: start another at once, and again after a pause if that fails."""
+        spawner, self._spawner = self._spawner, None
+        if spawner is not None:
+            self.loop.read(spawner.fileno(), None)
+            self.loop.write(spawner.fileno(), None)
+            spawner.close()
+        for reply in gone.replies:
+            self._spawner_reply(reply)
+        self.handle(LaunchersGone())
+        self.tell(ProcessFailed(time.time(), "spawner", str(gone), 0.0))
+        self._replace_spawner()
+
+    def _replace_spawner(self) -> None:
+        try:
+            self.start_spawner()
+        except EdgeError as error:
+            self.tell(ProcessFailed(time.time(), "spawner", str(error), SPAWNER_PAUSE))
+            self.loop.after(SPAWNER_PAUSE, self._replace_spawner)
+            return
+        for number, service in self.engine.services.items():
+            self.teach(number, service)
+        self.tell(ProcessMended(time.time(), "spawner"))
+
+    def _signal(self, pid: int, number: int) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return  # ended, and about to be reaped
+
+    def _forget(self, number: int) -> None:
+        self.logs.leave(number)
+        if self._spawner is not None:
+            try:
+                self._spawner.forget(number)
+            except SpawnerGone as gone:
+                self._spawner_gone(gone)
+
+    def reap(self) -> None:
+        """Collect every child that has ended."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+            code = -1 if number else os.WEXITSTATUS(status)
+            how = f"killed by {signal.Signals(number).name}" if number else f"exit status {code}"
+            if pid == self.courier.pid:
+                self.link.detach()
+                self.courier.reaped(how)
+            elif pid == self.porter.pid:
+                self._porter_channel = None
+                self.porter.reaped(how)
+                self._nobody_answers()
+            elif pid in self._spawner_pids:
+                self._spawner_pids.discard(pid)
+                if self._spawner is not None and self._spawner.pid == pid:
+                    self._spawner_gone(SpawnerGone(how, unanswered=()))
+            else:
+                self.handle(Ended(pid, code, number))
+
+    # The courier.
+
+    def _courier_begun(self, channel: Channel) -> None:
+        self._writing["courier"] = False
+        self._last_word = self.loop.now()
+        self.link.attach(channel, self._greeting)
+
+    def _courier_said(self, message: Any) -> None:
+        self._last_word = self.loop.now()
+        if isinstance(message, Written):
+            self.link.answered(message.sequence)
+        elif isinstance(message, Restored):
+            self._learn(message.bans)
+        elif isinstance(message, Ready):
+            self._mended("courier")
+            if self.restored is None and self._bans_learned:
+                self.tell(BansRestored(time.time(), self._bans_learned))
+            self.restored = message.trouble
+            if message.trouble:
+                self.tell(FollowerFailed(time.time(), "store", message.trouble, 0.0))
+
+    def _learn(self, bans: tuple[Ban, ...]) -> None:
+        """Bans of the store, in Unix time: on the engine's clock none lasts longer than it was meant to."""
+        wall, now = time.time(), self.loop.now()
+        learned = []
+        for ban in bans:
+            left = min(ban.until - wall, ban.span)
+            if left > 0 and not math.isnan(left):
+                learned.append(Ban(ban.network, now, now + left, ban.sensor, ban.origin))
+        self._bans_learned += len(learned)
+        self.handle(Learned(tuple(learned)))
+
+    def restore(self) -> str:
+        """Start the courier and wait until the bans of before are in force. What is wrong with the store, or ""."""
+        self.courier.start(self.loop.now())
+        self._last_word = self.loop.now()
+        while self.restored is None:
+            if self.loop.now() - self._last_word > RESTORE_SILENCE:
+                return f"the courier said nothing for {RESTORE_SILENCE:.0f} seconds"
+            self.turn(1.0)
+        return self.restored
+
+    def _companion_died(self, name: str, why: str, pause: float) -> None:
+        self._failed.add(name)
+        self._writing[name] = False
+        self.tell(ProcessFailed(time.time(), name, why, pause))
+
+    def _mended(self, name: str) -> None:
+        if name in self._failed:
+            self._failed.discard(name)
+            self.tell(ProcessMended(time.time(), name))
+
+    def _garbled(self, name: str, why: str) -> None:
+        self.notice(Level.ERROR, f"a message of the {name} was dropped: {why}")
+
+    # The porter.
+
+    def need_porter(self) -> None:
+        """Have a porter, now that the configuration has something for it to do."""
+        if not self.porter.pid:
+            self.porter.start(self.loop.now())
+
+    def _porter_begun(self, channel: Channel) -> None:
+        self._writing["porter"] = False
+        self._porter_channel = channel
+        self._mended("porter")
+
+    def _ask(self, effect: Ask) -> None:
+        self._asked[effect.number] = effect.question
+        self._porter_unsent.append(Asked(effect.number, effect.question, effect.source.text, effect.seconds))
+
+    def _pump_porter(self) -> None:
+        while self._porter_channel is not None and self._porter_unsent:
+            try:
+                if not self._porter_channel.send(0, [self._porter_unsent[0]]):
+                    return
+            except ChannelClosed:
+                return  # its death is told when it is reaped
+            self._porter_unsent.popleft()
+
+    def _porter_said(self, message: Any) -> None:
+        if isinstance(message, Answer) and self._asked.pop(message.number, None) is message.question:
+            self.handle(Answered(message.number, message.question, message.value))
+
+    def _nobody_answers(self) -> None:
+        """The porter died with what it was asked: a missing fact denies, and at once."""
+        asked, self._asked = self._asked, {}
+        self._porter_unsent.clear()
+        for number, question in asked.items():
+            self.handle(Answered(number, question, None))
+
+    # The host's own addresses, and the kernel's list of bans.
+
+    def look_around(self) -> None:
+        """Learn which addresses are the host's own, now and whenever they change."""
+        try:
+            self._watcher = Watcher()
+            self.loop.read(self._watcher.fileno(), self._host_changed)
+        except EdgeError as error:
+            self.notice(Level.WARNING, f"changes of the host's own addresses will not be noticed: {error}")
+        self._moved()
+
+    def _host_changed(self) -> None:
+        if self._watcher is not None and self._watcher.drain():
+            self._moved()
+
+    def _moved(self) -> None:
+        try:
+            around = Surroundings(exempt_own(), AddressSet(tuple(on_link())))
+        except EdgeError as error:
+            self.notice(Level.ERROR, f"the host's own addresses cannot be read and may get banned: {error}")
+            return
+        self.handle(Moved(around))
+        self._filter_bans(lambda known: known.exempt(self.engine.bans.exemptions))
+
+    def need_filter(self) -> None:
+        """Have the kernel refuse sources where servers accept by themselves. EdgeError if it cannot."""
+        if self.doors.filter is not None:
+            return
+        known = SourceFilter()
+        known.exempt(self.engine.bans.exemptions)
+        known.replace(self.engine.bans.ledger.bans())
+        self.doors.filter = known
+
+    def _filter_bans(self, change: Callable[[SourceFilter], None]) -> None:
+        if self.doors.filter is None:
+            return
+        try:
+            change(self.doors.filter)
+        except FilterFailed as error:
+            self.tell(FollowerFailed(time.time(), "source filter", str(error), 0.0))
+
+    # The end.
+
+    def farewell(self, last: Any) -> list[Event]:
+        """Have everything written and the other processes ended. What could not be written in time."""
+        self.courier.leave()
+        self.porter.leave()
+        self.link.say(last)
+        end = self.loop.now() + FAREWELL
+        while self.link.behind and self.courier.pid and self.loop.now() < end:
+            self.turn(0.2)
+        return self.link.remaining()
+
+
+def _nothing() -> None:
+    """The loop woke up; `Guard._arrange` does the rest."""

@@ -1,0 +1,342 @@
+"""The life of the daemon: begin, answer signals, end. Each step in the order in which it can still be taken back."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import resource
+import signal
+import sys
+import time
+
+from sentinetd import __version__
+from sentinetd.config.host import Host
+from sentinetd.daemon import paths
+from sentinetd.daemon.direct import write_directly
+from sentinetd.daemon.dump import consistency, dump
+from sentinetd.daemon.guard import Guard
+from sentinetd.daemon.logs import open_log
+from sentinetd.daemon.main import BACKENDS, read
+from sentinetd.daemon.messages import DAEMON_LOG, Farewell, FileSink, Greeting, SyslogSink
+from sentinetd.daemon.notify import notify
+from sentinetd.daemon.options import FACILITIES, Options
+from sentinetd.daemon.reload import Reloader
+from sentinetd.errors import EdgeError
+from sentinetd.model.events import DaemonStarted, DaemonStopping, DaemonWorking, Event, Level
+from sentinetd.model.settings import Settings
+from sentinetd.policy.inputs import Leaving
+
+COURIER_USER = "sentinetd"
+PORTER_USER = "sentinetd-porter"
+NOBODY = "nobody"
+UNANSWERED = tuple(
+    number
+    for number in (
+        signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGALRM, signal.SIGVTALRM,
+        signal.SIGPROF, signal.SIGWINCH, signal.SIGIO, signal.SIGPWR, signal.SIGURG,
+        *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+    )
+)  # fmt: skip
+"""Signals that mean nothing to us and must not end us."""
+
+
+class Life:
+    """One run of the daemon. *config* is the configuration's absolute path, *program* the name we were called by."""
+
+    def __init__(self, options: Options, config: str, host: Host, program: str) -> None:
+        self._options = options
+        self._config = config
+        self._environment = host.environment
+        self._ident = options.ident or program
+        # Names given relative to where we were started must mean the same from "/".
+        self._log_path = os.path.abspath(options.log_file) if options.log_file else ""
+        self._pid_path = os.path.abspath(options.pid_file) if options.pid_file else ""
+        self._log: int | None = None  # the daemon's log, where it is a file
+        self._facility = "daemon"
+        self._told = -1  # where our parent waits to hear how the start went
+        self._status = 0
+        self._ending = False
+        self._waits_for_servers = False
+
+    def run(self) -> int:
+        """Live; the exit status. EdgeError if the log cannot be opened: there is nowhere else to say so."""
+        hard_files = _prepare_process()
+        early = self._open_log()
+        loaded = read(self._options, self._config, Host(self._environment))
+        if not self._daemonize():
+            return self._status
+        pid_file = paths.PidFile(self._pid_path) if self._pid_path else None
+        try:
+            state = self._claim_state()
+            guard = self._guard = self._make_guard(loaded.settings, state, hard_files)
+        except EdgeError as error:
+            return self._give_up([DaemonStopping(time.time(), str(error))], str(error))
+        self._tell_log(guard)
+        for text in (*early, *self._options.notes):
+            guard.notice(Level.WARNING, text)
+        self._reloader = Reloader(guard, lambda: read(self._options, self._config, Host(self._environment)))
+        self._reloader.diagnose(loaded)
+        if not loaded.usable:
+            why = "couldn't get configuration"
+            mistakes = [str(one) for one in loaded.diagnostics]
+            return self._give_up([*guard.link.remaining(), DaemonStopping(time.time(), why)], "\n".join(mistakes))
+        self._answer_signals(guard)
+        os.chdir("/")
+        try:
+            guard.start_spawner()
+            trouble = guard.restore()
+        except EdgeError as error:
+            return self._give_up([*guard.link.remaining(), DaemonStopping(time.time(), str(error))], str(error))
+        if trouble and loaded.settings.store.required:
+            why = f"the store is required and cannot be used: {trouble}"
+            return self._give_up([*guard.link.remaining(), DaemonStopping(time.time(), why)], why)
+        if trouble:
+            guard.notice(Level.CRITICAL, f"bans of before are not in force: {trouble}")
+        guard.look_around()
+        self._reloader.put_in_force(loaded, first=True)
+        if not guard.engine.services and not self._options.stay_alive:
+            self._end("no services", 1)
+        else:
+            self._ready(guard, pid_file)
+        while not self._ending or self._servers_left():
+            guard.turn()
+        return self._leave(guard, pid_file)
+
+    # Beginning.
+
+    def _open_log(self) -> list[str]:
+        """Open the daemon's own log; what is to be remarked about it."""
+        if self._options.debug:
+            self._log = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 10)
+        elif self._log_path:
+            self._log = open_log(self._log_path)
+        elif self._options.syslog:
+            if self._options.syslog.lower() not in FACILITIES:
+                return [f"Bad syslog facility: {self._options.syslog}; there are {', '.join(FACILITIES)}"]
+            self._facility = self._options.syslog.lower()
+        return []
+
+    def _daemonize(self) -> bool:
+        """Go to the background, unless told otherwise. False in the process that was started, when the daemon works or
+        has failed; its exit status says which, so that whoever started it knows."""
+        _null(0, 1)
+        if self._options.foreground or self._options.debug:
+            return True
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
+        if os.fork():
+            os.close(theirs)
+            self._status = 0 if os.read(ours, 1) else 1
+            return False
+        os.close(ours)
+        self._told = theirs
+        os.setsid()
+        return True
+
+    def _claim_state(self) -> str:
+        """The state directory, which no other daemon uses."""
+        uid = os.geteuid()
+        state = paths.state_directory(self._options.state, self._config, self._environment, uid)
+        run = paths.run_directory(self._config, self._environment, uid)
+        paths.make_directory(run, uid, os.getegid())
+        self._run = run
+        self._lock = paths.Lock(run, state)
+        return state
+
+    def _make_guard(self, settings: Settings, state: str, files: int) -> Guard:
+        courier, porter = self._companion_user(COURIER_USER), self._companion_user(PORTER_USER)
+        arguments = ["--state", state]
+        notes = []
+        try:
+            uid, gid = _ids(courier) if courier else (os.geteuid(), os.getegid())
+            paths.make_directory(state, uid, gid)
+        except EdgeError as error:
+            notes.append(f"the state directory cannot be made: {error}")
+        guard = Guard(
+            settings,
+            greeting=Greeting(self._ident, os.getpid()),
+            limit=self._options.limit,
+            files=files,
+            backend=BACKENDS[self._options.spawner],
+            courier_arguments=arguments + (["--user", courier] if courier else []),
+            porter_arguments=["--user", porter] if porter else [],
+        )
+        for text in notes:
+            guard.notice(Level.ERROR, text)
+        if NOBODY in (courier, porter):
+            guard.notice(
+                Level.WARNING,
+                f"there is no user {COURIER_USER} or no user {PORTER_USER}: what they should own runs as {NOBODY}; "
+                f"make them with useradd --system",
+            )
+        return guard
+
+    @staticmethod
+    def _companion_user(wanted: str) -> str:
+        """Whom a companion runs as; empty: as we do, since we cannot change it."""
+        if os.geteuid() != 0:
+            return ""
+        try:
+            pwd.getpwnam(wanted)
+        except KeyError:
+            return NOBODY
+        return wanted
+
+    def _tell_log(self, guard: Guard) -> None:
+        """Let the courier have the daemon's own log."""
+        if self._log is None:
+            guard.link.open_sink(SyslogSink(DAEMON_LOG, self._facility, ""))
+        else:
+            guard.link.open_sink(FileSink(DAEMON_LOG, "daemon", 0, 0), os.dup(self._log))
+
+    def _ready(self, guard: Guard, pid_file: paths.PidFile | None) -> None:
+        """Tell everyone who waits that we work."""
+        if pid_file is not None:
+            try:
+                pid_file.write()
+            except EdgeError as error:
+                guard.notice(Level.ERROR, str(error))
+        guard.tell(DaemonStarted(time.time(), __version__, guard.spawner))
+        guard.tell(DaemonWorking(time.time(), guard.doors.open_count))
+        notify(self._environment, "READY=1")
+        self._tell_parent(True)
+        if self._options.check_interval:
+            self._check_again(guard)
+
+    def _tell_parent(self, works: bool) -> None:
+        if self._told >= 0:
+            if works:
+                os.write(self._told, b"1")
+                _null(2)
+            os.close(self._told)
+            self._told = -1
+
+    def _give_up(self, events: list[Event], why: str) -> int:
+        """The start failed before anybody else could write it down."""
+        write_directly(events, self._ident, self._log, self._facility)
+        if not self._options.debug:
+            print(f"{self._ident}: {why}", file=sys.stderr)
+        self._tell_parent(False)
+        return 1
+
+    # Signals.
+
+    def _answer_signals(self, guard: Guard) -> None:
+        guard.loop.on_signals(
+            {
+                signal.SIGCHLD: guard.reap,
+                signal.SIGHUP: self._reload,
+                signal.SIGUSR2: self._reload,
+                signal.SIGTERM: lambda: self._end("SIGTERM", 0, servers=True),
+                signal.SIGINT: lambda: self._end("SIGINT", 0, servers=True),
+                signal.SIGQUIT: lambda: self._end("SIGQUIT", 0),
+                signal.SIGUSR1: self._dump,
+                signal.SIGABRT: lambda: self._check(guard, quiet=False),
+            },
+            UNANSWERED,
+        )
+
+    def _reload(self) -> None:
+        if self._ending:
+            return
+        notify(self._environment, f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._reopen_log()
+        self._reloader.reload()
+        guard = self._guard
+        notify(self._environment, "READY=1")
+        if not guard.engine.services and not self._options.stay_alive:
+            self._end("No available services", 1)
+
+    def _reopen_log(self) -> None:
+        """The daemon's own log may have been renamed."""
+        if not self._log_path or self._log is None:
+            return
+        try:
+            fresh = open_log(self._log_path)
+        except EdgeError as error:
+            self._guard.notice(Level.ERROR, f"the log cannot be opened again: {error}; the old one is written on")
+            return
+        os.dup2(fresh, self._log, inheritable=False)
+        self._guard.link.open_sink(FileSink(DAEMON_LOG, "daemon", 0, 0), fresh)
+
+    def _dump(self) -> None:
+        path = os.path.join(self._run, "state.dump")
+        try:
+            with open(f"{path}.new", "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(dump(self._guard, self._config))
+            os.rename(f"{path}.new", path)
+        except OSError as error:
+            self._guard.notice(Level.ERROR, f"failed to open {path}: {error.strerror} (errno = {error.errno})")
+            return
+        self._guard.notice(Level.INFO, f"generated state dump in file {path}")
+
+    def _check(self, guard: Guard, quiet: bool) -> None:
+        faults = consistency(guard)
+        for fault in faults:
+            guard.notice(Level.ERROR, fault)
+        if faults:
+            guard.notice(Level.WARNING, f"Consistency check detected {len(faults)} errors")
+        elif not quiet:
+            guard.notice(Level.INFO, "Consistency check passed")
+
+    def _check_again(self, guard: Guard) -> None:
+        """The periodic check is silent when it passes (xinetd(8), -cc)."""
+
+        def check() -> None:
+            self._check(guard, quiet=True)
+            self._check_again(guard)
+
+        guard.loop.after(self._options.check_interval, check)
+
+    # Ending.
+
+    def _end(self, why: str, status: int, servers: bool = False) -> None:
+        """Stop listening; with *servers*, end those that run too, and leave when they have ended. The second time:
+        leave at once."""
+        if self._ending:
+            self._waits_for_servers = False
+            return
+        self._ending = True
+        self._status = status
+        self._waits_for_servers = servers
+        guard = self._guard
+        notify(self._environment, "STOPPING=1")
+        guard.tell(DaemonStopping(time.time(), why))
+        guard.doors.close_all()
+        guard.handle(Leaving(servers))
+
+    def _servers_left(self) -> bool:
+        return self._waits_for_servers and bool(self._guard.engine.servers())
+
+    def _leave(self, guard: Guard, pid_file: paths.PidFile | None) -> int:
+        write_directly(guard.farewell(Farewell()), self._ident, self._log, self._facility)
+        if pid_file is not None:
+            try:
+                pid_file.remove()
+            except EdgeError as error:
+                print(f"{self._ident}: {error}", file=sys.stderr)
+        self._tell_parent(False)
+        return self._status
+
+
+def _prepare_process() -> int:
+    """Make the process one that can serve; gives the limit of open files for servers (the hard one, setrlimit(2))."""
+    os.closerange(3, 1 << 20)
+    os.umask(os.umask(0) | 0o022)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def _ids(user: str) -> tuple[int, int]:
+    row = pwd.getpwnam(user)
+    return row.pw_uid, row.pw_gid
+
+
+def _null(*descriptors: int) -> None:
+    """Put /dev/null in place of *descriptors*."""
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for descriptor in descriptors:
+        os.dup2(null, descriptor)
+    if null not in descriptors:
+        os.close(null)

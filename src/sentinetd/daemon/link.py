@@ -1,0 +1,168 @@
+"""The guard's end of the seam to the courier: what it was told and has not written yet is kept, and told again.
+
+Records are numbered and go in order. The courier answers with the number up to which everything is written; what is
+not answered when it dies goes to its successor. So nothing is lost, and a line may be written twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from sentinetd.daemon.channel import Channel
+from sentinetd.daemon.messages import FileSink, Greeting, ServiceGone, ServiceLog, SinkGone, SyslogSink
+from sentinetd.errors import MessageError
+from sentinetd.model.events import BanEvicted, BanImposed, BanLifted, Event, EventsLost
+
+KEPT_MOST = 50_000
+"""Records that wait for the courier's answer; beyond it, events that change no ban are dropped and counted."""
+RECORDS_AT_ONCE = 128
+"""Records in one packet."""
+BANS = (BanImposed, BanLifted, BanEvicted)
+
+_Entry = tuple[int, Any]  # sequence number and record; 0: what only a new courier is told
+
+
+class Link:
+    """What the courier is to know. *wall* gives Unix time, for the event of a loss."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._channel: Channel | None = None
+        self._sequence = 1  # of the next record
+        self._kept: deque[_Entry] = deque()  # told, not answered
+        self._unsent: deque[_Entry] = deque()  # what this courier has not been sent
+        self._lost = 0
+        self._sinks: dict[int, FileSink | SyslogSink] = {}
+        self._files: dict[int, int] = {}  # sink -> descriptor, ours to close
+        self._services: dict[int, ServiceLog] = {}
+        self._leaving: deque[tuple[int, int]] = deque()  # (sequence, service): forget it when that is answered
+
+    @property
+    def behind(self) -> int:
+        """Records that are not answered yet."""
+        return len(self._kept)
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether records wait to be sent."""
+        return self._channel is not None and bool(self._unsent)
+
+    def tell(self, event: Event) -> None:
+        """Have *event* written. Only queues; see `pump`."""
+        if len(self._kept) >= KEPT_MOST and not isinstance(event, BANS):
+            self._lost += 1
+            return
+        if self._lost and len(self._kept) < KEPT_MOST // 2:
+            lost, self._lost = self._lost, 0
+            self._append(EventsLost(self._wall(), lost))
+        self._append(event)
+
+    def open_sink(self, message: FileSink | SyslogSink, descriptor: int | None = None) -> None:
+        """From now on sink `message.sink` is this; the link owns *descriptor*, a file's."""
+        self._close_file(message.sink)
+        self._sinks[message.sink] = message
+        if descriptor is not None:
+            self._files[message.sink] = descriptor
+        self._append(message)
+
+    def close_sink(self, sink: int) -> None:
+        """Nothing more goes to *sink*."""
+        self._close_file(sink)
+        del self._sinks[sink]
+        self._append(SinkGone(sink))
+
+    def _close_file(self, sink: int) -> None:
+        descriptor = self._files.pop(sink, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def descriptor(self, sink: int) -> int | None:
+        """The open file of *sink*, which stays the link's; None if it is not a file."""
+        return self._files.get(sink)
+
+    def service(self, message: ServiceLog) -> None:
+        """From now on the service logs as *message* says."""
+        self._services[message.number] = message
+        self._append(message)
+
+    def forget(self, number: int) -> None:
+        """No event of the service *number* follows."""
+        self._leaving.append((self._sequence, number))
+        self._append(ServiceGone(number))
+
+    def say(self, message: Any) -> None:
+        """Queue a message that is of no further interest once sent, such as a farewell."""
+        self._append(message)
+
+    def _append(self, record: Any) -> None:
+        entry = (self._sequence, record)
+        self._sequence += 1
+        self._kept.append(entry)
+        if self._channel is not None:
+            self._unsent.append(entry)
+
+    def attach(self, channel: Channel, greeting: Greeting) -> None:
+        """A new courier: tell it what there is, then all events that no courier has answered."""
+        self._channel = channel
+        self._unsent = deque((0, record) for record in (greeting, *self._sinks.values(), *self._services.values()))
+        self._unsent.extend(entry for entry in self._kept if isinstance(entry[1], Event | ServiceGone))
+
+    def detach(self) -> None:
+        """The courier is gone; keep everything until there is another."""
+        self._channel = None
+        self._unsent.clear()
+
+    def pump(self) -> None:
+        """Send what the channel takes. ChannelClosed if the courier is gone."""
+        while self._channel is not None and self._unsent:
+            batch, descriptors = self._packet()
+            sent = None
+            while sent is None:
+                try:
+                    sent = self._channel.send(batch[-1][0], [record for _, record in batch], descriptors)
+                except MessageError:
+                    if len(batch) == 1:
+                        raise
+                    del batch[len(batch) // 2 :]  # long texts: fewer at once
+                    descriptors = []
+            if not sent:
+                return
+            for _ in batch:
+                self._unsent.popleft()
+
+    def _packet(self) -> tuple[list[_Entry], list[int]]:
+        """The next records for one packet, and the descriptor of the last of them if it is a file that is opened."""
+        batch: list[_Entry] = []
+        for entry in self._unsent:
+            batch.append(entry)
+            record = entry[1]
+            if isinstance(record, FileSink):
+                descriptor = self._files.get(record.sink)
+                if descriptor is not None:
+                    return batch, [descriptor]
+                batch.pop()  # closed again before it could be sent: say nothing of it
+                if batch:
+                    return batch, []
+                return [(entry[0], SinkGone(record.sink))], []
+            if len(batch) == RECORDS_AT_ONCE:
+                break
+        return batch, []
+
+    def answered(self, sequence: int) -> None:
+        """The courier has written everything up to *sequence*."""
+        while self._kept and self._kept[0][0] <= sequence:
+            self._kept.popleft()
+        while self._leaving and self._leaving[0][0] <= sequence:
+            self._services.pop(self._leaving.popleft()[1], None)
+
+    def remaining(self) -> list[Event]:
+        """Events that no courier has answered: to be written without one."""
+        return [record for _, record in self._kept if isinstance(record, Event)]
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for sink in list(self._files):
+            self._close_file(sink)

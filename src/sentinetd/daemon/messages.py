@@ -1,0 +1,260 @@
+"""What crosses between the guard and its courier and porter: plain values with bounds, checked on arrival.
+
+The guard sends the courier *directives* (which logs there are, what each service logs) and events; the courier answers
+with the bans it keeps and with the sequence number up to which everything is written. A message never carries a path
+to open, a user or a command: files are opened by the guard and cross as descriptors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sentinetd.model.ban import Ban
+from sentinetd.model.events import EVENTS
+from sentinetd.model.routine import Ending, Routine
+from sentinetd.model.service import OnFailure, OnSuccess
+from sentinetd.model.verdict import Question
+
+DAEMON_LOG = 0
+"""Number of the sink that takes the daemon's own messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """First to the courier: *ident* and *pid* that the logs bear (the guard's)."""
+
+    ident: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileSink:
+    """Sink *sink* is the file whose descriptor comes with this message. *label* names it in messages: a service's id
+    or `common`. *soft* and *hard* are limits in bytes, 0: none."""
+
+    sink: int
+    label: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyslogSink:
+    """Sink *sink* is the system's log, with the facility and the level of syslog(3) by name. An empty level: each
+    message's own."""
+
+    sink: int
+    facility: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class SinkGone:
+    """Nothing goes to sink *sink* any more: close it."""
+
+    sink: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLog:
+    """Events of the running service *number* go to *sink* as the options say; None: it keeps no service log."""
+
+    number: int
+    sink: int | None
+    success: tuple[OnSuccess, ...]
+    failure: tuple[OnFailure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceGone:
+    """The service *number* no longer runs and no server of it does."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The guard ends: write what has come, answer `Written`, end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Bans from the store, in Unix time; several messages may follow each other."""
+
+    bans: tuple[Ban, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The courier has sent all it had; *trouble* says what is wrong with the store, empty when nothing is."""
+
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Every record up to *sequence* is written, bans among them committed."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """To the porter: *question* about *source* for connection *number*, to be answered within *seconds*."""
+
+    number: int
+    question: Question
+    source: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """From the porter; *value* None: it could not be found out in time."""
+
+    number: int
+    question: Question
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """From the porter: *what* it met that should not be. The guard tells it as a message of its own."""
+
+    what: str
+
+
+# With each of the next orders comes one descriptor, the connection; with `Say` a second one, the file. The porter owns
+# its copies and closes them; whether the guard keeps its own is the guard's affair.
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """To the porter: do the internal service *routine* for connection *number*, until *idle* seconds of silence (0: for
+    ever). *position* is where chargen's pattern begins, 0 for the others."""
+
+    number: int
+    routine: Routine
+    position: int
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """To the porter: carry connection *number* on to *port* of *host* (an address or a name), reached within *seconds*,
+    until *idle* seconds of silence (0: for ever)."""
+
+    number: int
+    host: str
+    port: int
+    keepalive: bool
+    seconds: float
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """To the porter: which multiplexed service does connection *number* want (RFC 1078)? Said within *seconds*."""
+
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """To the porter: send the file to connection *number* within *seconds*. *last*: then hang up, letting the client
+    read; the guard closes its own copy of the connection before."""
+
+    number: int
+    seconds: float
+    last: bool
+
+
+# With the following comes none.
+
+
+@dataclass(frozen=True, slots=True)
+class Multiplexed:
+    """To the porter: from now on these are the multiplexed services, in lower case."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """To the porter: let go of connection *number*; `Carried` follows unless it was told already."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskedUser:
+    """To the porter: who owns the connection at its other end (RFC 1413)? Found out within *seconds*."""
+
+    number: int
+    source: str
+    source_port: int
+    local: str
+    local_port: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTables:
+    """To the porter: do hosts.allow and hosts.deny admit *source* to *daemon* (hosts_access(5))? The rest is for
+    patterns that name the server's address or the client's user; judged within *seconds*."""
+
+    number: int
+    daemon: str
+    source: str
+    source_port: int
+    local: str
+    local_port: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """From the porter: connection *number* is over, with so many bytes from and to the client. *error*: how it broke,
+    or ""."""
+
+    number: int
+    bytes_in: int
+    bytes_out: int
+    ending: Ending
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """From the porter: connection *number* wants the multiplexed service *name*, in lower case."""
+
+    number: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """From the porter: *name* owns connection *number*; None: the other host did not say, and *why*, in xinetd's
+    words."""
+
+    number: int
+    name: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TablesSay:
+    """From the porter: whether the tables admit connection *number*. *where*: the rule that decided (file and line), or
+    why there is none. *spawns*: the rule has a shell command, which was not run; no command crosses to the guard."""
+
+    number: int
+    admit: bool
+    where: str
+    spawns: bool
+
+
+TO_COURIER = (Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Farewell, *EVENTS)
+FROM_COURIER = (Restored, Ready, Written)
+TO_PORTER = (Asked, AskedUser, AskedTables, Carry, Relay, Choose, Say, Multiplexed, HangUp)
+FROM_PORTER = (Answer, User, TablesSay, Carried, Chosen, Complaint)

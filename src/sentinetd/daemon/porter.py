@@ -1,0 +1,276 @@
+"""The porter: a process without rights that does for the guard whatever reads foreign bytes or waits for strangers.
+
+Wiring only. It is told what to do over one channel, ends with it, and opens no file and no port that it was named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import sys
+from argparse import ArgumentParser
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from sentinetd.ask.lookups import Lookups
+from sentinetd.ask.names import addresses_life, addresses_of, confirmed_name, name_life
+from sentinetd.ask.threads import Threads
+from sentinetd.daemon.channel import Channel, ChannelClosed
+from sentinetd.daemon.messages import (
+    TO_PORTER,
+    Answer,
+    Asked,
+    Carried,
+    Carry,
+    Choose,
+    Chosen,
+    Complaint,
+    HangUp,
+    Multiplexed,
+    Relay,
+    Say,
+)
+from sentinetd.daemon.privileges import confine
+from sentinetd.errors import MessageError
+from sentinetd.model.address import Address
+from sentinetd.model.routine import Ending
+from sentinetd.model.verdict import Question
+from sentinetd.serve.banner import Banner
+from sentinetd.serve.redirect import Redirect
+from sentinetd.serve.sessions import Sessions
+from sentinetd.serve.streams import STREAMS
+from sentinetd.serve.tcpmux import Multiplexer
+
+MOST_QUESTIONS = 1024
+"""Questions open at once; the guard asks no more. One beyond is answered at once: it could not be found out."""
+BATCH = 64
+"""Messages in one packet: none of ours is longer than a hundredth of a packet."""
+TURN = 16
+"""Packets read in one turn of the loop, so that the sessions get theirs."""
+
+DESCRIPTORS = {Carry: 1, Relay: 1, Choose: 1, Say: 2}
+"""How many descriptors come with an order; none with the others."""
+
+
+class Porter:
+    """Does what comes over *channel*; `run` returns when the guard has closed its end. *most*: connections at once."""
+
+    def __init__(self, channel: Channel, most: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._channel = channel
+        self._closed = self._loop.create_future()
+        threads = Threads()
+        self._names = Lookups(threads, confirmed_name, name_life)
+        self._addresses = Lookups(threads, addresses_of, addresses_life)
+        self._sessions = Sessions(self._loop, self._carried, most)
+        self._multiplexed: frozenset[str] = frozenset()
+        self._questions = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._outgoing: deque[Any] = deque()  # bounded by the questions and sessions it answers
+        self._sequence = 0
+        self._told: dict[type[Any], Callable[[Any], None]] = {
+            Multiplexed: self._multiplex,
+            HangUp: lambda order: self._sessions.stop(order.number),
+        }
+        self._asked: dict[type[Any], tuple[Callable[[Any], Coroutine[Any, Any, Any]], Callable[[Any], Any]]] = {
+            Asked: (self._answer, lambda asked: Answer(asked.number, asked.question, None)),
+        }
+        self._ordered: dict[type[Any], Callable[[Any, Sequence[int]], None]] = {
+            Carry: self._carry,
+            Relay: self._relay,
+            Choose: self._choose,
+            Say: self._say,
+        }
+
+    async def run(self) -> None:
+        """Serve until the channel ends. Raises what one of the tasks raised: a mistake of ours ends the process."""
+        self._loop.set_exception_handler(self._mistaken)
+        self._loop.add_reader(self._channel.fileno(), self._read)
+        try:
+            await self._closed
+        finally:
+            self._loop.remove_reader(self._channel.fileno())
+            self._loop.remove_writer(self._channel.fileno())
+            self._sessions.stop_all()
+            for task in self._tasks:
+                task.cancel()
+
+    # What comes in.
+
+    def _read(self) -> None:
+        for _ in range(TURN):
+            try:
+                packet = self._channel.receive()
+            except MessageError as error:
+                self._tell(Complaint(f"message dropped: {error}"))
+                continue
+            except ChannelClosed:
+                self._end(None)
+                return
+            if packet is None:
+                return
+            _, messages, descriptors = packet
+            if len(descriptors) != sum(DESCRIPTORS.get(type(message), 0) for message in messages):
+                self._tell(Complaint(f"packet dropped: {len(descriptors)} descriptors for {len(messages)} messages"))
+                _close(descriptors)
+                continue
+            for message in messages:
+                count = DESCRIPTORS.get(type(message), 0)
+                self._obey(message, descriptors[:count])
+                del descriptors[:count]
+
+    def _obey(self, message: Any, descriptors: Sequence[int]) -> None:
+        kind = type(message)
+        if kind in self._told:
+            self._told[kind](message)
+        elif kind in self._asked:
+            find_out, unknown = self._asked[kind]
+            if self._questions >= MOST_QUESTIONS:
+                self._tell(unknown(message))
+            else:
+                self._questions += 1
+                self._start(self._find_out(find_out(message)))
+        elif self._sessions.holds(message.number):
+            self._tell(Complaint(f"order dropped: connection {message.number} is being carried already"))
+            _close(descriptors)
+        elif self._sessions.full:
+            self._carried(message.number, 0, 0, Ending.FULL, "")
+            _close(descriptors)
+        else:
+            self._ordered[kind](message, descriptors)
+
+    def _multiplex(self, order: Multiplexed) -> None:
+        self._multiplexed = frozenset(order.names)
+
+    # Connections carried out.
+
+    def _carry(self, order: Carry, descriptors: Sequence[int]) -> None:
+        client = socket.socket(fileno=descriptors[0])
+        STREAMS[order.routine](self._sessions, order.number, client, order.idle, order.position)
+
+    def _relay(self, order: Relay, descriptors: Sequence[int]) -> None:
+        session = Redirect(self._sessions, order.number, socket.socket(fileno=descriptors[0]), order.idle)
+        self._start(
+            session.reach(order.host, order.port, order.keepalive, order.seconds, self._addresses.answer)
+        )
+
+    def _choose(self, order: Choose, descriptors: Sequence[int]) -> None:
+        client = socket.socket(fileno=descriptors[0])
+        Multiplexer(self._sessions, order.number, client, order.seconds, self._multiplexed, self._chosen)
+
+    def _say(self, order: Say, descriptors: Sequence[int]) -> None:
+        client = socket.socket(fileno=descriptors[0])
+        Banner(self._sessions, order.number, client, order.seconds, descriptors[1], order.last)
+
+    def _carried(self, number: int, bytes_in: int, bytes_out: int, ending: Ending, error: str) -> None:
+        self._tell(Carried(number, bytes_in, bytes_out, ending, error))
+
+    def _chosen(self, number: int, name: str) -> None:
+        self._tell(Chosen(number, name))
+
+    # Questions answered.
+
+    async def _find_out(self, answer: Coroutine[Any, Any, Any]) -> None:
+        try:
+            self._tell(await answer)
+        except ValueError as error:  # an address or a port that is none: the guard asked for nonsense
+            self._tell(Complaint(f"question dropped: {error}"))
+        finally:
+            self._questions -= 1
+
+    async def _answer(self, asked: Asked) -> Answer:
+        answers = {Question.NAME: self._names.answer}
+        source = Address.parse(asked.source)
+        return Answer(asked.number, asked.question, await answers[asked.question](source.text, asked.seconds))
+
+    # Tasks, and what goes out.
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._end(error)
+
+    def _mistaken(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What a callback raised: a mistake of ours as well."""
+        self._end(context.get("exception") or RuntimeError(context["message"]))
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._closed.done():
+            return
+        if error is None:
+            self._closed.set_result(None)
+        else:
+            self._closed.set_exception(error)
+
+    def _tell(self, message: Any) -> None:
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)  # one packet for all that one turn of the loop has to say
+        self._outgoing.append(message)
+
+    def _flush(self) -> None:
+        while self._outgoing and not self._closed.done():
+            batch = [self._outgoing[place] for place in range(min(BATCH, len(self._outgoing)))]
+            try:
+                sent = self._channel.send(self._sequence, batch)
+            except ChannelClosed:
+                self._end(None)
+                return
+            if not sent:
+                self._loop.add_writer(self._channel.fileno(), self._flush)
+                return
+            self._sequence += len(batch)
+            for _ in batch:
+                self._outgoing.popleft()
+        self._loop.remove_writer(self._channel.fileno())
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def most_connections() -> int:
+    """How many connections of two descriptors each may be carried at once, when as many files are open as may be.
+
+    A share is left for look-ups. Raises the soft limit of open files to the hard one.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return (hard - min(hard // 4, MOST_QUESTIONS + 256)) // 2
+
+
+def main(words: Sequence[str]) -> int:
+    """Drop all rights, then serve the channel that the command line names. 0 when the guard is gone."""
+    parser = ArgumentParser(prog="sentinetd-porter", allow_abbrev=False)
+    parser.add_argument("--channel", type=int, required=True, metavar="FD", help="descriptor of the guard's channel")
+    parser.add_argument("--user", help="user to run as; without it: unchanged")
+    parser.add_argument("--group", help="group to run as; without it: the user's own")
+    options = parser.parse_args(words)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # meant for the guard by the terminal; the channel's end is our signal
+    most = most_connections()
+    confine("sentinet-porter", [options.channel], options.user, options.group)
+    channel = Channel(socket.socket(fileno=options.channel), TO_PORTER)
+    try:
+        asyncio.run(serve(channel, most))
+    finally:
+        channel.close()
+    return 0
+
+
+async def serve(channel: Channel, most: int) -> None:
+    """The porter's whole life on the running loop."""
+    await Porter(channel, most).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

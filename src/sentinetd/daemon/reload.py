@@ -1,0 +1,169 @@
+"""From a configuration that was read to the one in force, all or nothing: at the start, and at every reload.
+
+What is new is bound first; only then the engine is told and what is old is closed. A start is a reload from nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import count
+
+from sentinetd.config.in_force import servable
+from sentinetd.config.load import Loaded
+from sentinetd.config.plan import Plan, plan
+from sentinetd.daemon.guard import Guard
+from sentinetd.errors import EdgeError
+from sentinetd.model import diagnostic
+from sentinetd.model.address import EVERYONE
+from sentinetd.model.events import (
+    Diagnosed,
+    Level,
+    ListenerFailed,
+    ReloadDone,
+    ReloadRefused,
+    ReloadStarted,
+    ServiceAdjusted,
+    ServiceDropped,
+)
+from sentinetd.model.service import Flag, Service, SocketType
+from sentinetd.net.listener import AddressInUse
+from sentinetd.policy.inputs import Reloaded
+
+LEVELS = {
+    diagnostic.Level.ERROR: Level.ERROR,
+    diagnostic.Level.WARNING: Level.WARNING,
+    diagnostic.Level.NOTICE: Level.NOTICE,
+}
+
+
+class Reloader:
+    """Puts configurations in force, one after the other. *read* reads the files anew."""
+
+    def __init__(self, guard: Guard, read: Callable[[], Loaded]) -> None:
+        self._guard = guard
+        self._read = read
+        self._numbers = count(1)
+
+    def reload(self) -> None:
+        """Read the configuration again and put it in force; one that cannot be used changes nothing."""
+        guard = self._guard
+        guard.tell(ReloadStarted(time.time()))
+        loaded = self._read()
+        self.diagnose(loaded)
+        if not loaded.usable:
+            guard.tell(ReloadRefused(time.time(), "the mistakes above concern the whole configuration"))
+            return
+        self.put_in_force(loaded)
+
+    def diagnose(self, loaded: Loaded) -> None:
+        """Tell every mistake."""
+        for one in loaded.diagnostics:
+            self._guard.tell(Diagnosed(time.time(), LEVELS[one.level], str(one)))
+
+    def put_in_force(self, loaded: Loaded, first: bool = False) -> None:
+        """Make *loaded*, which is usable, the running configuration."""
+        guard = self._guard
+        wanted = [service for service in loaded.services if servable(service)]
+        self._prepare(wanted)
+        next_number = next(self._numbers)
+        change = plan(guard.engine.services, wanted, loaded.faulty, next_number)
+        self._numbers = count(next_number + len(change.start) + 1)
+        started, postponed, failed = self._open(change)
+        guard.clock.load_wanted = any(service.max_load is not None for service in wanted)
+        guard.handle(Reloaded(loaded.settings, started, change.adjust, change.stop))
+        for number in change.stop:
+            guard.tell(ServiceDropped(time.time(), guard.doors.name(number)))
+            guard.doors.close(number)
+        for number, why in {**postponed, **failed}.items():
+            self._open_late(number, started[number], why, retried=number in postponed)
+        for number, service in change.adjust.items():
+            self._adjust(number, service)
+        if not first:
+            for number, trouble in guard.logs.refresh(guard.engine.services):
+                guard.notice(Level.ERROR, f"log of service {number}: {trouble}; the old file is written on")
+            old = len(change.keep) + len(change.adjust) + len(change.stayed)
+            guard.tell(ReloadDone(time.time(), len(started), old, len(change.stop)))
+
+    def _prepare(self, wanted: list[Service]) -> None:
+        """Have the companions and the kernel filter that the wanted services need."""
+        guard = self._guard
+        if any(service.only_from.names or service.no_access.names for service in wanted):
+            try:
+                guard.need_porter()
+            except EdgeError as error:
+                guard.notice(Level.CRITICAL, f"host names in access lists cannot be looked up: {error}")
+        if any(_by_kernel(service) for service in wanted):
+            try:
+                guard.need_filter()
+            except EdgeError as error:
+                guard.notice(Level.WARNING, f"the kernel cannot filter sources here: {error}")
+
+    def _open(self, change: Plan) -> tuple[dict[int, Service], dict[int, EdgeError], dict[int, EdgeError]]:
+        """Open what is new: what is to run, what of it could not be opened because its address is in use (maybe by
+        one of ours that stops), what for another reason."""
+        guard = self._guard
+        started: dict[int, Service] = {}
+        postponed: dict[int, EdgeError] = {}
+        failed: dict[int, EdgeError] = {}
+        sensors = any(service.sensor for service in (*change.start.values(), *change.keep.values()))
+        for number, service in change.start.items():
+            why = self._unfilterable(service, sensors)
+            if why:
+                guard.tell(ListenerFailed(time.time(), service.id, why, 0.0))
+                continue
+            try:
+                guard.logs.follow(number, service)
+            except EdgeError as error:
+                guard.tell(ListenerFailed(time.time(), service.id, str(error), 0.0))
+                continue
+            started[number] = service
+            guard.teach(number, service)
+            try:
+                guard.doors.open(number, service)
+            except AddressInUse as error:
+                postponed[number] = error
+            except EdgeError as error:
+                failed[number] = error
+        return started, postponed, failed
+
+    def _unfilterable(self, service: Service, sensors: bool) -> str:
+        """Why *service* cannot be offered: its server accepts by itself, and the kernel cannot refuse for it."""
+        if not _by_kernel(service):
+            return ""
+        lists = service.only_from != EVERYONE or bool(service.no_access)
+        if service.only_from.names or service.no_access.names:
+            return "a server that accepts by itself cannot be guarded by names; use flags = INTERCEPT, or addresses"
+        if self._guard.doors.filter is None and (lists or sensors):
+            return (
+                "a server that accepts by itself cannot be guarded without BPF, which is not to be had here; use "
+                "flags = INTERCEPT, or wait = no"
+            )
+        return ""
+
+    def _open_late(self, number: int, service: Service, why: EdgeError, retried: bool) -> None:
+        """Open what could not be opened at first, now that what is old is closed; else try again later."""
+        doors = self._guard.doors
+        if retried:
+            try:
+                doors.open(number, service)
+            except EdgeError as error:
+                why = error
+            else:
+                return
+        doors.keep_trying(number, service, why)
+
+    def _adjust(self, number: int, service: Service) -> None:
+        guard = self._guard
+        guard.tell(ServiceAdjusted(time.time(), service.id))
+        guard.teach(number, service)
+        try:
+            guard.logs.follow(number, service)
+            guard.doors.adjust(number, service)
+        except EdgeError as error:
+            guard.notice(Level.ERROR, f"service {service.id}: {error}; what it had before stays")
+
+
+def _by_kernel(service: Service) -> bool:
+    """Whether the server of *service* accepts by itself, so that only the kernel can refuse a source."""
+    return service.wait and service.socket_type is SocketType.STREAM and Flag.INTERCEPT not in service.flags

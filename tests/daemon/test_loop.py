@@ -1,0 +1,80 @@
+"""The guard's loop with real pipes, a real clock and real signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from sentinetd.daemon.loop import Loop, boottime
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop()
+    yield made
+    made.close()
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def test_a_readable_descriptor_is_told_until_it_is_forgotten(loop: Loop) -> None:
+    ours, theirs = os.pipe()
+    told: list[bytes] = []
+    loop.read(ours, lambda: told.append(os.read(ours, 10)))
+    os.write(theirs, b"one")
+    loop.turn(1)
+    loop.read(ours, None)
+    os.write(theirs, b"two")
+    loop.turn(0)
+    assert told == [b"one"]
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_a_callback_that_forgets_another_descriptor_is_obeyed_in_the_same_turn(loop: Loop) -> None:
+    first, second = os.pipe(), os.pipe()
+    told: list[int] = []
+
+    def once(mine: int, other: int) -> None:
+        told.append(mine)
+        loop.read(other, None)
+        loop.read(mine, None)
+
+    loop.read(first[0], lambda: once(first[0], second[0]))
+    loop.read(second[0], lambda: once(second[0], first[0]))
+    for _, theirs in (first, second):
+        os.write(theirs, b"x")
+    loop.turn(1)
+    assert len(told) == 1
+    for descriptor in (*first, *second):
+        os.close(descriptor)
+
+
+def test_moments_come_in_their_order_and_not_when_cancelled(loop: Loop) -> None:
+    told: list[str] = []
+    now = boottime()
+    loop.at(now + 0.002, lambda: told.append("second"))
+    loop.at(now + 0.001, lambda: told.append("first"))
+    loop.at(now, lambda: told.append("never")).cancel()
+    loop.after(0.003, loop.stop)
+    loop.run()
+    assert told == ["first", "second"]
+
+
+def test_signals_are_told_in_the_loop_each_kind_once(loop: Loop) -> None:
+    told: list[int] = []
+    loop.on_signals({signal.SIGUSR1: lambda: told.append(signal.SIGUSR1), signal.SIGUSR2: loop.stop})
+    for number in (signal.SIGUSR1, signal.SIGUSR1, signal.SIGUSR2):
+        os.kill(os.getpid(), number)
+    assert told == []
+    loop.run()
+    assert told == [signal.SIGUSR1]
+
+
+def test_an_ignored_signal_does_not_end_us(loop: Loop) -> None:
+    loop.on_signals({}, [signal.SIGUSR1])
+    os.kill(os.getpid(), signal.SIGUSR1)
+    loop.turn(0)
