@@ -1,0 +1,111 @@
+"""The configuration lines of the state dump and the attribute part of the manual."""
+
+from __future__ import annotations
+
+from machine import entry, loaded
+
+from sentinetd.config.dump import configuration
+from sentinetd.config.manual import plain, roff
+from sentinetd.config.table import attributes
+
+DEFAULTS = """
+defaults
+{
+	umask = 22
+	per_source = 10
+	only_from = 192.168.1.0 fd00::/64 .example.test
+	no_access = 192.168.1.99 10.0.0.0/9
+	log_type = FILE /var/log/servicelog 100000 200000
+	log_on_success = PID HOST
+	log_on_failure = HOST
+	passenv = PATH
+}
+"""
+
+
+def test_a_sensor() -> None:
+    text = DEFAULTS + entry(
+        "telnet",
+        "type = UNLISTED INTERNAL; flags = IPv4 SENSOR; port = 23; bind = 192.168.1.5; deny_time = 60; id = telnet-sensor",
+        user="root",
+        server="",
+    )
+    assert configuration(loaded(text).services[0]) == (
+        "id = telnet-sensor",
+        "flags = SENSOR IPv4",
+        "type = INTERNAL UNLISTED",
+        "socket_type = stream",
+        "Protocol (name,number) = (tcp,6)",
+        "port = 23",
+        "wait = no",
+        "user = 0",
+        "Groups = no",
+        "umask = 22",
+        "CPS = max conn:50 wait:10",
+        "PER_SOURCE = 10",
+        "Bind = 192.168.1.5",
+        "Only from:  192.168.1.0(NUMERIC) fd00::/ffff:ffff:ffff:ffff::(NET) .example.test(HOST)",
+        "No access:  192.168.1.99(NUMERIC) 10.0.0.0/255.128.0.0(NET)",
+        "Deny Time: 60",
+        "Logging to common log file",
+        "Log_on_success flags = HOST PID",
+        "Log_on_failure flags = HOST",
+        "Passenv = PATH",
+        "Environment strings:",
+        "\tPATH=/bin",
+        "Family = IPv4",
+    )
+
+
+def test_a_server() -> None:
+    text = entry(
+        "slp",
+        "type = UNLISTED; port = 7007; group = mail; nice = 3; server_args = 5 \x1b[2J; access_times = 0:00-23:59;"
+        "log_type = SYSLOG local3 notice; env = A=1; passenv = LANG; libwrap = foo; only_from =; instances = 4;"
+        "max_load = 2.5; rlimit_as = 1k; cps_source = 5 1; exempt = 10.0.0.0; umask = 027",
+    )
+    assert configuration(loaded(text).services[0]) == (
+        "id = slp",
+        "type = UNLISTED",
+        "socket_type = stream",
+        "Protocol (name,number) = (tcp,6)",
+        "port = 7007",
+        "wait = no",
+        "user = 65534",
+        "group = 8",
+        "Groups = no",
+        "umask = 27",
+        "Nice = 3",
+        "Instances = 4",
+        "CPS = max conn:50 wait:10",
+        "Bind = All addresses.",
+        "Server = /bin/cat",
+        "Server argv = cat 5 \\x1b[2J",
+        "Libwrap = foo",
+        "Access times = 00:00-23:59",
+        "Only from: No sites",
+        "No access: No blocked sites",
+        "Logging to syslog. Facility = local3, level = notice",
+        "Passenv = LANG",
+        "Environment additions:",
+        "\tA=1",
+        "Environment strings:",
+        "\tLANG=C",
+        "\tA=1",
+        "Family = dual",
+        "Max load = 2.5",
+        "rlimit_as = 1024",
+        "cps_source = 5 1",
+        "exempt:  10.0.0.0(NUMERIC)",
+    )
+
+
+def test_the_manual_names_every_attribute() -> None:
+    text, page = plain(), roff()
+    for row in attributes():
+        assert f"{row.name}" in text
+        assert f"\\fB{row.name}\\fP" in page
+        assert row.doc.split()[0] in text
+    assert "xinetd does not know it." in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert "Reserved for later versions: chroot memory_max sandbox tasks_max." in text
