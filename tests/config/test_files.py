@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from machine import Machine, entry, loaded
 
+from config.machine import Machine, entry, loaded
 from sentinetd.config.files import gather
 from sentinetd.config.host import LARGEST, Host
 from sentinetd.config.load import load
 from sentinetd.model.diagnostic import Scope
 
 
-def names(files: dict[str, bytes | None], **more: dict[str, str]) -> tuple[str, list[str]]:
+def names(files: Mapping[str, bytes | None], **more: Mapping[str, str]) -> tuple[str, list[str]]:
     gathered = gather("main", Machine(files, **more))  # type: ignore[arg-type]
     return " ".join(one.name for one in gathered.entries), [f"{one.scope.value}: {one}" for one in gathered.diagnostics]
 
@@ -47,35 +48,75 @@ def test_includedir_skips_what_is_no_file() -> None:
 @pytest.mark.parametrize(
     ("files", "entries", "told"),
     [
-        pytest.param({"main": b"include main\n" + block("a")}, "a",
-            ["file: main:1: main includes itself: it is being read since main; delete one of both lines"], id="itself"),
-        pytest.param({"main": b"\ninclude b\n", "b": b"include c\n", "c": b"\n\ninclude b\n" + block("a")}, "a",
-            ["file: c:3: b includes itself: it is being read since main:2; delete one of both lines"], id="a circle of two"),
-        pytest.param({"main": b"includedir d\n", "d/a": b"includedir d\n", "d/b": block("b")}, "b b",
-            ["file: d/a:1: d/a includes itself: it is being read since main:1; delete one of both lines"], id="over a directory"),
+        pytest.param(
+            {"main": b"include main\n" + block("a")},
+            "a",
+            ["file: main:1: main includes itself: it is being read since main; delete one of both lines"],
+            id="itself",
+        ),
+        pytest.param(
+            {"main": b"\ninclude b\n", "b": b"include c\n", "c": b"\n\ninclude b\n" + block("a")},
+            "a",
+            ["file: c:3: b includes itself: it is being read since main:2; delete one of both lines"],
+            id="a circle of two",
+        ),
+        pytest.param(
+            {"main": b"includedir d\n", "d/a": b"includedir d\n", "d/b": block("b")},
+            "b b",
+            ["file: d/a:1: d/a includes itself: it is being read since main:1; delete one of both lines"],
+            id="over a directory",
+        ),
         pytest.param({"main": b"include b\ninclude b\n", "b": block("b")}, "b b", [], id="twice is no circle"),
-        pytest.param({"main": b"include gone\n" + block("a")}, "a",
-            ["file: main:1: Unable to open included configuration file: gone: No such file or directory; mend the name or the "
-             "permissions"], id="missing"),
-        pytest.param({"main": b"include b\n", "b": None}, "",
-            ["file: main:1: Unable to open included configuration file: b: Permission denied; mend the name or the permissions"],
-            id="unreadable"),
-        pytest.param({"main": b"include d\n", "d/a": b""}, "",
-            ["file: main:1: Unable to open included configuration file: d: it is a directory; write includedir d"], id="directory"),
-        pytest.param({"main": b"includedir gone\n"}, "",
-            ["file: main:1: Unable to read included directory: gone: No such file or directory; mend the name or the "
-             "permissions"], id="no directory"),
-        pytest.param({}, "", ["file: main: open( main ) failed: No such file or directory; mend the name or the permissions"],
-            id="no main file"),
+        pytest.param(
+            {"main": b"include gone\n" + block("a")},
+            "a",
+            [
+                "file: main:1: Unable to open included configuration file: gone: "
+                "No such file or directory; mend the name or the "
+                "permissions"
+            ],
+            id="missing",
+        ),
+        pytest.param(
+            {"main": b"include b\n", "b": None},
+            "",
+            [
+                "file: main:1: Unable to open included configuration file: b: "
+                "Permission denied; mend the name or the permissions"
+            ],
+            id="unreadable",
+        ),
+        pytest.param(
+            {"main": b"include d\n", "d/a": b""},
+            "",
+            ["file: main:1: Unable to open included configuration file: d: it is a directory; write includedir d"],
+            id="directory",
+        ),
+        pytest.param(
+            {"main": b"includedir gone\n"},
+            "",
+            [
+                "file: main:1: Unable to read included directory: gone: "
+                "No such file or directory; mend the name or the "
+                "permissions"
+            ],
+            id="no directory",
+        ),
+        pytest.param(
+            {},
+            "",
+            ["file: main: open( main ) failed: No such file or directory; mend the name or the permissions"],
+            id="no main file",
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistakes(files: dict[str, bytes | None], entries: str, told: list[str]) -> None:
     assert names(files) == (entries, told)
 
 
 def test_files_too_deep() -> None:
     files = {"main": b"include 0\n", **{str(level): f"include {level + 1}\n".encode() for level in range(100)}}
-    _, told = names(files)  # type: ignore[arg-type]
+    _, told = names(files)
     assert told == ["file: 62:1: 63 is included 64 files deep; include it from the main file"]
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from machine import loaded
+
+from config.machine import loaded
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -17,7 +18,10 @@ def told(file: Path) -> str:
     result = loaded(file.read_bytes())
     lines = [f"{one.scope.value} {one.level.value}: {one}" for one in result.diagnostics]
     services = " ".join(service.id for service in result.services)
-    return "\n".join([*lines, f"usable: {result.usable}", f"services: {services}", f"faulty: {sorted(result.faulty)}"]) + "\n"
+    return (
+        "\n".join([*lines, f"usable: {result.usable}", f"services: {services}", f"faulty: {sorted(result.faulty)}"])
+        + "\n"
+    )
 
 
 @pytest.mark.parametrize("file", [pytest.param(file, id=file.stem) for file in sorted(GOLDEN.glob("*.conf"))])

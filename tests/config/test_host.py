@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from machine import Machine
 
+from config.machine import Machine
 from sentinetd.config.host import Host
 from sentinetd.model.address import Address
 from sentinetd.model.values import Protocol

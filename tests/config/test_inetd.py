@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from machine import Machine, entry
 
+from config.machine import Machine, entry
 from sentinetd.config.load import Loaded, load
 from sentinetd.model.address import Network
 from sentinetd.model.service import Credentials, Family, Flag, OnSuccess, SocketType, Type
@@ -23,24 +23,35 @@ def inetd(line: str, main: str = "") -> Loaded:
         pytest.param(
             "ftp\tstream tcp nowait ann /bin/cat in.ftpd -l",
             {
-                "id": "ftp", "port": 21, "wait": False, "server": "/bin/cat", "argv": ("in.ftpd", "-l"),
-                "credentials": Credentials(1000, 1000, (1000, 100)), "type": frozenset(),
+                "id": "ftp",
+                "port": 21,
+                "wait": False,
+                "server": "/bin/cat",
+                "argv": ("in.ftpd", "-l"),
+                "credentials": Credentials(1000, 1000, (1000, 100)),
+                "type": frozenset(),
                 "flags": frozenset({Flag.REUSE, Flag.NOLIBWRAP, Flag.NAMEINARGS}),
             },
             id="external",
         ),
-        pytest.param("tftp dgram udp wait nobody /bin/cat cat", {"wait": True, "socket_type": SocketType.DGRAM}, id="dgram"),
+        pytest.param(
+            "tftp dgram udp wait nobody /bin/cat cat", {"wait": True, "socket_type": SocketType.DGRAM}, id="dgram"
+        ),
         pytest.param("ftp stream tcp nowait.400 nobody /bin/cat cat", {"wait": False}, id="a limit behind nowait"),
         pytest.param("ftp stream tcp nowait ann.mail /bin/cat cat", {"user": "ann", "group": "mail"}, id="user.group"),
         pytest.param("ftp stream tcp nowait ann:mail /bin/cat cat", {"user": "ann", "group": "mail"}, id="user:group"),
         pytest.param("ftp stream tcp nowait a.b /bin/cat cat", {"user": "a.b", "group": ""}, id="a user with a dot"),
         pytest.param("ftp stream tcp nowait nobody /bin/cat", {"argv": ("cat",)}, id="no argv"),
         pytest.param("ftp stream tcp4 nowait nobody /bin/cat cat", {"family": Family.IPV4}, id="tcp4"),
-        pytest.param("echo stream tcp nowait root internal", {"id": "echo-stream", "type": {Type.INTERNAL}}, id="internal"),
+        pytest.param(
+            "echo stream tcp nowait root internal", {"id": "echo-stream", "type": {Type.INTERNAL}}, id="internal"
+        ),
         pytest.param("time dgram udp wait root internal", {"id": "time-dgram"}, id="internal dgram"),
-        pytest.param("rstat/2-4 dgram rpc/udp wait nobody /bin/cat cat", {"rpc_version": (2, 4), "type": {Type.RPC}}, id="RPC"),
+        pytest.param(
+            "rstat/2-4 dgram rpc/udp wait nobody /bin/cat cat", {"rpc_version": (2, 4), "type": {Type.RPC}}, id="RPC"
+        ),
     ],
-)  # fmt: skip
+)
 def test_lines(line: str, facts: dict[str, Any]) -> None:
     result = inetd(line)
     assert [str(one) for one in result.diagnostics if one.level.value == "error"] == []

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import pytest
-from machine import Machine, entry, loaded
 
+from config.machine import Machine, entry, loaded
 from sentinetd.config.load import load
 from sentinetd.model.address import EVERYONE, Address, AddressSet, Network
 from sentinetd.model.service import (
@@ -48,28 +48,49 @@ def sites(*networks: str) -> AddressSet:
         pytest.param("", "", "only_from", EVERYONE, id="no list admits everyone"),
         pytest.param("only_from = 10.0.0.0", "only_from = 192.0.2.1", "only_from", sites("192.0.2.1"), id="= replaces"),
         pytest.param(
-            "only_from = 10.0.0.0", "only_from += 192.0.2.1", "only_from", sites("10.0.0.0/8", "192.0.2.1"), id="+= adds"
+            "only_from = 10.0.0.0",
+            "only_from += 192.0.2.1",
+            "only_from",
+            sites("10.0.0.0/8", "192.0.2.1"),
+            id="+= adds",
         ),
         pytest.param(
-            "only_from = 10.0.0.0 192.0.2.1", "only_from -= 192.0.2.1", "only_from", sites("10.0.0.0/8"), id="-= removes"
+            "only_from = 10.0.0.0 192.0.2.1",
+            "only_from -= 192.0.2.1",
+            "only_from",
+            sites("10.0.0.0/8"),
+            id="-= removes",
         ),
         pytest.param(
-            "only_from = 192.168.1.0", "only_from -= 192.168.1.20", "only_from", sites("192.168.1.0/24"), id="-= cuts nothing up"
+            "only_from = 192.168.1.0",
+            "only_from -= 192.168.1.20",
+            "only_from",
+            sites("192.168.1.0/24"),
+            id="-= cuts nothing up",
         ),
         pytest.param("", "only_from =", "only_from", sites(), id="an empty list"),
         pytest.param("", "only_from += 192.0.2.1", "only_from", sites("192.0.2.1"), id="+= on nothing"),
         pytest.param("", "only_from -= 192.0.2.1", "only_from", sites(), id="-= on nothing admits nobody"),
         pytest.param("no_access = 192.0.2.1", "no_access =", "no_access", sites(), id="= with nothing clears"),
         pytest.param(
-            "only_from = 10.0.0.0; only_from = 192.0.2.1", "", "only_from", sites("10.0.0.0/8", "192.0.2.1"),
+            "only_from = 10.0.0.0; only_from = 192.0.2.1",
+            "",
+            "only_from",
+            sites("10.0.0.0/8", "192.0.2.1"),
             id="in defaults = adds",
         ),
         pytest.param(
-            "log_on_success = HOST", "log_on_success += PID", "log_on_success", frozenset({OnSuccess.HOST, OnSuccess.PID}),
+            "log_on_success = HOST",
+            "log_on_success += PID",
+            "log_on_success",
+            frozenset({OnSuccess.HOST, OnSuccess.PID}),
             id="options add up",
         ),
         pytest.param(
-            "log_on_success = HOST PID", "log_on_success -= HOST", "log_on_success", frozenset({OnSuccess.PID}),
+            "log_on_success = HOST PID",
+            "log_on_success -= HOST",
+            "log_on_success",
+            frozenset({OnSuccess.PID}),
             id="options are taken away",
         ),
         pytest.param("instances = 5", "", "instances", 5, id="a number is inherited"),
@@ -86,15 +107,31 @@ def sites(*networks: str) -> AddressSet:
         pytest.param("passenv = PATH LANG", "passenv -= path", "passenv", ("LANG",), id="passenv loses one"),
         pytest.param("v6only = yes", "", "family", Family.IPV6, id="v6only of the defaults is honoured"),
         pytest.param("", "v6only = no", "family", Family.DUAL, id="v6only = no is honoured"),
-        pytest.param("", "rlimit_as = 1k; rlimit_files = 9", "rlimits", (("rlimit_files", 9.0), ("rlimit_as", 1024.0)), id="limits"),
-        pytest.param("", "only_from = office ten Loopback", "only_from", sites("192.168.1.0/24", "10.0.0.0/8", "127.0.0.0/8"),
-            id="networks(5)"),
-        pytest.param("", "only_from = nothing link-local", "only_from",
-            AddressSet((Network.parse("169.254.0.0/16"),), ("nothing",)), id="network 0 is a host name"),
+        pytest.param(
+            "",
+            "rlimit_as = 1k; rlimit_files = 9",
+            "rlimits",
+            (("rlimit_files", 9.0), ("rlimit_as", 1024.0)),
+            id="limits",
+        ),
+        pytest.param(
+            "",
+            "only_from = office ten Loopback",
+            "only_from",
+            sites("192.168.1.0/24", "10.0.0.0/8", "127.0.0.0/8"),
+            id="networks(5)",
+        ),
+        pytest.param(
+            "",
+            "only_from = nothing link-local",
+            "only_from",
+            AddressSet((Network.parse("169.254.0.0/16"),), ("nothing",)),
+            id="network 0 is a host name",
+        ),
         pytest.param("bind = 192.0.2.1", "", "address", Address.parse("192.0.2.1"), id="bind of the defaults"),
         pytest.param("", "interface = 192.0.2.1", "address", Address.parse("192.0.2.1"), id="interface is bind"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("above", [True, False], ids=["defaults above", "defaults below"])
 def test_defaults(defaults: str, lines: str, field: str, value: Any, above: bool) -> None:
     first = "defaults\n{\n" + "\n".join(defaults.split(";")) + "\n}\n"
@@ -106,7 +143,9 @@ def test_defaults(defaults: str, lines: str, field: str, value: Any, above: bool
     ("text", "facts"),
     [
         pytest.param(entry("ftp", ""), {"port": 21, "family": Family.DUAL, "address": None, "id": "ftp"}, id="plain"),
-        pytest.param(entry("www", "", protocol="tcp", socket_type=""), {"port": 80, "socket_type": SocketType.STREAM}, id="alias"),
+        pytest.param(
+            entry("www", "", protocol="tcp", socket_type=""), {"port": 80, "socket_type": SocketType.STREAM}, id="alias"
+        ),
         pytest.param(entry("tftp", "", socket_type="dgram", wait="yes"), {"port": 69, "wait": True}, id="udp"),
         pytest.param(entry("tftp", "", socket_type="dgram"), {"wait": True}, id="a dgram service waits"),
         pytest.param(entry("x", "type = UNLISTED; port = 7001"), {"port": 7001}, id="unlisted"),
@@ -115,47 +154,94 @@ def test_defaults(defaults: str, lines: str, field: str, value: Any, above: bool
         pytest.param(entry("ftp", "flags = IPv6"), {"family": Family.DUAL}, id="flag IPv6"),
         pytest.param(entry("ftp", "flags = IPv6; v6only = yes"), {"family": Family.IPV6}, id="IPv6 alone"),
         pytest.param(entry("ftp", "flags = IPv4 IPv6"), {"family": Family.DUAL}, id="both flags"),
-        pytest.param(entry("ftp", "bind = 127.1"), {"address": Address.parse("127.0.0.1"), "family": Family.IPV4}, id="bind 127.1"),
+        pytest.param(
+            entry("ftp", "bind = 127.1"),
+            {"address": Address.parse("127.0.0.1"), "family": Family.IPV4},
+            id="bind 127.1",
+        ),
         pytest.param(entry("ftp", "bind = 2001:db8::1"), {"family": Family.IPV6}, id="bind IPv6"),
         pytest.param(entry("ftp", "bind = ::"), {"family": Family.DUAL, "address": Address.parse("::")}, id="bind ::"),
         pytest.param(entry("ftp", "bind = 0.0.0.0"), {"family": Family.IPV4}, id="bind 0.0.0.0"),
         pytest.param(entry("ftp", "bind = one.example"), {"address": Address.parse("192.0.2.1")}, id="bind to a name"),
-        pytest.param(entry("ftp", "bind = two.example"), {"address": Address.parse("192.0.2.3")}, id="the first address"),
+        pytest.param(
+            entry("ftp", "bind = two.example"), {"address": Address.parse("192.0.2.3")}, id="the first address"
+        ),
         pytest.param(entry("ftp", "bind = both.example"), {"address": Address.parse("2001:db8::2")}, id="IPv6 first"),
         pytest.param(
-            entry("ftp", "bind = both.example; flags = IPv4"), {"address": Address.parse("192.0.2.2")}, id="the flag chooses"
+            entry("ftp", "bind = both.example; flags = IPv4"),
+            {"address": Address.parse("192.0.2.2")},
+            id="the flag chooses",
         ),
-        pytest.param(entry("irc", "flags = SENSOR; type = INTERNAL; deny_time = 120", user="root", server=""),
-            {"wait": False, "deny_time": 7200.0, "sensor": True}, id="the article's sensor"),
-        pytest.param(entry("irc", "flags = SENSOR", wait="", user="", server=""), {"type": frozenset({Type.INTERNAL})},
-            id="SENSOR alone is enough"),
-        pytest.param(entry("time", "flags = SENSOR", socket_type="dgram", server=""), {"wait": True}, id="dgram sensor"),
-        pytest.param(entry("irc", "flags = SENSOR; deny_time = FOREVER", server=""), {"deny_time": math.inf}, id="FOREVER"),
-        pytest.param(entry("irc", "flags = SENSOR", wait="yes"), {"wait": False, "server": ""}, id="a sensor runs nothing"),
-        pytest.param(entry("ftp", "flags = NAMEINARGS; server_args = a b"), {"argv": ("a", "b")}, id="NAMEINARGS before"),
-        pytest.param(entry("ftp", "server_args = a b; flags = NAMEINARGS"), {"argv": ("a", "b")}, id="NAMEINARGS after"),
+        pytest.param(
+            entry("irc", "flags = SENSOR; type = INTERNAL; deny_time = 120", user="root", server=""),
+            {"wait": False, "deny_time": 7200.0, "sensor": True},
+            id="the article's sensor",
+        ),
+        pytest.param(
+            entry("irc", "flags = SENSOR", wait="", user="", server=""),
+            {"type": frozenset({Type.INTERNAL})},
+            id="SENSOR alone is enough",
+        ),
+        pytest.param(
+            entry("time", "flags = SENSOR", socket_type="dgram", server=""), {"wait": True}, id="dgram sensor"
+        ),
+        pytest.param(
+            entry("irc", "flags = SENSOR; deny_time = FOREVER", server=""), {"deny_time": math.inf}, id="FOREVER"
+        ),
+        pytest.param(
+            entry("irc", "flags = SENSOR", wait="yes"), {"wait": False, "server": ""}, id="a sensor runs nothing"
+        ),
+        pytest.param(
+            entry("ftp", "flags = NAMEINARGS; server_args = a b"), {"argv": ("a", "b")}, id="NAMEINARGS before"
+        ),
+        pytest.param(
+            entry("ftp", "server_args = a b; flags = NAMEINARGS"), {"argv": ("a", "b")}, id="NAMEINARGS after"
+        ),
         pytest.param(entry("ftp", "flags = INTERCEPT"), {"flags": frozenset()}, id="INTERCEPT needs wait"),
-        pytest.param(entry("ftp", "redirect = one.example ftp", server=""), {"redirect": Redirect("one.example", 21)}, id="redirect"),
+        pytest.param(
+            entry("ftp", "redirect = one.example ftp", server=""),
+            {"redirect": Redirect("one.example", 21)},
+            id="redirect",
+        ),
         pytest.param(entry("mux", "type = TCPMUX"), {"port": 0}, id="TCPMUX without UNLISTED"),
-        pytest.param(entry("rstat", "type = RPC; rpc_version = 2-4", socket_type="dgram", wait="yes"),
-            {"rpc_number": 100001, "port": 0}, id="RPC"),
-        pytest.param(entry("auth", "log_on_success = HOST USERID"), {"log_on_success": frozenset({OnSuccess.HOST})}, id="port 113"),
+        pytest.param(
+            entry("rstat", "type = RPC; rpc_version = 2-4", socket_type="dgram", wait="yes"),
+            {"rpc_number": 100001, "port": 0},
+            id="RPC",
+        ),
+        pytest.param(
+            entry("auth", "log_on_success = HOST USERID"),
+            {"log_on_success": frozenset({OnSuccess.HOST})},
+            id="port 113",
+        ),
         pytest.param(entry("ftp", "", user="ann"), {"credentials": Credentials(1000, 1000, ())}, id="a user"),
-        pytest.param(entry("ftp", "groups = yes", user="ann"), {"credentials": Credentials(1000, 1000, (1000, 100))}, id="groups"),
+        pytest.param(
+            entry("ftp", "groups = yes", user="ann"), {"credentials": Credentials(1000, 1000, (1000, 100))}, id="groups"
+        ),
         pytest.param(entry("ftp", "group = mail", user="ann"), {"credentials": Credentials(1000, 8, ())}, id="group"),
         pytest.param(entry("ftp", "group = 77", user="4711"), {"credentials": Credentials(4711, 77, ())}, id="numbers"),
-        pytest.param(entry("ftp", "", user="4711"), {"credentials": Credentials(4711, 4711, ())}, id="a number is both"),
-        pytest.param(entry("ftp", "groups = yes", user="1000"), {"credentials": Credentials(1000, 1000, (1000, 100))},
-            id="groups of a number"),
+        pytest.param(
+            entry("ftp", "", user="4711"), {"credentials": Credentials(4711, 4711, ())}, id="a number is both"
+        ),
+        pytest.param(
+            entry("ftp", "groups = yes", user="1000"),
+            {"credentials": Credentials(1000, 1000, (1000, 100))},
+            id="groups of a number",
+        ),
         pytest.param(entry("ftp", ""), {"environment": ("PATH=/bin", "LANG=C")}, id="the whole environment"),
-        pytest.param(entry("ftp", "passenv = LANG; env = A=1 LANG=x"), {"environment": ("LANG=x", "A=1")}, id="passenv and env"),
+        pytest.param(
+            entry("ftp", "passenv = LANG; env = A=1 LANG=x"), {"environment": ("LANG=x", "A=1")}, id="passenv and env"
+        ),
         pytest.param(entry("ftp", "passenv ="), {"environment": ()}, id="no environment"),
         pytest.param(entry("ftp", "", server="bin/cat"), {"server": "/bin/cat"}, id="a relative server"),
         pytest.param(entry("ftp", "SERVER_ARGS = x"), {"server_args": ("x",)}, id="case of attributes"),
-        pytest.param(entry("ftp", "flags = NAMEINARGS; server_args = x; flags = REUSE"), {"flags": frozenset({Flag.NAMEINARGS})},
-            id="the first line of a list counts"),
+        pytest.param(
+            entry("ftp", "flags = NAMEINARGS; server_args = x; flags = REUSE"),
+            {"flags": frozenset({Flag.NAMEINARGS})},
+            id="the first line of a list counts",
+        ),
     ],
-)  # fmt: skip
+)
 def test_completion(text: str, facts: dict[str, Any]) -> None:
     service = only(text)
     assert {name: getattr(service, name) for name in facts} == facts
@@ -164,15 +250,23 @@ def test_completion(text: str, facts: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param(entry("ftp", "", wait=""), "entry: main.conf:1: Service ftp missing attribute wait - DISABLING", id="wait"),
+        pytest.param(
+            entry("ftp", "", wait=""), "entry: main.conf:1: Service ftp missing attribute wait - DISABLING", id="wait"
+        ),
         pytest.param(entry("ftp", "", user=""), "Service ftp missing attribute user", id="user"),
         pytest.param(entry("ftp", "", socket_type=""), "Service ftp missing attribute socket_type", id="socket_type"),
         pytest.param(entry("ftp", "", server=""), "Must specify a server in ftp", id="server"),
-        pytest.param(entry("ftp", "", server="", user="", redirect="one.example 80"), "missing attribute user", id="redirect's user"),
+        pytest.param(
+            entry("ftp", "", server="", user="", redirect="one.example 80"),
+            "missing attribute user",
+            id="redirect's user",
+        ),
         pytest.param(entry("ftp", "", user="bob"), "main.conf:5: user: Unknown user: bob", id="unknown user"),
         pytest.param(entry("ftp", "group = wheel"), "group: Unknown group: wheel", id="unknown group"),
         pytest.param(entry("ftp", "groups = yes", user="4711"), "getpwuid( 4711 ) failed", id="groups of nobody known"),
-        pytest.param(entry("ftp", "", server="/opt/x"), "Server /opt/x is not executable: No such file", id="no server"),
+        pytest.param(
+            entry("ftp", "", server="/opt/x"), "Server /opt/x is not executable: No such file", id="no server"
+        ),
         pytest.param(entry("ftp", "protocol = xtp"), "Protocol xtp not in /etc/protocols", id="protocol"),
         pytest.param(entry("ftp", "protocol = udp"), "socket_type stream does not go with protocol udp", id="mismatch"),
         pytest.param(entry("gopher", ""), "can't find service: gopher with getservbyname", id="no port"),
@@ -180,25 +274,45 @@ def test_completion(text: str, facts: dict[str, Any]) -> None:
         pytest.param(entry("gopher", "port = 70"), "combination not in /etc/services: gopher/tcp", id="not listed"),
         pytest.param(entry("ftp", "port = 2121"), "Service ftp expects port 21, not 2121", id="another port"),
         pytest.param(entry("x", "type = UNLISTED"), "Unlisted service: x must have a port entry", id="unlisted"),
-        pytest.param(entry("ftp", "flags = IPv6; bind = 192.0.2.1"), "is an IPv4 address, and the flag is IPv6", id="v4 bind"),
-        pytest.param(entry("ftp", "flags = IPv4; bind = ::1"), "is an IPv6 address, and the flag is IPv4", id="v6 bind"),
+        pytest.param(
+            entry("ftp", "flags = IPv6; bind = 192.0.2.1"), "is an IPv4 address, and the flag is IPv6", id="v4 bind"
+        ),
+        pytest.param(
+            entry("ftp", "flags = IPv4; bind = ::1"), "is an IPv6 address, and the flag is IPv4", id="v6 bind"
+        ),
         pytest.param(entry("ftp", "bind = eth0"), "bad address: eth0", id="interface name"),
-        pytest.param(entry("ftp", "bind = two.example; flags = IPv6"), "no addresses returned for: two.example", id="no v6"),
-        pytest.param(entry("ftp", "no_access = 192.0.2.1 10.0.0.x 1.2.3.256"), "failed to parse 1.2.3.256", id="fails closed"),
-        pytest.param(entry("x", "type = INTERNAL UNLISTED; port = 5"), "No such internal service: x/stream", id="not built in"),
-        pytest.param(entry("sensor", "type = INTERNAL UNLISTED; port = 5"), "No such internal service: sensor", id="no sensor"),
-        pytest.param(entry("ftp", "flags = SENSOR; protocol = tcp", socket_type="raw"), "internal service: sensor/raw", id="raw"),
+        pytest.param(
+            entry("ftp", "bind = two.example; flags = IPv6"), "no addresses returned for: two.example", id="no v6"
+        ),
+        pytest.param(
+            entry("ftp", "no_access = 192.0.2.1 10.0.0.x 1.2.3.256"), "failed to parse 1.2.3.256", id="fails closed"
+        ),
+        pytest.param(
+            entry("x", "type = INTERNAL UNLISTED; port = 5"), "No such internal service: x/stream", id="not built in"
+        ),
+        pytest.param(
+            entry("sensor", "type = INTERNAL UNLISTED; port = 5"), "No such internal service: sensor", id="no sensor"
+        ),
+        pytest.param(
+            entry("ftp", "flags = SENSOR; protocol = tcp", socket_type="raw"), "internal service: sensor/raw", id="raw"
+        ),
         pytest.param(entry("ftp", "log_on_success = TRAFFIC"), "ftp should not have TRAFFIC flag", id="TRAFFIC"),
-        pytest.param(entry("x", "type = UNLISTED RPC; rpc_version = 1"), "missing attribute rpc_number", id="RPC number"),
+        pytest.param(
+            entry("x", "type = UNLISTED RPC; rpc_version = 1"), "missing attribute rpc_number", id="RPC number"
+        ),
         pytest.param(entry("rstat", "type = RPC"), "missing attribute rpc_version", id="RPC version"),
-        pytest.param(entry("ftp", "only_from = .example", wait="yes"), "only_from: .example is a name", id="names and wait"),
+        pytest.param(
+            entry("ftp", "only_from = .example", wait="yes"), "only_from: .example is a name", id="names and wait"
+        ),
         pytest.param(entry("ftp", "env -= A=1"), "operator '-=' not supported for env attribute", id="env -="),
         pytest.param(entry("ftp", "tasks_max = 5"), "tasks_max is reserved for a later version", id="reserved"),
         pytest.param(entry("ftp", "disable = perhaps; disable = no"), "disable: Bad value: perhaps", id="disable"),
-        pytest.param(entry("ftp", "disable ="), "attribute disable expects 1 values and 0 values", id="disable nothing"),
+        pytest.param(
+            entry("ftp", "disable ="), "attribute disable expects 1 values and 0 values", id="disable nothing"
+        ),
         pytest.param(entry("ftp", "ports = 1-5; port = 21"), "port and ports in one entry", id="port and ports"),
     ],
-)  # fmt: skip
+)
 def test_an_entry_is_refused(text: str, told: str) -> None:
     result = loaded(text + entry("http", ""))
     assert [service.name for service in result.services] == ["http"]
@@ -276,27 +390,57 @@ def test_the_same_id_twice_is_no_mistake() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param(entry("ftp", "") + "defaults\n{\nno_access = 192.0.2.1\n}\n",
-            ["line: main.conf:8: no_access of this defaults entry also reach the 1 services above it, unlike in xinetd; "
-             "move the defaults entry to the top"], id="defaults below"),
-        pytest.param("defaults\n{\nbanner = /x\nbanner = /y\n}\n",
-            ["line: main.conf:4: banner: Service (null): attribute already set: banner; delete this line, or the one at "
-             "main.conf:3"], id="twice in defaults"),
-        pytest.param(entry("ftp", "deny_time = 5"),
-            ["line: main.conf:7: deny_time: deny_time has an effect on sensors only; write flags = SENSOR, or delete the line"],
-            id="deny_time elsewhere"),
-        pytest.param(entry("ftp", "passenv = HOME"),
+        pytest.param(
+            entry("ftp", "") + "defaults\n{\nno_access = 192.0.2.1\n}\n",
+            [
+                "line: main.conf:8: no_access of this defaults entry also reach the 1 services above it, "
+                "unlike in xinetd; "
+                "move the defaults entry to the top"
+            ],
+            id="defaults below",
+        ),
+        pytest.param(
+            "defaults\n{\nbanner = /x\nbanner = /y\n}\n",
+            [
+                "line: main.conf:4: banner: Service (null): attribute already set: banner; "
+                "delete this line, or the one at "
+                "main.conf:3"
+            ],
+            id="twice in defaults",
+        ),
+        pytest.param(
+            entry("ftp", "deny_time = 5"),
+            [
+                "line: main.conf:7: deny_time: deny_time has an effect on sensors only; "
+                "write flags = SENSOR, or delete the line"
+            ],
+            id="deny_time elsewhere",
+        ),
+        pytest.param(
+            entry("ftp", "passenv = HOME"),
             ["line: main.conf:7: passenv: undefined environment variable: HOME; set it before the start, or delete it"],
-            id="unset variable"),
-        pytest.param(entry("ftp", "v6only = yes; flags = IPv4"),
-            ["line: main.conf:7: v6only: v6only has no effect on an IPv4 socket; delete the line"], id="v6only on IPv4"),
-        pytest.param(entry("ftp", "per_source = 2", wait="yes"),
-            ["line: main.conf:7: per_source: per_source is ignored where wait = yes; delete the line, or write wait = no"],
-            id="per_source and wait"),
-        pytest.param(entry("ftp", "only_from = 192.0.2.9/24"),
-            ["line: main.conf:7: only_from: 192.0.2.9/24 has host bits set; did you mean 192.0.2.0/24?"], id="host bits"),
+            id="unset variable",
+        ),
+        pytest.param(
+            entry("ftp", "v6only = yes; flags = IPv4"),
+            ["line: main.conf:7: v6only: v6only has no effect on an IPv4 socket; delete the line"],
+            id="v6only on IPv4",
+        ),
+        pytest.param(
+            entry("ftp", "per_source = 2", wait="yes"),
+            [
+                "line: main.conf:7: per_source: per_source is ignored where wait = yes; "
+                "delete the line, or write wait = no"
+            ],
+            id="per_source and wait",
+        ),
+        pytest.param(
+            entry("ftp", "only_from = 192.0.2.9/24"),
+            ["line: main.conf:7: only_from: 192.0.2.9/24 has host bits set; did you mean 192.0.2.0/24?"],
+            id="host bits",
+        ),
     ],
-)  # fmt: skip
+)
 def test_warnings(text: str, told: list[str]) -> None:
     assert said(text) == told
 
@@ -308,7 +452,9 @@ def test_who_is_not_root_runs_servers_as_himself_alone() -> None:
 
 
 def test_places_lead_back_to_the_line() -> None:
-    service = only("defaults\n{\nno_access = 10.0.0.0\n}\n" + entry("ftp", "only_from = 192.0.2.0 office; only_from += .example"))
+    service = only(
+        "defaults\n{\nno_access = 10.0.0.0\n}\n" + entry("ftp", "only_from = 192.0.2.0 office; only_from += .example")
+    )
     assert service.places["only_from 192.0.2.0/24"] == Place("main.conf", 11)
     assert service.places["only_from 192.168.1.0/24"] == service.places["only_from office"] == Place("main.conf", 11)
     assert service.places["only_from .example"] == Place("main.conf", 12)

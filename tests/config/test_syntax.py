@@ -38,8 +38,12 @@ def all_told(text: Text) -> list[str]:
         pytest.param("service a\n{\n x =\n y =1 2\n z +=3\n w -= \n}\n", "a[x=;y= 1 2;z+= 3;w-=]", id="operators"),
         pytest.param("include x\nincludedir y\n", "<x> <y/>", id="includes"),
         pytest.param('service a\n{\n x = "c d"\n}\n', 'a[x= "c d"]', id="no quoting"),
-        pytest.param("service a\n{\n include = x\n}\n", "a[include= x]", id="a keyword with an operator is an attribute"),
-        pytest.param("service a\n{\n x = caf\u00e9\u00a0b\n}\n", "a[x= caf\u00e9\u00a0b]", id="only space and tab separate"),
+        pytest.param(
+            "service a\n{\n include = x\n}\n", "a[include= x]", id="a keyword with an operator is an attribute"
+        ),
+        pytest.param(
+            "service a\n{\n x = caf\u00e9\u00a0b\n}\n", "a[x= caf\u00e9\u00a0b]", id="only space and tab separate"
+        ),
     ],
 )
 def test_statements(text: str, statements: str) -> None:
@@ -51,31 +55,60 @@ def test_statements(text: str, statements: str) -> None:
 @pytest.mark.parametrize(
     ("text", "statements", "told"),
     [
-        pytest.param("junk\nservice a\n{\n}\n", "a[]", ["line 1 missing service keyword: junk"], id="stray line swallows nothing"),
+        pytest.param(
+            "junk\nservice a\n{\n}\n", "a[]", ["line 1 missing service keyword: junk"], id="stray line swallows nothing"
+        ),
         pytest.param("service a {\n x = 1\n}\n", "a[x= 1]", ["line 1 the brace stands"], id="brace on the same line"),
-        pytest.param("service a { x = 1 }\nservice b\n{\n}\n", "a[] b[]", ["line 1 the brace", "entry 1 text behind"], id="one line"),
-        pytest.param("service a b\n{\n}\n", "a[]", ["line 1 words after service a are ignored: b"], id="trailing words"),
-        pytest.param("service a\n{ # x\n} # y\n", "a[]", ["line 2 text behind", "line 3 text behind"], id="comments behind braces"),
+        pytest.param(
+            "service a { x = 1 }\nservice b\n{\n}\n",
+            "a[] b[]",
+            ["line 1 the brace", "entry 1 text behind"],
+            id="one line",
+        ),
+        pytest.param(
+            "service a b\n{\n}\n", "a[]", ["line 1 words after service a are ignored: b"], id="trailing words"
+        ),
+        pytest.param(
+            "service a\n{ # x\n} # y\n",
+            "a[]",
+            ["line 2 text behind", "line 3 text behind"],
+            id="comments behind braces",
+        ),
         pytest.param("service a\n{ x = 1\n}\n", "a[]", ["entry 2 text behind the brace"], id="text behind a brace"),
         pytest.param("service a\nx = 1\n}\n", "a[x= 1]", ["file 1 Service a: missing '{'"], id="no opening brace"),
-        pytest.param("service a\nservice b\n{\n}\n", "a[] b[]", ["file 1 Service a: missing '{'"], id="no block at all"),
-        pytest.param("service a\n{\nservice b\n{\n}\n", "a[] b[]", ["file 3 missing } in last service entry"], id="no closing brace"),
+        pytest.param(
+            "service a\nservice b\n{\n}\n", "a[] b[]", ["file 1 Service a: missing '{'"], id="no block at all"
+        ),
+        pytest.param(
+            "service a\n{\nservice b\n{\n}\n",
+            "a[] b[]",
+            ["file 3 missing } in last service entry"],
+            id="no closing brace",
+        ),
         pytest.param("service a\n{\n", "a[]", ["file 1 incomplete entry"], id="the file ends"),
         pytest.param("service\n{\n x = 1\n}\n", "", ["file 1 service name missing"], id="no name"),
-        pytest.param("servce a\n{\n x = 1\n}\n", "a[x= 1]", ["entry 1 missing service keyword: servce"], id="misspelt keyword"),
-        pytest.param("}\nservice a\n{\n}\n", "a[]", ["line 1 missing service keyword: } belongs"], id="a brace too many"),
+        pytest.param(
+            "servce a\n{\n x = 1\n}\n", "a[x= 1]", ["entry 1 missing service keyword: servce"], id="misspelt keyword"
+        ),
+        pytest.param(
+            "}\nservice a\n{\n}\n", "a[]", ["line 1 missing service keyword: } belongs"], id="a brace too many"
+        ),
         pytest.param("x = 1\n", "", ["file 1 missing service keyword: x = 1 belongs"], id="an attribute outside"),
         pytest.param("{\n x = 1\n}\n", "", ["file 1 missing service keyword: { belongs"], id="a block outside"),
         pytest.param("include\n", "", ["file 1 service name missing: include"], id="include of nothing"),
         pytest.param("include a b\n", "<a>", ["line 1 words after include a are ignored: b"], id="include of two"),
         pytest.param("service a\n{\n x\n}\n", "a[]", ["entry 3 Nothing after attribute: x"], id="no operator"),
         pytest.param("service a\n{\n x=1\n}\n", "a[]", ["entry 3 Attribute x=1 needs a space"], id="no space"),
-        pytest.param("service a\n{\n x ? 1\n}\n", "a[]", ["entry 3 Bad operator for attribute: x: ?"], id="bad operator"),
+        pytest.param(
+            "service a\n{\n x ? 1\n}\n", "a[]", ["entry 3 Bad operator for attribute: x: ?"], id="bad operator"
+        ),
         pytest.param("defaults\n{\n x=1\n}\n", "DEFAULTS[]", ["file 3 Attribute x=1 needs"], id="bad line in defaults"),
         pytest.param("service a\n{\n x = \0\n}\n", "a[]", ["entry 3 a NUL byte"], id="NUL"),
-        pytest.param("service a\r\n{\r\n x = 1\r\n}\r\n", "a[x= 1]", ["line 1 lines end in carriage"], id="CRLF, told once"),
+        pytest.param(
+            "service a\r\n{\r\n x = 1\r\n}\r\n", "a[x= 1]", ["line 1 lines end in carriage"], id="CRLF, told once"
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistakes(text: str, statements: str, told: list[str]) -> None:
     parsed = parse(text.encode(), "f")
     assert shape(parsed) == statements
@@ -101,7 +134,24 @@ def test_bytes_that_are_no_text_survive() -> None:
     assert entry.lines[0].words[0].encode("utf-8", "surrogateescape") == b"/bin/\xff"
 
 
-PIECES = ["service", "defaults", "include", "includedir", "{", "}", "=", "+=", "-=", "#", "\n", "\n", " ", "\t", "\r", "\0"]
+PIECES = [
+    "service",
+    "defaults",
+    "include",
+    "includedir",
+    "{",
+    "}",
+    "=",
+    "+=",
+    "-=",
+    "#",
+    "\n",
+    "\n",
+    " ",
+    "\t",
+    "\r",
+    "\0",
+]
 
 
 @given(st.one_of(st.binary(max_size=300), st.lists(st.sampled_from([*PIECES, "a", "b=c"]), max_size=60).map("".join)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from machine import Machine
 
+from config.machine import Machine
 from sentinetd.config.load import load
 from sentinetd.config.toml import read_settings
 from sentinetd.model.address import AddressSet, Network
@@ -25,12 +25,16 @@ def read(text: str | None) -> tuple[Settings, list[str]]:
         pytest.param("[bans]\nmaximum = 5", Settings(bans=BanSettings(maximum=5)), id="maximum"),
         pytest.param(
             '[bans]\nexempt = ["192.0.2.0/24", "office"]',
-            Settings(bans=BanSettings(exempt=AddressSet((Network.parse("192.0.2.0/24"), Network.parse("192.168.1.0/24"))))),
+            Settings(
+                bans=BanSettings(exempt=AddressSet((Network.parse("192.0.2.0/24"), Network.parse("192.168.1.0/24"))))
+            ),
             id="exempt",
         ),
         pytest.param("[bans]\nexempt_own = false", Settings(bans=BanSettings(exempt_own=False)), id="exempt_own"),
         pytest.param("[bans]\ndry_run = true", Settings(bans=BanSettings(dry_run=True)), id="dry_run"),
-        pytest.param("[bans]\nmax_bans_per_minute = 9", Settings(bans=BanSettings(max_bans_per_minute=9)), id="per minute"),
+        pytest.param(
+            "[bans]\nmax_bans_per_minute = 9", Settings(bans=BanSettings(max_bans_per_minute=9)), id="per minute"
+        ),
         pytest.param(
             "[bans.prefix]\nv4 = 24\nv6 = 56", Settings(bans=BanSettings(prefix_v4=24, prefix_v6=56)), id="prefix"
         ),
@@ -45,27 +49,62 @@ def test_settings(text: str | None, settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param("[bans]\nmaximun = 5", ["file: s.toml:2: bans.maximun: unknown key maximun; did you mean maximum? write"],
-            id="unknown key"),
-        pytest.param("\n[bnas]\n", ["file: s.toml:2: unknown table bnas; did you mean bans? write one of"], id="unknown table"),
+        pytest.param(
+            "[bans]\nmaximun = 5",
+            ["file: s.toml:2: bans.maximun: unknown key maximun; did you mean maximum? write"],
+            id="unknown key",
+        ),
+        pytest.param(
+            "\n[bnas]\n", ["file: s.toml:2: unknown table bnas; did you mean bans? write one of"], id="unknown table"
+        ),
         pytest.param("bans = 5", ["file: s.toml:1: bans is no table; write [bans]"], id="no table"),
-        pytest.param("[store]\n[bans]\nmaximum = 0", ["file: s.toml:3: bans.maximum: 0 is not a whole number of 1"], id="too small"),
-        pytest.param("[bans]\nmaximum = true", ["file: s.toml:2: bans.maximum: True is not a whole number"], id="no number"),
-        pytest.param("[bans]\ndry_run = 'yes'", ["file: s.toml:2: bans.dry_run: 'yes' is neither true nor false"], id="no truth"),
-        pytest.param("[bans]\nexempt = '::1'", ["file: s.toml:2: bans.exempt: '::1' is not a list of strings"], id="no list"),
-        pytest.param('[bans]\nexempt = ["1.2.3.x"]', ["file: s.toml:2: bans.exempt: failed to parse 1.2.3.x"], id="no address"),
-        pytest.param('[bans]\nexempt = ["192.0.2.1/24"]', ["line: s.toml:2: bans.exempt: 192.0.2.1/24 has host bits set"],
-            id="host bits"),
-        pytest.param("[bans]\nprefix = { v4 = 40 }", ["file: s.toml:2: bans.prefix: 40 is not a whole number of 8 to 32"],
-            id="prefix"),
-        pytest.param("[bans]\nprefix = { v5 = 40 }", ["file: s.toml:2: bans.prefix: {'v5': 40} does not say"], id="version 5"),
+        pytest.param(
+            "[store]\n[bans]\nmaximum = 0",
+            ["file: s.toml:3: bans.maximum: 0 is not a whole number of 1"],
+            id="too small",
+        ),
+        pytest.param(
+            "[bans]\nmaximum = true", ["file: s.toml:2: bans.maximum: True is not a whole number"], id="no number"
+        ),
+        pytest.param(
+            "[bans]\ndry_run = 'yes'", ["file: s.toml:2: bans.dry_run: 'yes' is neither true nor false"], id="no truth"
+        ),
+        pytest.param(
+            "[bans]\nexempt = '::1'", ["file: s.toml:2: bans.exempt: '::1' is not a list of strings"], id="no list"
+        ),
+        pytest.param(
+            '[bans]\nexempt = ["1.2.3.x"]', ["file: s.toml:2: bans.exempt: failed to parse 1.2.3.x"], id="no address"
+        ),
+        pytest.param(
+            '[bans]\nexempt = ["192.0.2.1/24"]',
+            ["line: s.toml:2: bans.exempt: 192.0.2.1/24 has host bits set"],
+            id="host bits",
+        ),
+        pytest.param(
+            "[bans]\nprefix = { v4 = 40 }",
+            ["file: s.toml:2: bans.prefix: 40 is not a whole number of 8 to 32"],
+            id="prefix",
+        ),
+        pytest.param(
+            "[bans]\nprefix = { v5 = 40 }", ["file: s.toml:2: bans.prefix: {'v5': 40} does not say"], id="version 5"
+        ),
         pytest.param("[bans]\nmaximum = = 5", ["file: s.toml:2: not TOML: "], id="not TOML"),
         pytest.param("[bans]\n\udcff", ["file: s.toml: not TOML: "], id="not text"),
-        pytest.param("[[alert]]\nkind = 'mail'\n[fleet]\n", ["line: s.toml:1: [alert] is understood but not in force",
-            "line: s.toml:3: [fleet] is understood but not in force"], id="tables of later"),
-        pytest.param("[bans]\nescalation = 2", ["line: s.toml:2: bans.escalation: escalation is understood but not"], id="key of later"),
+        pytest.param(
+            "[[alert]]\nkind = 'mail'\n[fleet]\n",
+            [
+                "line: s.toml:1: [alert] is understood but not in force",
+                "line: s.toml:3: [fleet] is understood but not in force",
+            ],
+            id="tables of later",
+        ),
+        pytest.param(
+            "[bans]\nescalation = 2",
+            ["line: s.toml:2: bans.escalation: escalation is understood but not"],
+            id="key of later",
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistakes(text: str, told: list[str]) -> None:
     _, said = read(text)
     assert len(said) == len(told)
@@ -73,7 +112,11 @@ def test_mistakes(text: str, told: list[str]) -> None:
 
 
 def test_it_is_looked_for_beside_the_configuration() -> None:
-    files = {"/etc/x/main.conf": b"", "/etc/x/sentinetd.toml": b"[bans]\nmaximum = 7\n", "/other": b"[bans]\nmaximum = 8\n"}
+    files = {
+        "/etc/x/main.conf": b"",
+        "/etc/x/sentinetd.toml": b"[bans]\nmaximum = 7\n",
+        "/other": b"[bans]\nmaximum = 8\n",
+    }
     assert load("/etc/x/main.conf", Machine(files)).settings.bans.maximum == 7
     assert load("/etc/x/main.conf", Machine(files), settings="/other").settings.bans.maximum == 8
 

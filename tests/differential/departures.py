@@ -92,6 +92,11 @@ DEPARTURES: dict[str, str] = {
         "In a CRLF file every value is wrong to xinetd; here the carriage return is dropped, with a warning."
     ),
     "argument order": ("NAMEINARGS after server_args crashes every child of xinetd; here the order does not matter."),
+    "mistakes of a file": (
+        "xinetd goes on without a file that it cannot read, and drops an entry that never ends; here a mistake "
+        "that leaves the extent of the configuration unclear keeps the daemon from starting, and changes nothing "
+        "at reload."
+    ),
     "stray line": ("A stray line makes xinetd swallow the following entry; here reading goes on at the next keyword."),
     "soft limit told": (
         "xinetd never tells that a log passed its soft limit, and tells each line lost to the hard one; here each "

@@ -28,6 +28,34 @@ def meet(port: int, host: str = SIX, source: str = A) -> Step:
     return step
 
 
+def burst(count: int, port: int, host: str = SIX, source: str = A) -> Step:
+    """So many connections as fast as may be: whether all are served."""
+
+    def step(stage: Stage) -> str:
+        dialogues: list[Dialogue] = []
+        with suppress(ConnectionRefusedError):
+            for _ in range(count):
+                dialogues.append(Dialogue(stage.lab, host, port, source))
+        served = 0
+        for dialogue in dialogues:
+            with dialogue:
+                served += bool(dialogue.rest())
+        return "all served" if served == count else "not all"
+
+    return step
+
+
+def attempt() -> Step:
+    """Start the daemon: ``started``, or the status with which it ended instead."""
+
+    def step(stage: Stage) -> str | int:
+        stage.daemon.launch()
+        wait_for(lambda: stage.daemon.find("Started working") or stage.daemon.ended, stage.daemon.story, 20.0)
+        return stage.daemon.exit_status() if stage.daemon.ended else "started"
+
+    return step
+
+
 def often(count: int, step: Step) -> Step:
     """*step* so many times."""
     return lambda stage: [step(stage) for _ in range(count)]
@@ -42,6 +70,7 @@ def at_last(step: Step, wanted: Any, within: float = 10.0) -> Step:
             lambda: seen.append(step(stage)) or seen[-1] == wanted,  # type: ignore[func-returns-value]
             lambda: f"{wanted!r}, last {seen[-1]!r}: {stage.daemon.story()}",
             within,
+            pause=0.1,  # so that the looking itself trips no limit
         )
         return wanted
 

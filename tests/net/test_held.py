@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import os
-import resource
-import socket
 
 import pytest
 
-from sentinetd.net.held import Held, Spare
+from sentinetd.net.held import Held
 
 
 def pipe_into(held: Held, number: int) -> int:
@@ -63,47 +61,3 @@ def test_unknown_numbers_are_our_own_mistake() -> None:
     assert held.count == 1
     held.close_all()
     os.close(reader)
-
-
-def test_spare_gives_room_to_refuse_when_descriptors_are_out() -> None:
-    spare = Spare()
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setblocking(False)
-    clients = [socket.create_connection(listener.getsockname()) for _ in range(3)]
-
-    def refuse() -> bool:
-        try:
-            listener.accept()[0].close()
-        except OSError:
-            return False
-        return True
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest_free = os.dup(0)
-    os.close(lowest_free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
-    try:
-        assert not refuse()
-        assert spare.shed(refuse, 2) == 2
-        assert not refuse(), "the spare is kept again"
-        assert spare.shed(refuse, 64) == 1
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert all(client.recv(1) == b"" for client in clients)
-    for one in (*clients, listener, spare):
-        one.close()
-    spare.close()
-
-
-def test_the_spare_is_kept_again_after_an_error() -> None:
-    spare = Spare()
-    before = set(os.listdir("/proc/self/fd"))
-
-    def refuse() -> bool:
-        raise ConnectionError
-
-    with pytest.raises(ConnectionError):
-        spare.shed(refuse, 1)
-    assert set(os.listdir("/proc/self/fd")) == before
-    spare.close()
-    assert len(set(os.listdir("/proc/self/fd"))) == len(before) - 1

@@ -112,15 +112,15 @@ def test_full_disk_is_told_once_and_no_line_is_torn(tmp_path: Path) -> None:
     )
     assert done.stderr == ""
     whole = 24576 // 102 + 1  # the line that was begun is ended later
-    assert done.stdout.strip() == repr(
-        [
-            ["common log cannot be written: No space left on device"],
-            [],
-            [],
-            [f"common log can be written again, {400 - whole + 3} lines were lost"],
-            [],
-        ]
-    ) + f" {whole} ['after', 'again', ''] []"
+    lost = 400 - whole + 3
+    told = [
+        ["common log cannot be written: No space left on device"],
+        [],
+        [],
+        [f"common log can be written again, {lost} lines were lost"],
+        [],
+    ]
+    assert done.stdout.strip() == f"{told} {whole} ['after', 'again', ''] []"
 
 
 def test_what_is_lost_at_the_end_is_told(tmp_path: Path) -> None:

@@ -35,7 +35,10 @@ TEXTS = [
     (ev.DaemonWorking(AT, 2), ["Started working: 2 available services"]),
     (ev.DaemonStopping(AT, "SIGTERM"), ["Exiting..."]),
     (ev.DaemonStopping(AT, "no services"), ["no services. Exiting..."]),
-    (ev.ProcessFailed(AT, "porter", "killed by signal 9", 0.5), ["process porter: killed by signal 9; trying again in 0.5 seconds"]),
+    (
+        ev.ProcessFailed(AT, "porter", "killed by signal 9", 0.5),
+        ["process porter: killed by signal 9; trying again in 0.5 seconds"],
+    ),
     (ev.ProcessMended(AT, "porter"), ["process porter: works again"]),
     (ev.FollowerFailed(AT, "store", "disk full", 60.0), ["store: disk full; trying again in 60 seconds"]),
     (ev.FollowerFailed(AT, "store", "too new", math.inf), ["store: too new"]),
@@ -62,7 +65,10 @@ TEXTS = [
         ["Deactivating service ftp due to excessive incoming connections.  Restarting in 10 seconds."],
     ),
     (ev.ServiceResumed(AT, "ftp"), ["Activating service ftp"]),
-    (ev.ConnectionRefused(AT, 7, "ftp", A, 21, Reason.LOAD), ["refused connect from 192.168.1.20 due to excessive load"]),
+    (
+        ev.ConnectionRefused(AT, 7, "ftp", A, 21, Reason.LOAD),
+        ["refused connect from 192.168.1.20 due to excessive load"],
+    ),
     (ev.ConnectionRefused(AT, 7, "ftp", A, 21, Reason.ADDRESS), []),
     (ev.ServerStarted(AT, 7, "ftp", A, 21, 99), []),
     (ev.ServerEnded(AT, 7, "ftp", A, 99, 0, 0, 2.5), []),
@@ -70,8 +76,14 @@ TEXTS = [
         ev.ServerFailed(AT, "ftp", "execve", "/usr/sbin/none", errno.ENOENT, True),
         ["execv( /usr/sbin/none ) failed: No such file or directory (errno = 2)"],
     ),
-    (ev.ServerFailed(AT, "ftp", "setuid", "", errno.EPERM, True), ["setuid failed: Operation not permitted (errno = 1)"]),
-    (ev.ServerFailed(AT, "ftp", "setgid", "", errno.EPERM, True), ["setgid failed: Operation not permitted (errno = 1)"]),
+    (
+        ev.ServerFailed(AT, "ftp", "setuid", "", errno.EPERM, True),
+        ["setuid failed: Operation not permitted (errno = 1)"],
+    ),
+    (
+        ev.ServerFailed(AT, "ftp", "setgid", "", errno.EPERM, True),
+        ["setgid failed: Operation not permitted (errno = 1)"],
+    ),
     (
         ev.ServerFailed(AT, "ftp", "setgroups", "", errno.EPERM, True),
         ["setgroups( 0, NULL ) failed: Operation not permitted (errno = 1)"],
@@ -144,7 +156,7 @@ TEXTS = [
         ["At least 1 DENY_TIME has expired, global_no_access list updated", "global_no_access list is empty."],
     ),
     (ev.BansRestored(AT, 3), ["3 bans from before the start are in force again"]),
-]  # fmt: skip
+]
 
 
 def ids(value: object) -> str | None:

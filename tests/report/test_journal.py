@@ -21,9 +21,13 @@ STAMP = "26/11/23@08:33:37"
 
 
 @pytest.fixture
-def journal(utc: None, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Journal:
-    """One whose system log is away; it takes the standard error that *capfd* watches."""
-    return Journal(0, lambda: AT, "sentinetd", 5, str(tmp_path / "none"))
+def journal(utc: None, tmp_path: Path) -> Journal:
+    return made(tmp_path)
+
+
+def made(directory: Path) -> Journal:
+    """A journal whose system log is away."""
+    return Journal(0, lambda: AT, "sentinetd", 5, str(directory / "none"))
 
 
 def opened(path: Path) -> int:
@@ -70,7 +74,10 @@ def test_service_without_a_log(journal: Journal, tmp_path: Path, prepare: object
     journal.close()
 
 
-def test_before_the_log_is_open_standard_error_has_it(journal: Journal, capfd: pytest.CaptureFixture[str]) -> None:
+def test_before_the_log_is_open_standard_error_has_it(
+    utc: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    journal = made(tmp_path)
     journal.introduce("xinetd", 6)
     journal.tell(ev.ServiceResumed(AT, "ftp"))
     journal.flush()
@@ -108,8 +115,9 @@ def test_trouble_of_a_service_log_is_told_in_the_daemons(journal: Journal, tmp_p
 
 
 def test_trouble_of_the_daemons_own_log_is_told_on_standard_error(
-    journal: Journal, capfd: pytest.CaptureFixture[str]
+    utc: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    journal = made(tmp_path)
     journal.open_file(0, os.open("/dev/full", os.O_WRONLY), "daemon", 0, 0)
     for _ in range(3):
         journal.tell(ev.ReloadStarted(AT))

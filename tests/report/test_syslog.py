@@ -113,9 +113,7 @@ def test_server_that_is_away_is_told_once_and_what_waited_comes_later(tmp_path: 
     log.close()
 
 
-def test_slow_server_makes_nobody_wait_and_the_oldest_are_lost(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_server_makes_nobody_wait_and_the_oldest_are_lost(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(syslog, "MOST_WAITING", 1000)
     log = connected(server.path)
     for number in range(900):  # less than is kept, more than the kernel queues for the server

@@ -153,6 +153,7 @@ class Daemon:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the daemon."""
+        assert not self.ended, f"{self.kind.value} has ended: {self.story()}"
         os.kill(self.pid, number)
 
     def exit_status(self, within: float = 15.0) -> int:

@@ -87,9 +87,7 @@ async def _talk(sock: socket.socket, source: Address, source_port: int, local: A
         return Identity(None, SYSTEM_ERROR)
     try:
         await loop.sock_connect(sock, _place(source, PORT))
-    except OSError as error:
-        if isinstance(error, TimeoutError) and error.errno is None:
-            raise  # our own deadline, not the kernel's
+    except OSError:
         return Identity(None, NO_SERVER)
     reply = b""
     try:

@@ -12,7 +12,7 @@ from enum import Enum
 from sentinetd.model.address import BITS, EVERYONE, Address, AddressSet, Network
 from sentinetd.model.diagnostic import printable
 from sentinetd.model.service import Service
-from sentinetd.model.values import FileLog, Flag, Interval, OnFailure, OnSuccess, SyslogLog, Type
+from sentinetd.model.values import Family, FileLog, Flag, Interval, OnFailure, OnSuccess, SyslogLog, Type
 
 
 def configuration(service: Service) -> tuple[str, ...]:
@@ -24,8 +24,8 @@ def configuration(service: Service) -> tuple[str, ...]:
 
 def _lines(service: Service) -> Iterator[str]:
     yield f"id = {service.id}"
-    if service.flags:
-        yield f"flags ={_options(Flag, service.flags)}"
+    family = Flag.IPV4 if service.family is Family.IPV4 else Flag.IPV6  # xinetd shows the one it settled on
+    yield f"flags ={_options(Flag, service.flags - {Flag.IPV4, Flag.IPV6} | {family})}"
     if service.type:
         yield f"type ={_options(Type, service.type)}"
     yield f"socket_type = {service.socket_type.value}"
@@ -43,8 +43,9 @@ def _lines(service: Service) -> Iterator[str]:
     yield from _logging(service)
     if service.passenv is not None:
         yield f"Passenv ={_words(service.passenv)}"
-    yield from _strings("Environment additions:", service.env)
-    yield from _strings("Environment strings:", service.environment)
+    if service.env:  # as in xinetd, who adds nothing gets no strings shown
+        yield from _strings("Environment additions:", service.env)
+        yield from _strings("Environment strings:", service.environment)
     yield from _beyond(service)
 
 
@@ -62,8 +63,7 @@ def _running(service: Service) -> Iterator[str]:
     if service.instances is not None:
         yield f"Instances = {service.instances}"
     yield f"CPS = max conn:{service.cps.rate} wait:{service.cps.wait}"
-    if service.per_source is not None:
-        yield f"PER_SOURCE = {service.per_source}"
+    yield f"PER_SOURCE = {-1 if service.per_source is None else service.per_source}"
 
 
 def _program(service: Service) -> Iterator[str]:
@@ -92,10 +92,8 @@ def _logging(service: Service) -> Iterator[str]:
         yield "Logging to common log file"
     else:
         yield f"Logging to file: {target.path} {_limits(target)}"
-    if service.log_on_success:
-        yield f"Log_on_success flags ={_options(OnSuccess, service.log_on_success)}"
-    if service.log_on_failure:
-        yield f"Log_on_failure flags ={_options(OnFailure, service.log_on_failure)}"
+    yield f"Log_on_success flags ={_options(OnSuccess, service.log_on_success)}"
+    yield f"Log_on_failure flags ={_options(OnFailure, service.log_on_failure)}"
 
 
 def _beyond(service: Service) -> Iterator[str]:

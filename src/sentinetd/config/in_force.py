@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from functools import cache
 
 from sentinetd.config.host import Host
 from sentinetd.config.table import attributes
+from sentinetd.model.attribute import Attribute
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.service import Service
 from sentinetd.model.values import Flag, OnSuccess, Place, SocketType, Type
@@ -63,7 +65,7 @@ HOSTS_ACCESS = ("/etc/hosts.allow", "/etc/hosts.deny")
 
 def uses(service: Service) -> Iterator[Use]:
     """What *service* asks for and does not get yet."""
-    for row in attributes():
+    for row in _rows():
         value = getattr(service, row.field, row.default)
         if isinstance(value, frozenset):
             names = (one.value for one in value if isinstance(one, Enum))
@@ -72,6 +74,13 @@ def uses(service: Service) -> Iterator[Use]:
             yield row.name, ""
     if Type.INTERNAL in service.type and not service.sensor and ("internal", service.name.lower()) in NOT_YET_IN_FORCE:
         yield "internal", service.name.lower()
+
+
+@cache
+def _rows() -> tuple[Attribute, ...]:
+    """Rows of which something is not in force."""
+    concerned = {attribute for attribute, _ in NOT_YET_IN_FORCE}
+    return tuple(row for row in attributes() if row.name in concerned)
 
 
 def servable(service: Service) -> bool:

@@ -5,17 +5,21 @@ Every descriptor here has one owner: a listener its `Doors`, an accepted connect
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import TYPE_CHECKING
 
 from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.errors import EdgeError
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import DatagramUnread, Event, Level, ListenerFailed, ListenerMended, Notice
 from sentinetd.model.service import Service, SocketType
-from sentinetd.net.filter import SourceFilter
 from sentinetd.net.held import Held
-from sentinetd.net.listener import AcceptFailed, Datagram, Listener, open_listener
+from sentinetd.net.listener import AcceptFailed, Datagram, Exhausted, Listener, open_listener
+
+if TYPE_CHECKING:
+    from sentinetd.net.filter import SourceFilter
 
 AT_ONCE = 64
 """Connections accepted at one listener before the others get their turn."""
@@ -92,8 +96,8 @@ class Doors:
         """The configuration of a service changed, its socket did not."""
         self._doors[number].service = service
         listener = self._doors[number].listener
-        if listener is not None and _filtered(service):
-            self._attach(listener, service)
+        if listener is not None:
+            self._attach(listener.socket, service)
 
     def close(self, number: int) -> None:
         """The service is gone."""
@@ -151,8 +155,11 @@ class Doors:
         if not _stream(door.service):
             door.listener.consume()
             door.peeked = None
-        elif not door.listener.refuse_one():
-            self._exhausted(connection.service)
+        else:
+            try:
+                door.listener.refuse_one()
+            except EdgeError:
+                self._exhausted(connection.service)
 
     def close_all(self) -> None:
         """Close every listener and hang up on whoever still waits."""
@@ -166,23 +173,18 @@ class Doors:
             yield number, door.listener
 
     def _bind(self, number: int, door: _Door) -> None:
-        listener = open_listener(door.service)
-        try:
-            if _filtered(door.service):
-                self._attach(listener, door.service)
-        except EdgeError:
-            listener.close()
-            raise
+        service = door.service
+        listener = open_listener(service, prepare=lambda bound: self._attach(bound, service))
         if listener.notice:
             self._report(Notice(self._wall(), Level.NOTICE, listener.notice))
         door.listener = listener
         door.attempts = 0
         self._watch(number, door, True)
 
-    def _attach(self, listener: Listener, service: Service) -> None:
+    def _attach(self, bound: socket.socket, service: Service) -> None:
         """Banned and not admitted sources are refused by the kernel where the server accepts by itself."""
-        if self.filter is not None:
-            self.filter.attach(listener.socket, service.only_from, service.no_access)
+        if self.filter is not None and service.wait and _stream(service) and not service.sensor:
+            self.filter.attach(bound, service.only_from, service.no_access, service.exempt)
 
     def _shut(self, door: _Door) -> None:
         if door.retry is not None:
@@ -202,7 +204,7 @@ class Doors:
         if not _stream(door.service):
             ready = self._drain if door.service.sensor else self._peek
         else:
-            ready = self._knock if door.service.wait else self._accept
+            ready = self._knock if door.service.wait and not door.service.sensor else self._accept
         self._loop.read(door.listener.fileno(), lambda: ready(number, door))
         door.watched = True
 
@@ -243,7 +245,7 @@ class Doors:
                 self._arrived(connection)
                 if door.listener is not listener:
                     return  # it was closed for what just came
-        except AcceptFailed:
+        except (Exhausted, AcceptFailed):
             self._exhausted(number)
 
     def _peek(self, number: int, door: _Door) -> None:
@@ -263,8 +265,3 @@ class Doors:
 
 def _stream(service: Service) -> bool:
     return service.socket_type is SocketType.STREAM
-
-
-def _filtered(service: Service) -> bool:
-    """Whether the server accepts by itself, so that only the kernel can refuse a source."""
-    return service.wait and _stream(service)

@@ -11,7 +11,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.clock import Clock
@@ -39,7 +39,6 @@ from sentinetd.model.events import (
 from sentinetd.model.service import Service
 from sentinetd.model.settings import Settings
 from sentinetd.model.verdict import Question
-from sentinetd.net.filter import FilterFailed, SourceFilter
 from sentinetd.net.host_addresses import Watcher, exempt_own, on_link
 from sentinetd.policy.effects import (
     Ask,
@@ -74,6 +73,9 @@ from sentinetd.policy.inputs import (
 )
 from sentinetd.spawn import protocol
 from sentinetd.spawn.spawner import Backend, Spawner, SpawnerBusy, SpawnerGone
+
+if TYPE_CHECKING:
+    from sentinetd.net.filter import SourceFilter
 
 SPAWNER_PAUSE = 1.0
 """Seconds before a spawner that could not be started is tried again."""
@@ -126,6 +128,7 @@ class Guard:
         self._backend = backend
         self._spawner: Spawner | None = None
         self._spawner_pids: set[int] = set()
+        self._spawner_socket = -1
         self._watcher: Watcher | None = None
         self._inputs: deque[Input] = deque()
         self._at_work = False
@@ -249,8 +252,9 @@ class Guard:
         """Start what starts servers. EdgeError if that cannot be had."""
         self._spawner = Spawner(self._backend)
         self._spawner_pids.add(self._spawner.pid)
+        self._spawner_socket = self._spawner.fileno()
         self._writing["spawner"] = False
-        self.loop.read(self._spawner.fileno(), self._spawner_said)
+        self.loop.read(self._spawner_socket, self._spawner_said)
 
     @property
     def spawner(self) -> str:
@@ -318,13 +322,12 @@ class Guard:
         """The spawner has ended: start another at once, and again after a pause if that fails."""
         spawner, self._spawner = self._spawner, None
         if spawner is not None:
-            self.loop.read(spawner.fileno(), None)
-            self.loop.write(spawner.fileno(), None)
+            self.loop.forget(self._spawner_socket)
             spawner.close()
         for reply in gone.replies:
             self._spawner_reply(reply)
         self.handle(LaunchersGone())
-        self.tell(ProcessFailed(time.time(), "spawner", str(gone), 0.0))
+        self.tell(ProcessFailed(time.time(), "spawner", str(gone).removeprefix("spawner: "), 0.0))
         self._replace_spawner()
 
     def _replace_spawner(self) -> None:
@@ -497,6 +500,8 @@ class Guard:
         """Have the kernel refuse sources where servers accept by themselves. EdgeError if it cannot."""
         if self.doors.filter is not None:
             return
+        from sentinetd.net.filter import SourceFilter  # ctypes, for the few that need it
+
         known = SourceFilter()
         known.exempt(self.engine.bans.exemptions)
         known.replace(self.engine.bans.ledger.bans())
@@ -507,7 +512,7 @@ class Guard:
             return
         try:
             change(self.doors.filter)
-        except FilterFailed as error:
+        except EdgeError as error:
             self.tell(FollowerFailed(time.time(), "source filter", str(error), 0.0))
 
     # The end.

@@ -23,7 +23,7 @@ from sentinetd.daemon.notify import notify
 from sentinetd.daemon.options import FACILITIES, Options
 from sentinetd.daemon.reload import Reloader
 from sentinetd.errors import EdgeError
-from sentinetd.model.events import DaemonStarted, DaemonStopping, DaemonWorking, Event, Level
+from sentinetd.model.events import DaemonStarted, DaemonStopping, DaemonWorking, Event, Level, Notice
 from sentinetd.model.settings import Settings
 from sentinetd.policy.inputs import Leaving
 
@@ -71,26 +71,25 @@ class Life:
             state = self._claim_state()
             guard = self._guard = self._make_guard(loaded.settings, state, hard_files)
         except EdgeError as error:
-            return self._give_up([DaemonStopping(time.time(), str(error))], str(error))
+            return self._give_up([], str(error))
         self._tell_log(guard)
         for text in (*early, *self._options.notes):
             guard.notice(Level.WARNING, text)
         self._reloader = Reloader(guard, lambda: read(self._options, self._config, Host(self._environment)))
         self._reloader.diagnose(loaded)
         if not loaded.usable:
-            why = "couldn't get configuration"
-            mistakes = [str(one) for one in loaded.diagnostics]
-            return self._give_up([*guard.link.remaining(), DaemonStopping(time.time(), why)], "\n".join(mistakes))
+            mistakes = "".join(f"\n  {one}" for one in loaded.diagnostics)
+            return self._give_up(guard.link.remaining(), f"couldn't get configuration{mistakes}")
         self._answer_signals(guard)
         os.chdir("/")
         try:
             guard.start_spawner()
             trouble = guard.restore()
         except EdgeError as error:
-            return self._give_up([*guard.link.remaining(), DaemonStopping(time.time(), str(error))], str(error))
+            return self._give_up(guard.link.remaining(), str(error))
         if trouble and loaded.settings.store.required:
             why = f"the store is required and cannot be used: {trouble}"
-            return self._give_up([*guard.link.remaining(), DaemonStopping(time.time(), why)], why)
+            return self._give_up(guard.link.remaining(), why)
         if trouble:
             guard.notice(Level.CRITICAL, f"bans of before are not in force: {trouble}")
         guard.look_around()
@@ -212,8 +211,10 @@ class Life:
             self._told = -1
 
     def _give_up(self, events: list[Event], why: str) -> int:
-        """The start failed before anybody else could write it down."""
-        write_directly(events, self._ident, self._log, self._facility)
+        """The start failed before anybody else could write it down. The log has had the lines after the first of *why*
+        among *events*; a person at a terminal sees them all."""
+        last = Notice(time.time(), Level.CRITICAL, f"{why.partition(chr(10))[0]}. Exiting...")
+        write_directly([*events, last], self._ident, self._log, self._facility)
         if not self._options.debug:
             print(f"{self._ident}: {why}", file=sys.stderr)
         self._tell_parent(False)

@@ -12,6 +12,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import count
 from types import FrameType
 
@@ -78,6 +79,13 @@ class Loop:
             self._epoll.modify(descriptor, mask)
         else:
             self._epoll.unregister(descriptor)
+
+    def forget(self, descriptor: int) -> None:
+        """Watch *descriptor* no more in either way; it may be closed already, since the kernel forgets it then."""
+        known = self._readers.pop(descriptor, None), self._writers.pop(descriptor, None)
+        if known != (None, None):
+            with suppress(OSError):
+                self._epoll.unregister(descriptor)
 
     def at(self, due: float, callback: Callback) -> Moment:
         """Call *callback* once when the clock (`boottime`) has reached *due*."""

@@ -103,7 +103,8 @@ class Service:
         values="FLAG...",
         doc="SENSOR: whoever reaches this service is banned from all services for deny_time. NAMEINARGS: the first "
         "word of server_args is argv[0]. NORETRY: a failed fork is not tried again. NODELAY, KEEPALIVE: set "
-        "TCP_NODELAY, SO_KEEPALIVE. IPv4, IPv6: the address family of the socket. NOLIBWRAP: skip hosts.allow and hosts.deny. "
+        "TCP_NODELAY, SO_KEEPALIVE. IPv4, IPv6: the address family of the socket. "
+        "NOLIBWRAP: skip hosts.allow and hosts.deny. "
         "INTERCEPT: check every client of a waiting service. IDONLY: only clients whom ident names. LABELED: run the "
         "server in the SELinux context of its client. REUSE: accepted for old files.",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from sentinetd.model.address import Address
+
 
 class Reason(Enum):
     """Why a verdict fell; the value is what logs, alerts and the tools print.
@@ -51,9 +53,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A check cannot judge before *question* is answered."""
+    """A check cannot judge before *question* about *source* is answered."""
 
     question: Question
+    source: Address
 
 
 ADMITTED = Verdict(True, Reason.NO_OBJECTION)

@@ -67,7 +67,7 @@ class AcceptFailed(EdgeError):
 
 
 class Exhausted(EdgeError):
-    """No descriptor or no memory for one connection more; it stays queued. Pause the service or shed (`held.Spare`)."""
+    """No descriptor or no memory for one connection more; it stays queued. Pause the service."""
 
 
 class Accepted(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sentinetd.model.address import BITS, Address, Network, union
 from sentinetd.model.ban import Ban, Origin
@@ -19,7 +19,7 @@ from sentinetd.policy.tally import Recent
 MINUTE = 60.0
 LINK_LOCAL = Network.parse("fe80::/10")
 TOLD_AT_MOST = 100_000
-"""Sources and sensors remembered as told of within the last minute."""
+"""Trips remembered as told within the last minute."""
 
 
 class Bans:
@@ -29,57 +29,60 @@ class Bans:
         self._settings = settings.bans
         self._surroundings = Surroundings()
         self.ledger = Ledger(settings.bans.maximum)
-        self._lengthened = Recent(MINUTE, TOLD_AT_MOST)
+        self.exemptions = union(())
+        self._exempt()
+        self._told = Recent(MINUTE, TOLD_AT_MOST)
         self._imposed_in_minute = 0
         self._minute_began = -math.inf
-        self.exemptions = union(())
-        self.configure(settings)
 
-    def configure(self, settings: Settings) -> None:
+    def configure(self, settings: Settings, now: Moment) -> Iterator[Effect]:
         """Take over changed settings."""
         self._settings = settings.bans
+        self._exempt()
         self.ledger.maximum = settings.bans.maximum
-        own = [self._surroundings.own] if settings.bans.exempt_own else []
-        self.exemptions = union([settings.bans.exempt, *own])
+        yield from self._evicted(now)
 
-    def move(self, surroundings: Surroundings, settings: Settings) -> None:
+    def moved(self, surroundings: Surroundings) -> Iterable[Effect]:
         """The host's own addresses changed."""
         self._surroundings = surroundings
-        self.configure(settings)
+        self._exempt()
+        return ()
 
     def exempt(self, source: Address, service: Service) -> bool:
-        """Whether *source* is never banned, or not for touching *service*."""
-        return source in self.exemptions or source in service.exempt
-
-    def holds(self, source: Address, now: float) -> bool:
-        """Whether *source* is banned."""
-        return self.ledger.holds(source, now)
+        """Whether *source* is never banned, or not for touching *service*, a sensor."""
+        return source in self.exemptions or (service.sensor and source in service.exempt)
 
     def tripped(self, service: Service, connection: Connection, now: Moment) -> Iterator[Effect]:
-        """A sensor was touched: ban first, then tell. Whoever serves the connection hangs up."""
+        """A sensor was touched: ban first, then tell. Whoever serves the connection hangs up.
+
+        A touch while the ban holds lengthens it each time, and is told once a minute.
+        """
         source = connection.source
         if source is None:
             return
-        why_not = self._why_not(service, source, now)
-        span = 0.0 if why_not else service.deny_time
-        if span:
-            network = self._network(service, source)
-            standing = self.ledger.until(network)
-            again = standing is not None and standing > now.now
-            until = max(now.now + span, standing or 0.0)  # a later end replaces an earlier one, never the reverse
-            self.ledger.impose(network, until)
-            # A repeated touch lengthens the ban each time, but is told only once a minute: the first touch was told.
-            told = self._lengthened.first((connection.service, source), now.now) or not again
+        network = self._network(source)
+        standing = self.ledger.until(network)
+        again = standing is not None and standing > now.now
+        why_not = self._why_not(service, source, again, now)
+        if why_not:
+            if self._told.first((connection.service, source), now.now):
+                yield self._trip(service, connection, source, 0.0, why_not, now)
+            return
+        told = self._told.first((connection.service, network), now.now) or not again
+        until = now.now + service.deny_time
+        if self.ledger.impose(network, until):
             yield Impose(network, until)
             if told:
-                end = until - now.now + now.wall
-                yield Report(BanImposed(now.wall, network, end, service.id, Origin.SENSOR, again))
-            yield from self._evicted(now)
-            if not told:
-                return
-        elif not self._lengthened.first((connection.service, source), now.now):
-            return
-        yield Report(SensorTripped(now.wall, connection.service, service.id, source, connection.port, span, why_not))
+                yield Report(BanImposed(now.wall, network, now.wall + service.deny_time, service.id, Origin.SENSOR, again))
+        if told:
+            yield self._trip(service, connection, source, service.deny_time, "", now)
+        yield from self._evicted(now)
+
+    @staticmethod
+    def _trip(
+        service: Service, connection: Connection, source: Address, span: float, why_not: str, now: Moment
+    ) -> Report:
+        return Report(SensorTripped(now.wall, connection.service, service.id, source, connection.port, span, why_not))
 
     def learned(self, bans: tuple[Ban, ...], now: Moment) -> Iterator[Effect]:
         """Take over bans that others keep or order. Those that have ended are passed over."""
@@ -96,8 +99,8 @@ class Bans:
         if ended:
             yield Report(BansEnded(now.wall, len(ended), len(self.ledger)))
 
-    def _why_not(self, service: Service, source: Address, now: Moment) -> str:
-        """Why a trip bans nobody; empty when it does."""
+    def _why_not(self, service: Service, source: Address, again: bool, now: Moment) -> str:
+        """Why a trip bans nobody; empty when it does. *again*: the source is banned already."""
         if self.exempt(source, service):
             return "exempt"
         if service.deny_time == 0:
@@ -106,10 +109,14 @@ class Bans:
             return "a datagram's sender can be forged (deny_dgram = no)"
         if self._settings.dry_run:
             return "dry_run"
-        return self._too_many(now)
+        return "" if again else self._too_many(now)
+
+    def _exempt(self) -> None:
+        own = [self._surroundings.own] if self._settings.exempt_own else []
+        self.exemptions = union([self._settings.exempt, *own])
 
     def _too_many(self, now: Moment) -> str:
-        """Count a ban against `max_bans_per_minute`; why it may not be imposed, empty when it may."""
+        """Count a new ban against `max_bans_per_minute`; why it may not be imposed, empty when it may."""
         most = self._settings.max_bans_per_minute
         if most is None:
             return ""
@@ -121,7 +128,7 @@ class Bans:
         self._imposed_in_minute += 1
         return ""
 
-    def _network(self, service: Service, source: Address) -> Network:
+    def _network(self, source: Address) -> Network:
         """What exactly a trip of *source* bans: the host; for an IPv6 host behind a router, its /64."""
         if source.version == 4:
             return Network.of(source, self._settings.prefix_v4)

@@ -7,7 +7,8 @@ A check is a pure function: it looks at the service, the connection and the fact
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from sentinetd.model.address import BITS
 from sentinetd.model.connection import Connection
@@ -15,12 +16,15 @@ from sentinetd.model.service import Interval, Service
 from sentinetd.model.verdict import ADMITTED, Question, Reason, Unknown, Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+NO_ANSWERS: Mapping[Question, str | None] = MappingProxyType({})
+"""Nothing was asked yet."""
+
+
+class Facts(NamedTuple):  # a dataclass takes six times as long to make, and one is made for every connection
     """All that checks may know beside the service and the connection.
 
-    *minute* of the local day; *load* average; *exempt*, *banned*: the source; *room*: the service's cps takes one
-    more; *servers*, *servers_of_source*: of this service, without this connection; *processes*: servers of all
+    *minute* of the local day; *load* average; *banned*: the source; *exempt*: it is not to be (where it is banned, or
+    the service is a sensor); *room*: the service's cps takes one more; *servers*, *servers_of_source*: of this service, without this connection; *processes*: servers of all
     services; *limit*: the most of those (option -limit), None for none; *answers* by question, with None where it
     could not be found out.
     """
@@ -34,8 +38,10 @@ class Facts:
     servers_of_source: int = 0
     processes: int = 0
     limit: int | None = None
-    answers: Mapping[Question, str | None] = field(default_factory=dict)
+    answers: Mapping[Question, str | None] = NO_ANSWERS
 
+
+BANNED = Verdict(False, Reason.BANNED)
 
 Check = Callable[[Service, Connection, Facts], Verdict | Unknown | None]
 
@@ -49,7 +55,7 @@ def sensor(service: Service, connection: Connection, facts: Facts) -> Verdict | 
 
 def banned(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
     """A source on the ban list is refused by every service, unless it is exempt."""
-    return Verdict(False, Reason.BANNED) if facts.banned and not facts.exempt else None
+    return BANNED if facts.banned and not facts.exempt else None
 
 
 def addresses(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
@@ -126,7 +132,7 @@ def names(service: Service, connection: Connection, facts: Facts) -> Verdict | U
     if admitted is not None and (refused is None or refused < admitted) and not service.no_access.names:
         return None  # whatever its name, it is admitted
     if Question.NAME not in facts.answers:
-        return Unknown(Question.NAME)
+        return Unknown(Question.NAME, source)
     name = facts.answers[Question.NAME]
     if name is None:
         return Verdict(False, Reason.NAME_UNKNOWN, "no_access" if service.no_access.names else "only_from")

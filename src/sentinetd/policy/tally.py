@@ -7,6 +7,9 @@ from collections.abc import Hashable
 from sentinetd.model.address import Address
 from sentinetd.model.service import Cps
 
+ALMOST_ONE = 1.0 - 1e-6
+"""What counts as a whole place in a bucket: sums of fractions seldom give exactly one."""
+
 
 class Bucket:
     """A bucket of *rate* connections that fills with *rate* a second (the attribute cps).
@@ -28,16 +31,19 @@ class Bucket:
             return True
         self._level = min(self._rate, self._level + (now - self._seen) * self._rate)
         self._seen = now
-        return self._level >= 1.0
+        return self._level >= ALMOST_ONE
 
     def take(self) -> None:
         """One connection passed."""
-        self._level -= 1.0
+        if self._rate:
+            self._level -= 1.0
 
-    def limit(self, cps: Cps) -> None:
-        """Count by *cps* from now on; what was used stays used."""
+    def limit(self, cps: Cps, now: float) -> None:
+        """Count by *cps* from *now* on; what was used stays used."""
+        self.has_room(now)
         self._level = min(max(0.0, self._level + cps.rate - self._rate), cps.rate)
         self._rate = cps.rate
+        self._seen = now
 
 
 class Counts:

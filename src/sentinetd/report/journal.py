@@ -29,8 +29,8 @@ class ServiceOptions:
 class Journal:
     """All logs by the numbers of their sinks; *main* is the number of the daemon's own. *wall* gives Unix time.
 
-    *socket* is the system log's. Every message bears *ident* and *pid*. Until the daemon's log is opened, and of what keeps it from being written,
-    standard error is told.
+    Every message bears *ident* and *pid*. *socket* is where the system's log listens. Until the daemon's log is
+    opened, and of what keeps it from being written, standard error is told.
     """
 
     def __init__(self, main: int, wall: Callable[[], float], ident: str, pid: int, socket: str = SOCKET) -> None:

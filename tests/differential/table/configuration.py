@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from differential.stage import A, Case, Per
-from differential.steps import meet, message, talk, told, world
+from differential.steps import attempt, meet, message, talk, told, world
 from rig.entries import defaults, service
 
 CASES = (
@@ -48,8 +48,10 @@ CASES = (
     Case(
         id="grammar: the file ends inside an entry",
         config=service("p", 7001) + service("q", 7002).rstrip("}\n") + "\n",
-        steps=(meet(7001), meet(7002)),
-        expect=("served", "refused"),
+        starts=False,
+        steps=(attempt(), meet(7001), meet(7002), told("entry")),
+        departure="mistakes of a file",
+        expect=(Per("started", 1), Per("served", "refused"), "refused", True),
     ),
     Case(
         id="grammar: a last line without newline",
@@ -184,8 +186,10 @@ CASES = (
     Case(
         id="include: a file that is not there",
         config="include @WORK@/none.conf\n" + service("q", 7002),
-        steps=(meet(7002), told("@WORK@/none.conf")),
-        expect=("served", True),
+        starts=False,
+        steps=(attempt(), meet(7002), told("@WORK@/none.conf")),
+        departure="mistakes of a file",
+        expect=(Per("started", 1), Per("served", "refused"), True),
     ),
     Case(
         id="include: defaults in an included file",
@@ -219,8 +223,10 @@ CASES = (
     Case(
         id="includedir: one that is not there",
         config="includedir @WORK@/none.d\n" + service("q", 7002),
-        steps=(meet(7002), told("@WORK@/none.d")),
-        expect=("served", True),
+        starts=False,
+        steps=(attempt(), meet(7002), told("@WORK@/none.d")),
+        departure="mistakes of a file",
+        expect=(Per("started", 1), Per("served", "refused"), True),
     ),
     Case(
         id="defaults: what is not allowed there costs its line",

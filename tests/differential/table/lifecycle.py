@@ -15,6 +15,7 @@ from differential.steps import (
     meet,
     message,
     messages,
+    quietly,
     reload,
     say,
     send,
@@ -112,8 +113,8 @@ CASES = (
     Case(
         id="reload: another address",
         config=P,
-        steps=(reload(service("p", 7001, "bind = 192.168.1.7")), meet(7001), meet(7001, "192.168.1.7")),
-        expect=(RELOADED.format(0, 1, 0), "refused", "served"),
+        steps=(quietly(reload(service("p", 7001, "bind = 192.168.1.7"))), meet(7001), meet(7001, "192.168.1.7")),
+        expect=("refused", "served"),
     ),
     Case(
         id="reload: what the service does is readjusted",
@@ -321,7 +322,7 @@ CASES = (
         id="exit: -limit without a value",
         config=P,
         starts=False,
-        steps=(launch("-limit"), spoken("sage")),
+        steps=(launch("-limit"), spoken("-limit")),
         expect=(1, True),
     ),
     Case(
@@ -335,8 +336,8 @@ CASES = (
         id="exit: a stray word",
         config=P,
         starts=False,
-        steps=(launch("stray"), spoken("sage")),
-        expect=(1, True),
+        steps=(launch("stray"),),
+        expect=(1,),
     ),
     Case(
         id="exit: -syslog together with -filelog",

@@ -65,7 +65,7 @@ CASES = (
         config=sensor("decoy", 7002, "deny_time = FOREVER") + REAL,
         steps=(TRIP, message("Adding"), meet(7001)),
         departure="a trip is told",
-        expect=("closed", adding(A, -1), "closed"),
+        expect=("closed", adding(A, -1, "decoy (until lifted)"), "closed"),
     ),
     Case(
         id="sensor: NEVER bans nobody",

@@ -306,13 +306,13 @@ CASES = (
         id="exec failure: the client sees only the end",
         config=service("p", 7001, "server = @WORK@/gone"),
         files={"gone": "#!/nonexistent/interpreter\n"},
-        steps=(talk(7001), log(2)),
+        steps=(talk(7001), log(Per(2, 3))),
         departure="exec failure told",
         expect=(
             "closed",
             Per(
                 ["EXIT: p status=0 pid=N", f"START: p pid=N from={A}"],
-                ["EXIT: p status=127 pid=N", f"START: p pid=N from={A}"],
+                ["EXIT: p status=127 pid=N", f"FAIL: p exec from={A}", f"START: p pid=N from={A}"],
             ),
         ),
     ),

@@ -1,0 +1,64 @@
+"""What the kernel says of running processes (proc(5)): who they are, what they have used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")  # per second; the unit of the times in /proc/PID/stat
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """CPU seconds, user and system: of the processes themselves, and of children that have ended and were reaped."""
+
+    own: float
+    children: float
+
+    def __sub__(self, before: Cpu) -> Cpu:
+        return Cpu(self.own - before.own, self.children - before.children)
+
+
+def cpu(pids: Iterable[int]) -> Cpu:
+    """CPU time that *pids* have used up to now, to within 1 / TICKS seconds each."""
+    own = children = 0
+    for pid in pids:
+        fields = _stat(pid)
+        own += int(fields[11]) + int(fields[12])
+        children += int(fields[13]) + int(fields[14])
+    return Cpu(own / TICKS, children / TICKS)
+
+
+def family(pid: int) -> list[int]:
+    """*pid* and every process below it."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int(_stat(int(entry.name))[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended since
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+def proportional_size(pid: int) -> int:
+    """Memory of *pid* in bytes, each shared page divided by the number of processes that have it (PSS)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"no Pss in /proc/{pid}/smaps_rollup")
+
+
+def command_line(pid: int) -> str:
+    """The words of *pid*, with blanks between them."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on: what is before may hold blanks."""
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].split()

@@ -1,0 +1,176 @@
+"""Server processes: ordered, named, ended; tried again when none could be made; told to end, and seen to it."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Iterator
+
+from sentinetd.model.events import ForkFailed, ServerEnded, ServerFailed, ServerSignalled, ServerStarted
+from sentinetd.model.service import Flag
+from sentinetd.model.verdict import Reason
+from sentinetd.policy.agenda import Agenda, Due
+from sentinetd.policy.effects import Effect, Refuse, Release, Report, Serve, Signal
+from sentinetd.policy.inputs import Ended, Launched, LaunchFailed, Moment, SetupFailed
+from sentinetd.policy.services import Candidate, Running, Server, Services, refused
+
+FORK_ATTEMPTS = 5
+"""Failures to make a process after which a connection is given up (xinetd's number)."""
+FORK_PAUSE = 5.0
+"""Seconds between the attempts (xinetd's number)."""
+KILL_AFTER = 5.0
+"""Seconds that a server has between TERM and KILL."""
+EARLY_MOST = 10_000
+"""Children reaped before the spawner named them that are remembered."""
+LATE_MOST = 1_000
+"""Servers remembered after their end, since what kept them from starting may be told later than that."""
+
+
+class Servers:
+    """From an order to the end of the process. Every candidate and every server here counts in `Services`."""
+
+    def __init__(self, services: Services, agenda: Agenda) -> None:
+        self._services = services
+        self._agenda = agenda
+        self.orders: dict[int, Candidate] = {}  # by connection: ordered, not yet named
+        self.retries: dict[int, Candidate] = {}  # by connection: to be ordered again
+        self.running: dict[int, Server] = {}  # by process id
+        self.spared = False  # the daemon leaves, the servers stay
+        self._early: dict[int, Ended] = {}  # by process id: reaped before the spawner's answer named it
+        self._by_connection: dict[int, Server] = {}  # those that run, and the last that ended
+        self._ended: deque[int] = deque()  # connections of the latter
+
+    def order(self, candidate: Candidate) -> list[Effect]:
+        """Have a server started for an admitted connection, which counts already."""
+        connection = candidate.connection
+        self.orders[connection.number] = candidate
+        return [Serve(connection)]
+
+    def launched(self, given: Launched, now: Moment) -> Iterator[Effect]:
+        """An order was carried out."""
+        candidate = self.orders.pop(given.number, None)
+        if candidate is None:
+            return  # given up while the spawner was at work: the process is a stranger and ends as one
+        if given.pid in self.running:
+            yield from self.ended(Ended(given.pid, -1, 0), now)  # the number is given anew, so that one has ended
+        running, connection = candidate.running, candidate.connection
+        server = Server(running, connection, given.pid, now.now)
+        self.running[given.pid] = running.servers[given.pid] = self._by_connection[connection.number] = server
+        yield Release(connection)
+        yield Report(
+            ServerStarted(now.wall, running.number, running.service.id, connection.source, connection.port, given.pid)
+        )
+        ended = self._early.pop(given.pid, None)
+        self._drop_strangers()
+        if ended is not None:
+            yield from self.ended(ended, now)
+        elif (running.stopped and not self.spared) or candidate.unwanted:
+            yield from self.terminate(server, now)
+
+    def launch_failed(self, given: LaunchFailed, now: Moment) -> Iterator[Effect]:
+        """No process could be made: try again in a while, or give up."""
+        candidate = self.orders.pop(given.number, None)
+        if candidate is None:
+            return
+        self._drop_strangers()
+        running = candidate.running
+        candidate.failures += 1
+        final = Flag.NORETRY in running.service.flags or candidate.failures >= FORK_ATTEMPTS or running.stopped
+        yield Report(ForkFailed(now.wall, running.service.id, given.errno, candidate.failures, final))
+        if final:
+            yield from self.give_up(candidate, Reason.FORK, now)
+        else:
+            self.retries[given.number] = candidate
+            candidate.again = self._agenda.add(now.now + FORK_PAUSE, Due.RETRY, given.number)
+
+    def retry(self, number: int, now: Moment) -> Candidate | None:
+        """The candidate to be judged again, since its next attempt is due; it is not kept here any more."""
+        candidate = self.retries.get(number)
+        if candidate is None or candidate.again > now.now:
+            return None
+        return self.retries.pop(number)
+
+    def give_up(self, candidate: Candidate, reason: Reason, now: Moment) -> Iterator[Effect]:
+        """Refuse one that had been admitted and will have no server."""
+        yield refused(candidate.running, candidate.connection, reason, now)
+        yield Refuse(candidate.connection)
+        yield from self._services.done(candidate.running, candidate.connection)
+
+    def launchers_gone(self, now: Moment) -> Iterator[Effect]:
+        """The spawner ended. What it did not answer it may have done, so nothing is ordered a second time."""
+        lost, self.orders = self.orders, {}
+        self._drop_strangers()
+        for candidate in lost.values():
+            yield from self.give_up(candidate, Reason.FORK, now)
+
+    def setup_failed(self, given: SetupFailed, now: Moment) -> Iterator[Effect]:
+        """A process could not be made ready; it says so itself, maybe before it is named or after it was reaped."""
+        known = self.orders.get(given.number) or self._by_connection.get(given.number)
+        if known is None:
+            return
+        service = known.running.service
+        yield Report(ServerFailed(now.wall, service.id, given.step, given.what, given.errno, given.fatal))
+        if given.fatal:
+            yield refused(known.running, known.connection, Reason.EXEC, now)
+
+    def ended(self, given: Ended, now: Moment) -> Iterator[Effect]:
+        """A child was reaped."""
+        server = self.running.pop(given.pid, None)
+        if server is None:
+            if self.orders and len(self._early) < EARLY_MOST:
+                self._early[given.pid] = given
+            return
+        running, connection = server.running, server.connection
+        del running.servers[given.pid]
+        self._remember(connection.number)
+        yield Report(
+            ServerEnded(
+                now.wall,
+                running.number,
+                running.service.id,
+                connection.source,
+                given.pid,
+                given.status,
+                given.signal,
+                now.now - server.started,
+            )
+        )
+        yield from self._services.done(running, connection)
+
+    def stop(self, running: Running, now: Moment) -> Iterator[Effect]:
+        """The service is dropped: its servers are to end, and nobody waits for a process any more. What is ordered is
+        told to end as soon as it has a name."""
+        for server in list(running.servers.values()):
+            yield from self.terminate(server, now)
+        for candidate in [one for one in self.retries.values() if one.running is running]:
+            del self.retries[candidate.connection.number]
+            yield from self.give_up(candidate, Reason.SHUTDOWN, now)
+
+    def terminate(self, server: Server, now: Moment) -> Iterator[Effect]:
+        """Tell a server to end; it is told once, and killed if it takes too long."""
+        if not self.spared and not server.told_to_end:
+            server.told_to_end = True
+            server.kill_at = self._agenda.add(now.now + KILL_AFTER, Due.KILL, server.pid)
+            yield from self._signal(server, signal.SIGTERM, now)
+
+    def kill(self, pid: int, now: Moment) -> Iterator[Effect]:
+        """Kill the server *pid* if it was told to end and its time is over."""
+        server = self.running.get(pid)
+        if server is not None and server.kill_at is not None and server.kill_at <= now.now:
+            server.kill_at = None
+            yield from self._signal(server, signal.SIGKILL, now)
+
+    def _signal(self, server: Server, number: int, now: Moment) -> Iterator[Effect]:
+        yield Report(ServerSignalled(now.wall, server.running.service.id, server.pid, number))
+        yield Signal(server.pid, number)
+
+    def _drop_strangers(self) -> None:
+        """Without an order nobody will name those that were reaped early."""
+        if not self.orders:
+            self._early.clear()
+
+    def _remember(self, number: int) -> None:
+        """The server of connection *number* has ended and is forgotten after a while."""
+        self._ended.append(number)
+        if len(self._ended) > LATE_MOST:
+            del self._by_connection[self._ended.popleft()]

@@ -1,0 +1,127 @@
+"""The services that run: whom each serves, whether its listener is open and watched, when it is gone for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sentinetd.model.connection import Connection
+from sentinetd.model.events import ConnectionRefused, ServicePaused
+from sentinetd.model.service import Service
+from sentinetd.model.verdict import Question, Reason
+from sentinetd.policy.agenda import Agenda, Due
+from sentinetd.policy.effects import Effect, Forget, Pause, Rearm, Report, Resume, Suspend
+from sentinetd.policy.inputs import Moment
+from sentinetd.policy.tally import Bucket, Counts
+
+
+class Running:
+    """A running service."""
+
+    __slots__ = ("bucket", "counts", "number", "reopens", "service", "servers", "serving", "stopped")
+
+    def __init__(self, number: int, service: Service, now: float) -> None:
+        self.number = number
+        self.service = service
+        self.counts = Counts()
+        self.bucket = Bucket(service.cps, now)
+        self.servers: dict[int, Server] = {}  # by process id
+        self.reopens: float | None = None  # when a paused listener opens again
+        self.serving: Connection | None = None  # a waiting service's listener is lent for this one
+        self.stopped = False  # not configured any more; stays until its last server has ended
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A connection that was admitted, or would be but for what is not known yet; until it has a server.
+
+    *failures* to make a process for it; *again*: when the next attempt is due; *unwanted*: the configuration changed
+    while its process was being made, and does not admit it any more.
+    """
+
+    running: Running
+    connection: Connection
+    answers: Mapping[Question, str | None]
+    failures: int = 0
+    again: float = 0.0
+    unwanted: bool = False
+
+
+@dataclass(slots=True)
+class Server:
+    """A running server process. *kill_at*: when it is killed, having been told to end; *told_to_end* stays true."""
+
+    running: Running
+    connection: Connection
+    pid: int
+    started: float
+    kill_at: float | None = None
+    told_to_end: bool = False
+
+
+class Services:
+    """All running services by number, and the *processes* that serve them all together."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self._agenda = agenda
+        self.table: dict[int, Running] = {}
+        self.processes = 0
+
+    def begin(self, number: int, service: Service, now: float) -> None:
+        """The service *number* runs from now on."""
+        self.table[number] = Running(number, service, now)
+
+    def count(self, running: Running, connection: Connection) -> None:
+        """*connection* counts as served from its verdict on."""
+        running.counts.add(connection.source)
+        self.processes += 1
+
+    def uncount(self, running: Running, connection: Connection) -> None:
+        """*connection* is judged again, or is done with."""
+        running.counts.remove(connection.source)
+        self.processes -= 1
+
+    def lend(self, running: Running, connection: Connection) -> list[Effect]:
+        """A waiting service's listener is not watched from the verdict on *connection* until that one is done with."""
+        if not running.service.wait or running.serving is not None:
+            return []
+        running.serving = connection
+        return [Suspend(running.number)]
+
+    def take_back(self, running: Running, connection: Connection) -> list[Effect]:
+        """*connection* is done with: a listener that was lent for it is watched again, unless its service stops."""
+        if running.serving is not connection:
+            return []
+        running.serving = None
+        return [] if running.stopped else [Rearm(connection)]
+
+    def done(self, running: Running, connection: Connection) -> list[Effect]:
+        """*connection*, which counted, is done with; a stopped service goes with the last one."""
+        self.uncount(running, connection)
+        return [*self.take_back(running, connection), *self.bury(running)]
+
+    def bury(self, running: Running) -> list[Effect]:
+        """Forget a stopped service that serves nobody any more."""
+        if not running.stopped or running.counts.total or self.table.pop(running.number, None) is None:
+            return []
+        return [Forget(running.number)]
+
+    def pause(self, running: Running, why: str, seconds: int, now: Moment) -> Iterator[Effect]:
+        """Close the listener for *seconds*."""
+        running.reopens = self._agenda.add(now.now + seconds, Due.REOPEN, running.number)
+        yield Pause(running.number)
+        yield Report(ServicePaused(now.wall, running.service.name, why, seconds))
+
+    def reopen(self, number: int, now: Moment) -> Iterator[Effect]:
+        """Open the listener of the service *number* again, if it is paused and its time has come."""
+        running = self.table.get(number)
+        if running is not None and running.reopens is not None and running.reopens <= now.now:
+            running.reopens = None
+            yield Resume(number)
+
+
+def refused(running: Running, connection: Connection, reason: Reason, now: Moment) -> Report:
+    """The report that *connection* is not served."""
+    return Report(
+        ConnectionRefused(now.wall, running.number, running.service.id, connection.source, connection.port, reason)
+    )
