@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
     except UsageError as error:
-        print(f"{program}: {error}\nTry '{program} --help'.", file=sys.stderr)
+        print(f"{program}: {error}\nUsage: {program} [OPTION]...; see {program} --help", file=sys.stderr)
         return 1
     if options.help:
         print(help_text(program))
