@@ -95,7 +95,7 @@ def test_what_nobody_waits_for_any_more_is_never_called() -> None:
 
 
 @pytest.mark.parametrize(
-    "life, calls", [pytest.param(60.0, 1, id="remembered"), pytest.param(0.0, 2, id="its life is over")]
+    ("life", "calls"), [pytest.param(60.0, 1, id="remembered"), pytest.param(0.0, 2, id="its life is over")]
 )
 def test_memory_has_a_life(life: float, calls: int) -> None:
     async def story(gate: Gate) -> None:

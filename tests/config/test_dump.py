@@ -102,6 +102,45 @@ def test_a_server() -> None:
     )
 
 
+def test_what_xinetd_does_not_have() -> None:
+    text = entry(
+        "irc",
+        "flags = SENSOR IPv4; deny_time = FOREVER; deny_dgram = yes; deny_prefix = 24 56; "
+        "capture = 100 2.5; decoy = ssh;"
+        "tarpit = 3; proxy_protocol = 10.0.0.0/8; ports = 1-5,9; "
+        "type = UNLISTED; banner = /x; log_type = FILE /y 1k 2k;"
+        "only_from = ::/0 192.0.2.0/26; rlimit_cpu = UNLIMITED",
+        server="",
+    )
+    lines = configuration(loaded(text).services[0])
+    assert lines[lines.index("Deny Time: -1") :] == (
+        "Deny Time: -1",
+        "Logging to file: /y (soft=1024 hard=2048)",
+        "Log_on_success flags =",
+        "Log_on_failure flags =",
+        "Family = IPv4",
+        "rlimit_cpu = UNLIMITED",
+        "banner = /x",
+        "proxy_protocol:  10.0.0.0(NUMERIC)",
+        "deny_dgram = yes",
+        "deny_prefix = 24 56",
+        "capture = 100 2.5",
+        "decoy = ssh",
+        "tarpit = 3",
+        "ports = 1-5,9",
+    )
+    assert "Only from:  ::/::(NET) 192.0.2.0/255.255.255.192(NET)" in lines
+
+
+def test_redirect_and_rpc() -> None:
+    text = entry("ftp", "redirect = one.example 80; log_type = FILE /y", server="")
+    text += entry("rstat", "type = RPC; rpc_version = 2-4", socket_type="dgram", wait="yes")
+    ftp, rstat = (configuration(one) for one in loaded(text).services)
+    assert "Redirect = one.example:80" in ftp
+    assert "Logging to file: /y (no limits)" in ftp
+    assert rstat[rstat.index("RPC data") :][:3] == ("RPC data", "\tprogram number = 100001", "\trpc_version = 2-4")
+
+
 def test_the_manual_names_every_attribute() -> None:
     text, page = plain(), roff()
     for row in attributes():

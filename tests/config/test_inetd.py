@@ -95,5 +95,12 @@ def test_an_entry_of_our_own_wins() -> None:
     assert [service.id for service in result.services] == ["own"]
 
 
+def test_what_cannot_be_read_is_told() -> None:
+    result = load("main.conf", Machine({"main.conf": b"", "/etc/inetd.conf": None}), inetd_conf="/etc/inetd.conf")
+    assert not result.usable
+    assert str(result.diagnostics[0]).startswith("/etc/inetd.conf: open( /etc/inetd.conf ) failed: Permission denied")
+    assert "a NUL byte in the line" in str(inetd("ftp stream\0 tcp nowait nobody /bin/cat").diagnostics[0])
+
+
 def test_no_file_is_no_mistake() -> None:
     assert not load("main.conf", Machine({"main.conf": b""}), inetd_conf="/etc/inetd.conf").diagnostics

@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from config.machine import Machine, entry, loaded
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from config.machine import Machine, entry, loaded
+from sentinetd.config.dump import configuration
 from sentinetd.config.in_force import servable
 from sentinetd.config.load import load
+from sentinetd.config.table import by_name
 from sentinetd.model.service import Family
 
 ARTICLE = Path(__file__).parent / "article.conf"
@@ -54,8 +58,69 @@ def test_ten_thousand_services_in_a_few_seconds() -> None:
     assert len(result.services) == 10_000
 
 
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            "yes",
+            "no",
+            "-1",
+            "0",
+            "00",
+            "1",
+            "65536",
+            "4294967295",
+            "UNLIMITED",
+            "FILE",
+            "SYSLOG",
+            "9:00-8:00",
+            "INTERNAL",
+            "SENSOR",
+            "RPC",
+            "tcp",
+            "udp",
+        ]
+    ),
+    st.sampled_from(
+        [
+            "stream",
+            "dgram",
+            "raw",
+            "1.2.3.4",
+            "::1",
+            "10.0.0.0/9",
+            "1.{2,3}",
+            "::/0",
+            "office",
+            ".x",
+            "²",
+            "٣",
+            "�",
+            "{x}",
+            "a,b",
+            "=",
+            "a=b",
+        ]
+    ),
+    st.text(max_size=12),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(st.sampled_from(sorted(by_name())), st.lists(WORDS, max_size=3)), max_size=8), st.booleans())
+def test_no_value_whatever_makes_it_raise(lines: list[tuple[str, list[str]]], in_defaults: bool) -> None:
+    body = "".join(f"{name} = {' '.join(words)}\n" for name, words in lines)
+    text = f"defaults\n{{\n{body}}}\n" + entry("ftp", "") if in_defaults else f"service ftp\n{{\n{body}}}\n"
+    result = loaded(text.encode("utf-8", "surrogateescape"))
+    for one in result.diagnostics:
+        assert one.place.file == "main.conf"
+        assert one.place.line
+        assert str(one).isprintable()
+    for service in result.services:
+        assert all(line.replace("\t", "").isprintable() for line in configuration(service))
+
+
 def test_bad_defaults_leave_nothing_standing() -> None:
-    result = loaded("defaults\n{\ncps = many\n}\n" + entry("ftp", ""))
+    result = loaded("defaults\n{\ncps = many 1\n}\n" + entry("ftp", ""))
     assert not result.usable
     assert not result.faulty
 

@@ -305,6 +305,54 @@ def test_completion(text: str, facts: dict[str, Any]) -> None:
             entry("ftp", "only_from = .example", wait="yes"), "only_from: .example is a name", id="names and wait"
         ),
         pytest.param(entry("ftp", "env -= A=1"), "operator '-=' not supported for env attribute", id="env -="),
+        pytest.param(
+            entry("ftp", "", socket_type="raw"), "Port not specified for service: ftp and no protocol", id="raw"
+        ),
+        pytest.param(
+            entry("ftp", "port = 21", socket_type="raw"), "A protocol or a socket_type must be", id="raw port"
+        ),
+        pytest.param(
+            entry("x", "type = UNLISTED; port = 5", socket_type="raw"), "missing attribute protocol", id="raw, unlisted"
+        ),
+        pytest.param(
+            entry("echo", "type = INTERNAL; flags = NAMEINARGS; server_args = x"),
+            "Service echo is INTERNAL and has NAMEINARGS flag set",
+            id="NAMEINARGS inside",
+        ),
+        pytest.param(
+            entry("ftp", "redirect = one.example 80; flags = NAMEINARGS"),
+            "Redirected service ftp should not have NAMEINARGS",
+            id="NAMEINARGS of a redirect",
+        ),
+        pytest.param(
+            entry("ftp", "flags = NAMEINARGS"), "Must specify server args if using NAMEINARGS flag", id="NAMEINARGS"
+        ),
+        pytest.param(
+            entry("mux", "type = TCPMUX", socket_type="dgram"),
+            "(tcpmux) should have tcp in protocol",
+            id="TCPMUX by udp",
+        ),
+        pytest.param(
+            entry("ftp", "redirect = one.example 80", wait="yes"), "Redirected service ftp must not wait", id="redirect"
+        ),
+        pytest.param(
+            entry("tftp", "redirect = one.example 80", socket_type="dgram"),
+            "Only tcp sockets are supported",
+            id="redirect udp",
+        ),
+        pytest.param(
+            entry("echo", "type = INTERNAL; flags = LABELED"), "Internal services cannot support labeled", id="LABELED"
+        ),
+        pytest.param(
+            entry("tftp", "flags = LABELED", socket_type="dgram"),
+            "Non-stream socket types cannot support",
+            id="LABELED udp",
+        ),
+        pytest.param(
+            entry("ftp", "redirect = one.example 80; flags = LABELED"),
+            "Redirected services cannot support",
+            id="LABELED far",
+        ),
         pytest.param(entry("ftp", "tasks_max = 5"), "tasks_max is reserved for a later version", id="reserved"),
         pytest.param(entry("ftp", "disable = perhaps; disable = no"), "disable: Bad value: perhaps", id="disable"),
         pytest.param(
@@ -381,6 +429,21 @@ def test_duplicates(first: str, second: str, survivors: int) -> None:
         assert "main.conf:1 - DISABLING" in str(result.diagnostics[-1])
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "survivors"),
+    [
+        pytest.param("rpc_version = 1-3", "rpc_version = 3-4", 1, id="versions overlap"),
+        pytest.param("rpc_version = 1-2", "rpc_version = 3-4", 2, id="versions apart"),
+        pytest.param("rpc_version = 1", "rpc_version = 1; type = RPC UNLISTED; rpc_number = 5", 2, id="programs apart"),
+    ],
+)
+def test_duplicates_of_rpc(first: str, second: str, survivors: int) -> None:
+    second = second if "type" in second else f"type = RPC; {second}"
+    text = entry("rstat", f"type = RPC; {first}", socket_type="dgram", wait="yes")
+    text += entry("rstat", f"id = b; {second}", socket_type="dgram", wait="yes")
+    assert len(loaded(text).services) == survivors
+
+
 def test_the_same_id_twice_is_no_mistake() -> None:
     result = loaded(entry("ftp", "id = x") + entry("http", "id = X"))
     assert len(result.services) == 2
@@ -420,6 +483,16 @@ def test_the_same_id_twice_is_no_mistake() -> None:
             entry("ftp", "passenv = HOME"),
             ["line: main.conf:7: passenv: undefined environment variable: HOME; set it before the start, or delete it"],
             id="unset variable",
+        ),
+        pytest.param(
+            entry("echo", "type = INTERNAL; flags = INTERCEPT NOLIBWRAP", server=""),
+            [
+                "line: main.conf:6: type: echo is understood but not in force in this version; "
+                "service echo is not started",
+                "line: main.conf:7: flags: Internal services cannot be intercepted: echo; delete the flag INTERCEPT; "
+                "it is ignored",
+            ],
+            id="INTERCEPT inside",
         ),
         pytest.param(
             entry("ftp", "v6only = yes; flags = IPv4"),

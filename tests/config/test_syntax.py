@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sentinetd.config.syntax import LONGEST, Entry, Include, Text, parse
@@ -154,6 +154,7 @@ PIECES = [
 ]
 
 
+@settings(deadline=None)
 @given(st.one_of(st.binary(max_size=300), st.lists(st.sampled_from([*PIECES, "a", "b=c"]), max_size=60).map("".join)))
 @example(b"{")
 @example("service a\n{")
@@ -176,6 +177,7 @@ def test_anything_is_parsed(raw: bytes | str) -> None:
         assert str(each).isprintable()
 
 
+@settings(deadline=None)
 @given(st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=8))
 def test_good_entries_survive_stray_lines(names: list[str]) -> None:
     """Junk between entries never costs an entry, whatever it is, as long as it is no brace and no attribute."""

@@ -98,7 +98,7 @@ def guard(resolver: Resolver) -> Iterator[Guard]:
 
 
 @pytest.mark.parametrize(
-    "source, name",
+    ("source", "name"),
     [
         pytest.param("192.0.2.20", "local.example.test", id="from the hosts file"),
         pytest.param("::ffff:192.0.2.20", "local.example.test", id="a mapped address is the IPv4 one"),

@@ -2,7 +2,8 @@
 
 Its files live in one directory that everybody may enter (servers and helpers of the daemon run as other users),
 and it sees that directory's ``run`` as ``/run`` and, where the test put them there, its ``loadavg`` as
-``/proc/loadavg``, its ``mail`` as ``/var/mail``, and the files of its ``etc`` in ``/etc``.
+``/proc/loadavg``, its ``mail`` as ``/var/mail``, its ``syslog`` as ``/dev/log``, and the files of its ``etc`` in
+``/etc``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -38,6 +40,11 @@ if [ -e "$work/mail" ]; then mount --bind "$work/mail" /var/mail || exit 70; fi
 if [ -e "$work/etc" ]; then
     mkdir "$work/all-etc" && mount -t tmpfs none "$work/all-etc" && cp -a /etc/. "$work/etc/." "$work/all-etc" &&
         mount --bind "$work/all-etc" /etc || exit 70
+fi
+if [ -S "$work/syslog" ]; then
+    mkdir "$work/dev" && mount -t tmpfs none "$work/dev" && cd "$work/dev" && touch log null zero random urandom tty &&
+        for node in null zero random urandom tty; do mount --bind /dev/$node $node || exit 70; done &&
+        ln -s /proc/self/fd fd && mount --bind ../syslog log && mount --rbind . /dev && cd ../d || exit 70
 fi
 exec "$@"
 """
@@ -84,6 +91,13 @@ class Work:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
 
+    def listen_to_syslog(self) -> socket.socket:
+        """A socket that receives what the daemon and its servers send to syslog(3)."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        listener.bind(str(self.path / "syslog"))
+        (self.path / "syslog").chmod(0o666)
+        return listener
+
     def close(self) -> None:
         """Remove the directory."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -100,13 +114,15 @@ class Daemon:
         self.log = work.path / "daemon.log"
         self.pidfile = work.path / "daemon.pid"
         self.errors = work.path / "stderr"
+        self.extra: dict[str, str] = {}  # further environment
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self, *options: str) -> list[str]:
-        """The command line of the daemon, inside the host namespace."""
+        """The command line of the daemon, inside the host namespace. `-syslog` takes the place of its log file."""
         state = ("--state", str(self.work.path / "state")) if self.kind is Kind.SENTINETD else ()
-        usual = ("-dontfork", "-f", str(self.config), "-filelog", str(self.log), "-pidfile", str(self.pidfile))
-        return self.enter(self.kind.program, *usual, *state, *options)
+        usual = ("-dontfork", "-f", str(self.config), "-pidfile", str(self.pidfile))
+        log = () if "-syslog" in options else ("-filelog", str(self.log))
+        return self.enter(self.kind.program, *usual, *log, *state, *options)
 
     def enter(self, *words: str) -> list[str]:
         """*words* as a command that sees what the daemon sees."""
@@ -119,8 +135,10 @@ class Daemon:
         )
 
     def environment(self) -> dict[str, str]:
+        """What the daemon is started with."""
         path = os.environ.get("PYTHONPATH")
-        return {**ENVIRONMENT, "PYTHONPATH": path} if path and self.kind is Kind.SENTINETD else ENVIRONMENT
+        ours = {"PYTHONPATH": path} if path and self.kind is Kind.SENTINETD else {}
+        return {**ENVIRONMENT, **ours, **self.extra}
 
     def launch(self, *options: str) -> None:
         """Start the daemon without waiting for anything."""

@@ -18,7 +18,7 @@ FIRST_LINE = b"!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_
 
 
 @pytest.mark.parametrize(
-    "sent, returned",
+    ("sent", "returned"),
     [
         pytest.param(b"", b"", id="an empty datagram is answered"),
         pytest.param(b"hello\0", b"hello\0", id="any bytes"),
@@ -50,7 +50,7 @@ def test_chargen_datagram() -> None:
 
 
 @pytest.mark.parametrize(
-    "zone, now, text",
+    ("zone", "now", "text"),
     [
         pytest.param("UTC", 1_795_423_017, b"23 NOV 2026 08:36:57 UTC\r\n", id="month in upper case"),
         pytest.param("UTC", 1_772_323_200, b"01 MAR 2026 00:00:00 UTC\r\n", id="two digits"),
@@ -68,7 +68,7 @@ def test_daytime(monkeypatch: pytest.MonkeyPatch, zone: str, now: float, text: b
 
 
 @pytest.mark.parametrize(
-    "now, answer",
+    ("now", "answer"),
     [
         pytest.param(0.0, b"\x83\xaa\x7e\x80", id="1970, the figure of RFC 868"),
         pytest.param(2_085_978_495.9, b"\xff\xff\xff\xff", id="the last second of the era"),
@@ -109,7 +109,7 @@ def test_tables_name_every_service_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "port, loops",
+    ("port", "loops"),
     [
         pytest.param(7, True, id="somebody's echo"),
         pytest.param(19, True, id="somebody's chargen"),

@@ -123,7 +123,7 @@ def test_the_last_words_of_a_target_that_hangs_up_on_a_talker_arrive(carrier: Ca
     server, _ = target.accept()
     server.sendall(b"too much!")
     server.close()
-    # The target is gone while the client goes on talking: a plain close would reset it and destroy what it has not read.
+    # The target is gone while the client goes on talking: a plain close would destroy what it has not read.
     client.settimeout(5)
     for _ in range(50):
         client.sendall(bytes(10_000))
@@ -170,7 +170,7 @@ def test_a_reset_ends_both(carrier: Carrier, target: socket.socket, who: str) ->
 
 
 @pytest.mark.parametrize(
-    "host, resolve, error",
+    ("host", "resolve", "error"),
     [
         pytest.param("127.0.0.1", nothing_known, os.strerror(111), id="nobody listens"),
         pytest.param("target.example.test", nothing_known, "the name could not be looked up", id="no answer"),
@@ -204,9 +204,7 @@ def test_a_target_that_never_accepts_is_given_up(carrier: Carrier) -> None:
 
 
 def test_the_next_address_of_a_name_is_tried(carrier: Carrier, target: socket.socket) -> None:
-    client = relay(
-        carrier, port_of(target), "target.example.test", resolve=names("::1", "127.0.0.3", "127.0.0.1")
-    )
+    client = relay(carrier, port_of(target), "target.example.test", resolve=names("::1", "127.0.0.3", "127.0.0.1"))
     server, _ = target.accept()
     server.close()
     client.shutdown(socket.SHUT_WR)
@@ -215,7 +213,7 @@ def test_the_next_address_of_a_name_is_tried(carrier: Carrier, target: socket.so
 
 
 @pytest.mark.parametrize(
-    "family, host",
+    ("family", "host"),
     [
         pytest.param(socket.AF_INET6, "127.0.0.1", id="IPv6 client, IPv4 target"),
         pytest.param(socket.AF_INET, "::1", id="IPv4 client, IPv6 target"),

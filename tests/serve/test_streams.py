@@ -16,7 +16,9 @@ from sentinetd.serve.internal import chargen
 from sentinetd.serve.streams import STREAMS
 
 
-def carry(carrier: Carrier, routine: Routine, idle: float = 0.0, position: int = 0, number: int = NUMBER) -> socket.socket:
+def carry(
+    carrier: Carrier, routine: Routine, idle: float = 0.0, position: int = 0, number: int = NUMBER
+) -> socket.socket:
     client, accepted = tcp_pair()
     carrier.do(lambda: STREAMS[routine](carrier.sessions, number, accepted, idle, position))
     return client

@@ -17,7 +17,7 @@ NAMES = frozenset({"finger", "mux+plus"})
 
 
 @pytest.mark.parametrize(
-    "data, line",
+    ("data", "line"),
     [
         pytest.param(b"finger\r\n", Line("finger", 8), id="CR LF"),
         pytest.param(b"finger\n", Line("finger", 7), id="a bare LF"),
@@ -44,7 +44,7 @@ def test_read_line(data: bytes, line: Line | None) -> None:
     ],
 )
 def test_read_line_refuses(data: bytes) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="a name"):
         read_line(data)
 
 
@@ -57,7 +57,7 @@ def test_a_line_reads_the_same_in_pieces(pieces: list[bytes]) -> None:
         try:
             line = read_line(said)
         except ValueError:
-            with pytest.raises(ValueError):
+            with pytest.raises(ValueError, match="a name"):
                 read_line(whole)
             return
         if line is not None:
@@ -72,9 +72,9 @@ def test_listing() -> None:
     assert listing(NAMES) == b"finger\r\nmux+plus\r\n"
 
 
-def choose(carrier: Carrier, seconds: float = 5.0, names: frozenset[str] = NAMES) -> tuple[
-    socket.socket, socket.socket, "queue.SimpleQueue[tuple[int, str]]"
-]:
+def choose(
+    carrier: Carrier, seconds: float = 5.0, names: frozenset[str] = NAMES
+) -> tuple[socket.socket, socket.socket, queue.SimpleQueue[tuple[int, str]]]:
     """The client, what the guard keeps of its connection, and what it is told."""
     client, accepted = tcp_pair()
     kept = accepted.dup()
@@ -108,7 +108,7 @@ def test_a_name_goes_to_the_guard_and_the_rest_stays(carrier: Carrier, pieces: l
 
 
 @pytest.mark.parametrize(
-    "said, names, answer, ending",
+    ("said", "names", "answer", "ending"),
     [
         pytest.param(b"nonesuch\r\n", NAMES, NOT_FOUND, Ending.REFUSED, id="unknown"),
         pytest.param(b"\r\n", NAMES, NOT_FOUND, Ending.REFUSED, id="empty"),
@@ -136,7 +136,7 @@ def test_what_it_answers_itself(
 
 
 @pytest.mark.parametrize(
-    "said, ending",
+    ("said", "ending"),
     [
         pytest.param(b"a" * 5000, Ending.REFUSED, id="an endless name"),
         pytest.param(b"\x16\x03\x01\x02\x00", Ending.REFUSED, id="garbage"),

@@ -119,8 +119,8 @@ def test_same_network_again(
 
 def test_changes_are_committed_in_their_order(store: Store) -> None:
     other = Network.parse("192.0.2.8")
-    store.write([ban(), NET, ban(60, NOW + 1), ban(60, network=other), other])
-    assert loaded(store) == [ban(60, NOW + 1)]
+    store.write([ban(), NET, ban(60), ban(60, network=other), other])
+    assert loaded(store) == [ban(60)]
 
 
 def test_all_or_nothing(store: Store) -> None:

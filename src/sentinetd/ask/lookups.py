@@ -1,4 +1,4 @@
-"""Look-ups that many ask and one makes: shared while they run, remembered for a short while, bounded in time and number.
+"""Look-ups that many ask and one makes: shared while they run, remembered for a while, bounded in time and number.
 
 What is looked up, and how, is the caller's: a function that blocks. Nothing here reads a byte.
 """

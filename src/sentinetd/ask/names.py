@@ -10,6 +10,7 @@ Names go to the C library as bytes: for text, Python loads its IDNA codec late, 
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 
 from sentinetd.model.address import Address
 
@@ -25,24 +26,36 @@ _THERE_IS_NONE = frozenset({socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADD
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-def confirmed_name(source: str) -> str | None:
-    """The host name of the address *source*, confirmed by a forward look-up and in the case it was given.
+@dataclass(frozen=True, slots=True)
+class HostName:
+    """What is known of an address's name: *text* is the confirmed name in the case it was given, or "".
 
-    "" where it certainly has none; None where the resolver could not find out.
+    *liar*: there is a name, but it does not lead back (PARANOID of hosts_access(5)).
     """
+
+    text: str
+    liar: bool = False
+
+
+UNNAMED = HostName("")
+LIAR = HostName("", liar=True)
+
+
+def name_of(source: str) -> HostName | None:
+    """The host name of the address *source*; None where the resolver could not find out."""
     try:
         name = socket.getnameinfo((source, 0), socket.NI_NAMEREQD)[0].removesuffix(".")
     except OSError as error:  # gaierror, or the plain error of a look-up that lacked a descriptor
-        return "" if error.errno in _THERE_IS_NONE else None
+        return UNNAMED if error.errno in _THERE_IS_NONE else None
     except UnicodeDecodeError:
-        return ""
+        return LIAR
     if not is_host_name(name):
-        return ""
+        return LIAR
     wanted = Address.parse(source)
     found = addresses_of(name, wanted.version)
     if found is None:
         return None
-    return name if any((one.version, one.value) == (wanted.version, wanted.value) for one in found) else ""
+    return HostName(name) if any((one.version, one.value) == (wanted.version, wanted.value) for one in found) else LIAR
 
 
 def addresses_of(name: str, version: int = 0) -> tuple[Address, ...] | None:
@@ -73,9 +86,9 @@ def is_host_name(text: str) -> bool:
     return False
 
 
-def name_life(name: str) -> float:
-    """Seconds for which what `confirmed_name` gave is remembered."""
-    return KNOWN_LIFE if name else NONE_LIFE
+def name_life(name: HostName) -> float:
+    """Seconds for which what `name_of` gave is remembered."""
+    return KNOWN_LIFE if name.text else NONE_LIFE
 
 
 def addresses_life(addresses: tuple[Address, ...]) -> float:

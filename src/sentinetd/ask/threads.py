@@ -60,7 +60,7 @@ class Threads:
                 job.begun = True
                 try:
                     value = job.call()
-                except BaseException as raised:  # noqa: BLE001 - ours; it ends the process where it is awaited
+                except BaseException as raised:
                     error = raised
             try:
                 self._loop.call_soon_threadsafe(self._settle, job, value, error)

@@ -11,6 +11,7 @@ from sentinetd.config.lookup import unknown_service
 from sentinetd.model.address import Address
 from sentinetd.model.address_words import inet_aton
 from sentinetd.model.diagnostic import Level
+from sentinetd.model.readers import is_number
 from sentinetd.model.values import Credentials, Family, Flag, Protocol, SocketType, Type
 
 TYPICAL = {"tcp": SocketType.STREAM, "udp": SocketType.DGRAM}
@@ -223,8 +224,8 @@ def _credentials(draft: Draft, host: Host) -> None:
     name, group = values.get("user", ""), values.get("group", "")
     if not name and not group:
         return
-    row = host.user(name) if name and not name.isdigit() else None
-    uid = row.uid if row else int(name) if name.isdigit() else None
+    row = host.user(name) if name and not is_number(name) else None
+    uid = row.uid if row else int(name) if is_number(name) else None
     if host.uid != 0:
         values["credentials"] = Credentials(uid=uid)
         if uid is not None and uid != host.uid and not has(draft, Type.INTERNAL) and not values.get("redirect"):
@@ -234,7 +235,7 @@ def _credentials(draft: Draft, host: Host) -> None:
                 "user",
             )
         return
-    gid = int(group) if group.isdigit() else host.group(group) if group else row.gid if row else uid
+    gid = int(group) if is_number(group) else host.group(group) if group else row.gid if row else uid
     groups: tuple[int, ...] = ()
     if values.get("groups") and uid is not None:
         member = row or host.user_of(uid)

@@ -22,6 +22,7 @@ from sentinetd.model.values import Protocol
 LARGEST = 64 << 20
 """Bytes of a configuration file; more is no configuration."""
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -49,7 +50,8 @@ class Host:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
-        self._users: dict[str | int, User | None] = {}
+        self._users: dict[str, User | None] = {}
+        self._users_by_number: dict[int, User | None] = {}
         self._groups: dict[str, int | None] = {}
         self._memberships: dict[tuple[str, int], tuple[int, ...]] = {}
         self._executables: dict[str, str] = {}
@@ -94,7 +96,7 @@ class Host:
         return _once(self._users, name, _user)
 
     def user_of(self, uid: int) -> User | None:
-        return _once(self._users, uid, _user_of)
+        return _once(self._users_by_number, uid, _user_of)
 
     def group(self, name: str) -> int | None:
         """Its number."""
@@ -111,7 +113,7 @@ class Host:
     def protocol(self, name: str) -> Protocol | None:
         """The row of protocols(5) for a name or alias, which are told apart by case."""
         row = self._table("/etc/protocols").get(name)
-        return Protocol(row[0], int(row[1])) if row and row[1].isdigit() else None
+        return Protocol(row[0], int(row[1])) if row and row[1].isdecimal() else None
 
     def port(self, name: str, protocol: str) -> int | None:
         """The port of services(5) for a service or alias and a protocol's name."""
@@ -121,7 +123,7 @@ class Host:
     def rpc_number(self, name: str) -> int | None:
         """The program number of rpc(5) for a name or alias."""
         row = self._table("/etc/rpc").get(name)
-        return int(row[1]) if row and row[1].isdigit() else None
+        return int(row[1]) if row and row[1].isdecimal() else None
 
     def network(self, name: str) -> Network | None:
         """The network of networks(5) for a name or alias, whatever its case; number 0 names none."""
@@ -150,7 +152,7 @@ class Host:
             suffix = ""
             if path == "/etc/services":
                 port, _, protocol = row[1].partition("/")
-                if not (port.isascii() and port.isdigit()) or int(port) > 65535:
+                if not (port.isdecimal()) or int(port) > 65535:
                     continue
                 suffix = "/" + protocol
             for name in (row[0], *row[2:]):
@@ -158,12 +160,11 @@ class Host:
         return table
 
 
-def _once(known: dict[str | int, T] | dict[str, T] | dict[tuple[str, int], T], key: object, ask: Callable[..., T]) -> T:
+def _once(known: dict[K, T], key: K, ask: Callable[[K], T]) -> T:
     """The answer to *key*, asked for at most once."""
-    answers: dict[object, T] = known  # type: ignore[assignment]
-    if key not in answers:
-        answers[key] = ask(key)
-    return answers[key]
+    if key not in known:
+        known[key] = ask(key)
+    return known[key]
 
 
 def _not_executable(path: str) -> str:

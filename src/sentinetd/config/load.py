@@ -46,5 +46,5 @@ def load(path: str, host: Host, *, settings: str | None = None, inetd_conf: str 
     told += (one for service in resolved.services for one in warnings(service))
     told += hosts_access(resolved.services, host, Place(path, 0))
     beside = os.path.join(os.path.dirname(path), SETTINGS)
-    own = read_settings(settings or beside, host, required=settings is not None)
+    own = read_settings(beside if settings is None else settings, host, required=settings is not None)
     return Loaded(resolved.services, own.settings, in_order((*told, *own.diagnostics)), resolved.faulty)

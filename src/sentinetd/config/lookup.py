@@ -8,7 +8,7 @@ from typing import Any
 from sentinetd.config.host import Host
 from sentinetd.model.address import AddressSet
 from sentinetd.model.attribute import BadValue, Words
-from sentinetd.model.readers import nearest
+from sentinetd.model.readers import is_number, nearest
 from sentinetd.model.values import Protocol
 
 
@@ -20,7 +20,7 @@ def looked_up(attribute: str, value: Any, host: Host) -> Any:
 
 def words_looked_up(attribute: str, words: Words, host: Host) -> Words:
     """*words* with names in place of which the reader wants numbers replaced."""
-    if attribute != "redirect" or len(words) != 2 or words[1].isdigit():
+    if attribute != "redirect" or len(words) != 2 or is_number(words[1]):
         return words
     port = host.port(words[1], "tcp")
     return words if port is None else (words[0], str(port))
@@ -34,13 +34,13 @@ def _protocol(value: Protocol, host: Host) -> Protocol:
 
 
 def _user(value: str, host: Host) -> str:
-    if not value.isdigit() and host.user(value) is None:
+    if not is_number(value) and host.user(value) is None:
         raise BadValue(f"Unknown user: {value}", "create the user, or write one that exists, or a number")
     return value
 
 
 def _group(value: str, host: Host) -> str:
-    if not value.isdigit() and host.group(value) is None:
+    if not is_number(value) and host.group(value) is None:
         raise BadValue(f"Unknown group: {value}", "create the group, or write one that exists, or a number")
     return value
 

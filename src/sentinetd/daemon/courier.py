@@ -96,7 +96,7 @@ class Courier:
             elif not self._over:
                 await self._pause()
         await self._keeper.close()
-        self._tell_of_store()
+        self._tell(self._keeper.told())
         self._journal.close()
 
     async def _restore(self) -> None:
@@ -145,20 +145,26 @@ class Courier:
             await self._restore()
             if self._keeper.ready:
                 await self._send(Ready(self._keeper.trouble))
-        await self._keeper.keep([change for change in map(_change, batch) if change is not None])
-        self._tell_of_store()
+        changes = [change for change in map(_change, batch) if change is not None]
+        if changes or self._due():
+            await self._keeper.keep(changes)
+        news = self._keeper.told()
         for message in batch:
             if isinstance(message, Event):
+                if news:  # before the bans it concerns, but after the log was opened into which it goes
+                    self._tell(news)
+                    news = []
                 self._journal.tell(message)
             else:
                 self._obey(message)
+        self._tell(news)
         self._journal.flush()
         if self._heard > self._answered:
             self._answered = self._heard
             await self._send(Written(self._heard))
 
-    def _tell_of_store(self) -> None:
-        for event in self._keeper.told():
+    def _tell(self, events: Sequence[Event]) -> None:
+        for event in events:
             self._journal.tell(event)
 
     def _obey(self, message: Any) -> None:

@@ -16,14 +16,18 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from sentinetd.ask.hosts_access import Request, Tables
+from sentinetd.ask.ident import owner
 from sentinetd.ask.lookups import Lookups
-from sentinetd.ask.names import addresses_life, addresses_of, confirmed_name, name_life
+from sentinetd.ask.names import addresses_life, addresses_of, name_life, name_of
 from sentinetd.ask.threads import Threads
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.messages import (
     TO_PORTER,
     Answer,
     Asked,
+    AskedTables,
+    AskedUser,
     Carried,
     Carry,
     Choose,
@@ -33,6 +37,8 @@ from sentinetd.daemon.messages import (
     Multiplexed,
     Relay,
     Say,
+    TablesSay,
+    User,
 )
 from sentinetd.daemon.privileges import confine
 from sentinetd.errors import MessageError
@@ -64,8 +70,10 @@ class Porter:
         self._channel = channel
         self._closed = self._loop.create_future()
         threads = Threads()
-        self._names = Lookups(threads, confirmed_name, name_life)
+        self._names = Lookups(threads, name_of, name_life)
+        self._answers = {Question.NAME: self._name}
         self._addresses = Lookups(threads, addresses_of, addresses_life)
+        self._tables = Tables(self._names.answer, owner, self._loop.time)
         self._sessions = Sessions(self._loop, self._carried, most)
         self._multiplexed: frozenset[str] = frozenset()
         self._questions = 0
@@ -78,6 +86,8 @@ class Porter:
         }
         self._asked: dict[type[Any], tuple[Callable[[Any], Coroutine[Any, Any, Any]], Callable[[Any], Any]]] = {
             Asked: (self._answer, lambda asked: Answer(asked.number, asked.question, None)),
+            AskedUser: (self._user, lambda asked: User(asked.number, None, "system error")),
+            AskedTables: (self._judge, lambda asked: TablesSay(asked.number, False, "too many questions", False)),
         }
         self._ordered: dict[type[Any], Callable[[Any, Sequence[int]], None]] = {
             Carry: self._carry,
@@ -154,9 +164,7 @@ class Porter:
 
     def _relay(self, order: Relay, descriptors: Sequence[int]) -> None:
         session = Redirect(self._sessions, order.number, socket.socket(fileno=descriptors[0]), order.idle)
-        self._start(
-            session.reach(order.host, order.port, order.keepalive, order.seconds, self._addresses.answer)
-        )
+        self._start(session.reach(order.host, order.port, order.keepalive, order.seconds, self._addresses.answer))
 
     def _choose(self, order: Choose, descriptors: Sequence[int]) -> None:
         client = socket.socket(fileno=descriptors[0])
@@ -183,9 +191,23 @@ class Porter:
             self._questions -= 1
 
     async def _answer(self, asked: Asked) -> Answer:
-        answers = {Question.NAME: self._names.answer}
-        source = Address.parse(asked.source)
-        return Answer(asked.number, asked.question, await answers[asked.question](source.text, asked.seconds))
+        value = await self._answers[asked.question](Address.parse(asked.source), asked.seconds)
+        return Answer(asked.number, asked.question, value)
+
+    async def _name(self, source: Address, seconds: float) -> str | None:
+        name = await self._names.answer(source.text, seconds)
+        return None if name is None else name.text
+
+    async def _user(self, asked: AskedUser) -> User:
+        source, local = Address.parse(asked.source), Address.parse(asked.local)
+        identity = await owner(source, asked.source_port, local, asked.local_port, asked.seconds)
+        return User(asked.number, identity.said, identity.why)
+
+    async def _judge(self, asked: AskedTables) -> TablesSay:
+        source, local = Address.parse(asked.source), Address.parse(asked.local)
+        request = Request(asked.daemon, source, asked.source_port, local, asked.local_port)
+        verdict = await self._tables.judge(request, asked.seconds)
+        return TablesSay(asked.number, verdict.admit, verdict.where, verdict.spawns)
 
     # Tasks, and what goes out.
 

@@ -1,4 +1,4 @@
-"""How a process gives up what it does not need, before it reads its first byte from anywhere. Nothing here gives rights.
+"""How a process gives up what it does not need, before its first byte from anywhere. Nothing here gives rights.
 
 Used by the courier and the porter; the guard keeps its own.
 """

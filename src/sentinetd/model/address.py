@@ -24,7 +24,7 @@ class Address:
     """One host: IP version (4 or 6), the address as a number, its canonical text.
 
     *scope* is the interface of a link-local IPv6 address and empty otherwise: the same link-local address
-    on two interfaces is two hosts (RFC 4007 section 6).
+    on two interfaces is two hosts (RFC 4007 section 6). Equal addresses have equal texts.
     """
 
     version: int
@@ -42,6 +42,11 @@ class Address:
             parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
         scope = getattr(parsed, "scope_id", None) or ""
         return cls(parsed.version, int(parsed), str(parsed), scope)
+
+    def __hash__(self) -> int:
+        """The hash of the text, which the interpreter keys and remembers. Numbers are hashed without a key, so that the
+        owner of an IPv6 /48 could choose half a million addresses that collide in every table."""
+        return hash(self.text)
 
     def __str__(self) -> str:
         return self.text

@@ -128,7 +128,7 @@ def _with_bits(word: str) -> Network:
         raise BadValue(
             f"failed to parse {word}: {spelled} is not an address", "only numeric addresses take a prefix length"
         )
-    if not (bits.isascii() and bits.isdigit()) or int(bits[:4]) > 32:
+    if not (bits.isascii() and bits.isdigit()) or len(bits) > 4 or int(bits) > 32:
         raise BadValue(
             f"failed to parse {word}: {bits or 'nothing'} is not a number of bits", "write 0 to 32 after the slash"
         )
@@ -161,7 +161,7 @@ def _factorised(word: str) -> list[Network]:
     networks = []
     for item in items.split(","):
         parts = [*fixed, item]
-        if not all(part.isascii() and part.isdigit() and int(part[:4]) <= 255 for part in parts):
+        if not all(part.isascii() and part.isdigit() and len(part) < 5 and int(part) <= 255 for part in parts):
             raise BadValue(f"Bad address: {word}: every part must be a number of 0 to 255", way_out)
         number = 0
         for part in parts:

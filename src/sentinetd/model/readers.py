@@ -49,10 +49,15 @@ def one(read: Callable[[str], T]) -> Callable[[Words], T]:
     return lambda words: read(words[0])
 
 
+def is_number(word: str) -> bool:
+    """Whether *word* is made of the digits 0 to 9 and nothing else."""
+    return word.isascii() and word.isdigit()
+
+
 def integer(word: str) -> int:
     """A whole number that fits 64 bits; a sign is allowed. ValueError otherwise."""
     digits = word[1:] if word[:1] in ("+", "-") else word
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 24:
+    if not is_number(digits) or len(digits) > 24:
         raise ValueError(word)
     number = int(word)
     if not -_LONG <= number < _LONG:
@@ -132,7 +137,7 @@ def user_word(kind: str) -> Callable[[Words], str]:
 
     def read(words: Words) -> str:
         word = words[0]
-        if word.isascii() and word.isdigit() and (len(word) > 10 or int(word) >= (1 << 32) - 1):
+        if is_number(word) and (len(word) > 10 or int(word) >= (1 << 32) - 1):
             raise BadValue(f"Error parsing {kind} as a number: {word}", "write a number below 4294967295, or a name")
         return word
 
@@ -333,7 +338,7 @@ def redirect(words: Words) -> Redirect:
     host, port = words
     if not is_host(host):
         raise BadValue(f"bad address: {host}", "write an address or a host name, then a port")
-    if not (port.isascii() and port.isdigit()) or not int(port[:9]):
+    if not is_number(port) or not int(port[:9]):
         raise BadValue(f"port number invalid: {port}", "write a port of 1 to 65535, or a tcp name from /etc/services")
     if len(port) > 9 or int(port) > 65535:
         raise BadValue(f"port number too large: {port}", "write a port of 1 to 65535")

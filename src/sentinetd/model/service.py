@@ -432,7 +432,7 @@ class Service:
     credentials: Credentials = Credentials()
     environment: tuple[str, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
-    """Where each attribute, and each word of a list ("only_from 192.0.2.0/24"), is written."""
+    """Where each attribute is written, each word of a list ("only_from 192.0.2.0/24"), and under "" the entry."""
 
     @property
     def argv(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ class Due(IntEnum):
     RETRY = 3
     """A connection for which no process could be made, by its number."""
     KILL = 4
-    """A server that was told to end, by its process id."""
+    """A server that was told to end, by its connection's number."""
 
 
 class Agenda:

@@ -73,7 +73,9 @@ class Bans:
         if self.ledger.impose(network, until):
             yield Impose(network, until)
             if told:
-                yield Report(BanImposed(now.wall, network, now.wall + service.deny_time, service.id, Origin.SENSOR, again))
+                yield Report(
+                    BanImposed(now.wall, network, now.wall + service.deny_time, service.id, Origin.SENSOR, again)
+                )
         if told:
             yield self._trip(service, connection, source, service.deny_time, "", now)
         yield from self._evicted(now)

@@ -15,7 +15,6 @@ from sentinetd.model.connection import Connection
 from sentinetd.model.service import Interval, Service
 from sentinetd.model.verdict import ADMITTED, Question, Reason, Unknown, Verdict
 
-
 NO_ANSWERS: Mapping[Question, str | None] = MappingProxyType({})
 """Nothing was asked yet."""
 
@@ -23,10 +22,10 @@ NO_ANSWERS: Mapping[Question, str | None] = MappingProxyType({})
 class Facts(NamedTuple):  # a dataclass takes six times as long to make, and one is made for every connection
     """All that checks may know beside the service and the connection.
 
-    *minute* of the local day; *load* average; *banned*: the source; *exempt*: it is not to be (where it is banned, or
-    the service is a sensor); *room*: the service's cps takes one more; *servers*, *servers_of_source*: of this service, without this connection; *processes*: servers of all
-    services; *limit*: the most of those (option -limit), None for none; *answers* by question, with None where it
-    could not be found out.
+    *minute* of the local day; *load* average; *exempt*: the source is never to be banned (found out where it is, or the
+    service is a sensor); *banned*: it is; *room*: the service's cps takes one more; *servers*, *servers_of_source*: of
+    this service, without this connection; *processes*: servers of all services; *limit*: the most of those (option
+    -limit), None for none; *answers* by question, with None where it could not be found out.
     """
 
     minute: int = 0

@@ -174,9 +174,9 @@ class Engine:
             yield from self._services.pause(running, "excessive incoming connections", running.service.cps.wait, now)
 
     def _to_be_told(self, service: Service, connection: Connection, reason: Reason, now: Moment) -> bool:
-        """A banned source is told of once a minute and service, and so is a refused sender of datagrams; any other
-        refusal each time. One who owns an IPv6 /64 has more addresses than any log has lines, and is one source."""
-        if reason is not Reason.BANNED and service.socket_type is SocketType.STREAM:
+        """A banned source is told of once a minute and service, and so is one whose datagrams are not admitted; any
+        other refusal each time. Who owns an IPv6 /64 has more addresses than any log has lines, and is one source."""
+        if reason is not Reason.BANNED and (service.socket_type is SocketType.STREAM or reason not in _OF_SOURCE):
             return True
         source = connection.source
         whose = source.value >> 64 if source is not None and source.version == 6 else source
@@ -282,6 +282,9 @@ class Engine:
             else:
                 yield from self._servers.kill(number, now)
 
+
+_OF_SOURCE = frozenset({Reason.ADDRESS, Reason.NAME, Reason.NAME_UNKNOWN})
+"""Reasons that lie in the source and will be the same for its next datagram."""
 
 _FREE = frozenset({Reason.SENSOR, Reason.EXEMPT, Reason.BANNED, Reason.ADDRESS, Reason.CPS})
 """Reasons that are looked at before cps or are cps: what they refuse uses no place in the bucket."""

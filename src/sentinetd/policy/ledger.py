@@ -2,6 +2,8 @@
 
 One dictionary per prefix length in use, keyed by the prefix as a number: a look-up costs one probe per length, however
 many bans there are. Ends are exact, since a look-up compares; a bucket per second finds what has ended, to forget it.
+A ban that is lengthened stays in its bucket until that is looked at, and moves on then: however often a source touches
+a sensor, it takes one place.
 """
 
 from __future__ import annotations
@@ -85,10 +87,10 @@ class Ledger:
         standing = table.ends.get(key)
         if standing is None:
             self._count += 1
+            table.file(key, until)
         elif standing >= until:
             return False
         table.ends[key] = until
-        table.file(key, until)
         return True
 
     def lift(self, network: Network) -> bool:
@@ -100,15 +102,18 @@ class Ledger:
         return True
 
     def overflow(self) -> Iterator[Network]:
-        """Forget and give the bans that end soonest until no more than the maximum are left; endless ones go last."""
+        """Forget and give the bans that end soonest until no more than the maximum are left; endless ones go last.
+
+        Those that end within the same second go in any order.
+        """
         while self._count > self.maximum:
             due = [table for table in self._tables.values() if table.seconds]
             if due:
                 table = min(due, key=lambda one: one.seconds[0])
-                yield from self._take(table, math.inf, self._count - self.maximum)
+                yield from self._take(table, self._count - self.maximum)
             else:
                 table = max(self._tables.values(), key=lambda one: len(one.ends))
-                key = next(iter(table.ends))
+                key = next(iter(table.ends))  # of those that never end, the oldest
                 del table.ends[key]
                 self._count -= 1
                 yield table.network(key)
@@ -118,7 +123,7 @@ class Ledger:
         ended: list[Network] = []
         for table in self._tables.values():
             while table.seconds and table.seconds[0] <= now:
-                ended += self._take(table, now, len(table.ends))
+                ended += self._take(table, len(table.ends))
         return ended
 
     def deadline(self) -> float | None:
@@ -131,19 +136,22 @@ class Ledger:
             for key, until in table.ends.items():
                 yield table.network(key), until
 
-    def _take(self, table: _Table, now: float, most: int) -> list[Network]:
-        """Empty the earliest bucket of *table*: forget up to *most* bans in it that end by *now*."""
+    def _take(self, table: _Table, most: int) -> list[Network]:
+        """Empty the earliest bucket of *table*: forget up to *most* bans that end in its second."""
         second = heapq.heappop(table.seconds)
-        gone: list[Network] = []
         keys = table.buckets.pop(second)
+        gone: list[Network] = []
         while keys and len(gone) < most:
             key = keys.pop()
             until = table.ends.get(key)
-            # A ban that was lengthened stands in a later bucket as well, one that was lifted is not there any more.
-            if until is not None and math.isfinite(until) and math.ceil(until) == second and until <= now:
-                del table.ends[key]
-                self._count -= 1
-                gone.append(table.network(key))
+            if until is None:
+                continue  # it was lifted
+            if until > second:
+                table.file(key, until)  # it was lengthened
+                continue
+            del table.ends[key]
+            self._count -= 1
+            gone.append(table.network(key))
         if keys:
             table.buckets[second] = keys
             heapq.heappush(table.seconds, second)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from sentinetd.model.events import ForkFailed, ServerEnded, ServerFailed, ServerSignalled, ServerStarted
@@ -34,11 +34,11 @@ class Servers:
         self._agenda = agenda
         self.orders: dict[int, Candidate] = {}  # by connection: ordered, not yet named
         self.retries: dict[int, Candidate] = {}  # by connection: to be ordered again
-        self.running: dict[int, Server] = {}  # by process id
+        self.running: dict[int, Server] = {}  # by connection
         self.spared = False  # the daemon leaves, the servers stay
+        self._numbers: dict[int, int] = {}  # process id -> connection
         self._early: dict[int, Ended] = {}  # by process id: reaped before the spawner's answer named it
-        self._by_connection: dict[int, Server] = {}  # those that run, and the last that ended
-        self._ended: deque[int] = deque()  # connections of the latter
+        self._late: OrderedDict[int, Server] = OrderedDict()  # by connection: the last that ended
 
     def order(self, candidate: Candidate) -> list[Effect]:
         """Have a server started for an admitted connection, which counts already."""
@@ -51,21 +51,25 @@ class Servers:
         candidate = self.orders.pop(given.number, None)
         if candidate is None:
             return  # given up while the spawner was at work: the process is a stranger and ends as one
-        if given.pid in self.running:
-            yield from self.ended(Ended(given.pid, -1, 0), now)  # the number is given anew, so that one has ended
-        running, connection = candidate.running, candidate.connection
-        server = Server(running, connection, given.pid, now.now)
-        self.running[given.pid] = running.servers[given.pid] = self._by_connection[connection.number] = server
-        yield Release(connection)
-        yield Report(
-            ServerStarted(now.wall, running.number, running.service.id, connection.source, connection.port, given.pid)
-        )
+        if given.pid in self._numbers:  # of a server whose end was never told
+            yield from self.ended(Ended(given.pid, -1, 0), now)
+        self._numbers[given.pid] = given.number
+        yield from self._begin(candidate, given.pid, now)
         ended = self._early.pop(given.pid, None)
         self._drop_strangers()
         if ended is not None:
             yield from self.ended(ended, now)
-        elif (running.stopped and not self.spared) or candidate.unwanted:
-            yield from self.terminate(server, now)
+        elif (candidate.running.stopped and not self.spared) or candidate.unwanted:
+            yield from self.terminate(self.running[given.number], now)
+
+    def _begin(self, candidate: Candidate, pid: int, now: Moment) -> Iterator[Effect]:
+        running, connection = candidate.running, candidate.connection
+        server = Server(running, connection, pid, now.now)
+        self.running[connection.number] = running.servers[connection.number] = server
+        yield Release(connection)
+        yield Report(
+            ServerStarted(now.wall, running.number, running.service.id, connection.source, connection.port, pid)
+        )
 
     def launch_failed(self, given: LaunchFailed, now: Moment) -> Iterator[Effect]:
         """No process could be made: try again in a while, or give up."""
@@ -105,35 +109,34 @@ class Servers:
 
     def setup_failed(self, given: SetupFailed, now: Moment) -> Iterator[Effect]:
         """A process could not be made ready; it says so itself, maybe before it is named or after it was reaped."""
-        known = self.orders.get(given.number) or self._by_connection.get(given.number)
+        number = given.number
+        known = self.orders.get(number) or self.running.get(number) or self._late.get(number)
         if known is None:
             return
         service = known.running.service
-        yield Report(ServerFailed(now.wall, service.id, given.step, given.what, given.errno, given.fatal))
+        what = given.what or (service.server if given.step == "execve" else "")
+        yield Report(ServerFailed(now.wall, service.id, given.step, what, given.errno, given.fatal))
         if given.fatal:
             yield refused(known.running, known.connection, Reason.EXEC, now)
 
     def ended(self, given: Ended, now: Moment) -> Iterator[Effect]:
         """A child was reaped."""
-        server = self.running.pop(given.pid, None)
-        if server is None:
-            if self.orders and len(self._early) < EARLY_MOST:
-                self._early[given.pid] = given
-            return
+        number = self._numbers.pop(given.pid, None)
+        if number is not None:
+            yield from self._end(self.running.pop(number), given.status, given.signal, now)
+        elif self.orders and len(self._early) < EARLY_MOST:
+            self._early[given.pid] = given
+
+    def _end(self, server: Server, status: int, number: int, now: Moment) -> Iterator[Effect]:
+        """*server* is over, by exit *status* or by the signal *number*."""
         running, connection = server.running, server.connection
-        del running.servers[given.pid]
-        self._remember(connection.number)
+        del running.servers[connection.number]
+        self._late[connection.number] = server
+        if len(self._late) > LATE_MOST:
+            self._late.popitem(last=False)
+        source, duration = connection.source, now.now - server.started
         yield Report(
-            ServerEnded(
-                now.wall,
-                running.number,
-                running.service.id,
-                connection.source,
-                given.pid,
-                given.status,
-                given.signal,
-                now.now - server.started,
-            )
+            ServerEnded(now.wall, running.number, running.service.id, source, server.pid, status, number, duration)
         )
         yield from self._services.done(running, connection)
 
@@ -150,12 +153,12 @@ class Servers:
         """Tell a server to end; it is told once, and killed if it takes too long."""
         if not self.spared and not server.told_to_end:
             server.told_to_end = True
-            server.kill_at = self._agenda.add(now.now + KILL_AFTER, Due.KILL, server.pid)
+            server.kill_at = self._agenda.add(now.now + KILL_AFTER, Due.KILL, server.connection.number)
             yield from self._signal(server, signal.SIGTERM, now)
 
-    def kill(self, pid: int, now: Moment) -> Iterator[Effect]:
-        """Kill the server *pid* if it was told to end and its time is over."""
-        server = self.running.get(pid)
+    def kill(self, number: int, now: Moment) -> Iterator[Effect]:
+        """Kill the server of the connection *number* if it was told to end and its time is over."""
+        server = self.running.get(number)
         if server is not None and server.kill_at is not None and server.kill_at <= now.now:
             server.kill_at = None
             yield from self._signal(server, signal.SIGKILL, now)
@@ -168,9 +171,3 @@ class Servers:
         """Without an order nobody will name those that were reaped early."""
         if not self.orders:
             self._early.clear()
-
-    def _remember(self, number: int) -> None:
-        """The server of connection *number* has ended and is forgotten after a while."""
-        self._ended.append(number)
-        if len(self._ended) > LATE_MOST:
-            del self._by_connection[self._ended.popleft()]

@@ -18,14 +18,14 @@ from sentinetd.policy.tally import Bucket, Counts
 class Running:
     """A running service."""
 
-    __slots__ = ("bucket", "counts", "number", "reopens", "service", "servers", "serving", "stopped")
+    __slots__ = ("bucket", "counts", "number", "reopens", "servers", "service", "serving", "stopped")
 
     def __init__(self, number: int, service: Service, now: float) -> None:
         self.number = number
         self.service = service
         self.counts = Counts()
         self.bucket = Bucket(service.cps, now)
-        self.servers: dict[int, Server] = {}  # by process id
+        self.servers: dict[int, Server] = {}  # by connection
         self.reopens: float | None = None  # when a paused listener opens again
         self.serving: Connection | None = None  # a waiting service's listener is lent for this one
         self.stopped = False  # not configured any more; stays until its last server has ended

@@ -17,9 +17,9 @@ CHUNK = 65_536
 
 
 class Banner(Session):
-    """Sends the file *descriptor*, which it owns, from its beginning to its end.
+    """Sends the file *descriptor*, which it owns, from its beginning to its end, all of it within *seconds*.
 
-    All of it within *seconds*. *last*: nothing else is said to this client; otherwise its connection is left as it is for the guard to go on with.
+    *last*: nothing else is said to this client; otherwise its connection is left as it is for the guard to go on with.
     """
 
     __slots__ = ("_at", "_descriptor", "_last")

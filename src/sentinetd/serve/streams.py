@@ -93,4 +93,4 @@ STREAMS: dict[Routine, Callable[[Sessions, int, socket.socket, float, int], Sess
     Routine.DISCARD: Discard,
     Routine.CHARGEN: Chargen,
 }
-"""What carries out each routine: sessions, number, client, seconds of silence allowed, position of chargen's pattern."""
+"""What carries out each routine: sessions, number, client, seconds of silence, position of chargen's pattern."""

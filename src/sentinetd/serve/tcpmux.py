@@ -1,7 +1,7 @@
 """The multiplexer of RFC 1078: a client names the service it wants in its first line.
 
 The porter reads that line and not a byte more, for what follows belongs to the service. It answers what needs no
-service; a name that there is goes to the guard, which still holds the connection, judges it again and starts the server.
+service; a name that there is goes to the guard, which still holds the connection, judges again and starts the server.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """The `discard` service (RFC 863): what comes is thrown away."""
 
 
-def reply(datagram: bytes) -> None:
+def reply(datagram: bytes) -> bytes | None:
     """Nothing answers *datagram*."""
+    return None

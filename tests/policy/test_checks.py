@@ -1,0 +1,218 @@
+"""The chain: which reason wins, as a table of services, sources and facts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from policy.player import addresses, dgram, sensor, service
+
+from sentinetd.model.address import Address, Network
+from sentinetd.model.connection import Connection
+from sentinetd.model.service import Interval, Service
+from sentinetd.model.verdict import ADMITTED, Question, Reason, Unknown, Verdict
+from sentinetd.policy.checks import CHAIN, Facts, decide
+
+ASK = Unknown(Question.NAME, Address.parse("192.0.2.7"))
+FORBIDDING = Facts(
+    minute=700, load=9.0, banned=True, room=False, servers=5, servers_of_source=5, processes=5, limit=5,
+    answers={Question.NAME: None},
+)  # fmt: skip
+"""Facts by which every check objects, for a service with every limit."""
+
+
+def limited(**attributes: Any) -> Service:
+    limits: dict[str, Any] = {
+        "only_from": addresses("198.51.100.0/24"),
+        "max_load": 2.0,
+        "access_times": (Interval(0, 60),),
+        "instances": 5,
+        "per_source": 5,
+    }
+    return service(**{**limits, **attributes})
+
+
+def judge(one: Service, facts: Facts = Facts(), source: str | None = "192.0.2.7") -> Verdict | Unknown:
+    return decide(one, Connection(1, 1, None if source is None else Address.parse(source)), facts)
+
+
+def outcome(verdict: Verdict | Unknown) -> Reason | Question:
+    return verdict.question if isinstance(verdict, Unknown) else verdict.reason
+
+
+def test_each_check_comes_before_all_that_follow_it() -> None:
+    """Take away one ground to refuse after the other, and the next in the order of the chain shows."""
+    asked = addresses("a.example", "192.0.2.7")
+    steps: list[tuple[Service, Facts]] = [
+        (limited(flags=sensor().flags), FORBIDDING),
+        (limited(), FORBIDDING),
+        (limited(), FORBIDDING._replace(banned=False)),
+        (limited(only_from=asked), FORBIDDING._replace(banned=False)),
+        (limited(only_from=asked), FORBIDDING._replace(banned=False, room=True)),
+        (limited(only_from=asked), FORBIDDING._replace(banned=False, room=True, load=0.0)),
+        (limited(only_from=asked), FORBIDDING._replace(banned=False, room=True, load=0.0, minute=1)),
+        (limited(only_from=asked), FORBIDDING._replace(banned=False, room=True, load=0.0, minute=1, servers=0)),
+        (limited(), Facts(minute=1, limit=5, processes=5)),
+        (limited(), Facts(minute=1)),
+    ]
+    steps[8] = (limited(only_from=asked), Facts(minute=1, limit=5, processes=5))
+    steps[9] = (limited(only_from=addresses("a.example")), Facts(minute=1, answers={Question.NAME: None}))
+    assert [outcome(judge(one, facts)) for one, facts in steps] == [
+        Reason.SENSOR, Reason.BANNED, Reason.ADDRESS, Reason.CPS, Reason.LOAD, Reason.TIME, Reason.INSTANCES,
+        Reason.PER_SOURCE, Reason.PROCESS_LIMIT, Reason.NAME_UNKNOWN,
+    ]  # fmt: skip
+    assert len(steps) == len(CHAIN)
+
+
+@pytest.mark.parametrize(
+    ("exempt", "one", "reason"),
+    [
+        pytest.param(True, sensor(), Reason.EXEMPT, id="a sensor tells of an exempt source apart"),
+        pytest.param(False, sensor(only_from=addresses("10.0.0.1")), Reason.SENSOR, id="a sensor's lists stay unread"),
+        pytest.param(True, service(), Reason.NO_OBJECTION, id="a ban does not hold for an exempt source"),
+        pytest.param(False, service(), Reason.BANNED, id="a ban holds"),
+        pytest.param(False, service(only_from=addresses("192.0.2.7")), Reason.BANNED, id="being listed is no exemption"),
+    ],
+)
+def test_bans(exempt: bool, one: Service, reason: Reason) -> None:
+    assert outcome(judge(one, Facts(banned=True, exempt=exempt))) is reason
+
+
+@pytest.mark.parametrize(
+    ("only_from", "no_access", "expected"),
+    [
+        pytest.param("192.0.2.0/24", "192.0.2.7", "no_access", id="narrower refusal wins"),
+        pytest.param("192.0.2.7", "192.0.2.0/24", "", id="narrower admission wins"),
+        pytest.param("192.0.2.0/24", "192.0.2.0/24", "no_access", id="a tie denies"),
+        pytest.param("0.0.0.0/0", "0.0.0.0/0", "no_access", id="a tie of everybody denies"),
+        pytest.param("10.0.0.0/8", "", "only_from", id="not listed"),
+        pytest.param("", "", "only_from", id="an empty list admits nobody"),
+        pytest.param("::/0", "", "only_from", id="another family"),
+        pytest.param("192.0.2.0/24", "10.0.0.0/8", "", id="only admitted"),
+    ],
+)
+def test_numeric_lists(only_from: str, no_access: str, expected: str) -> None:
+    verdict = judge(service(only_from=addresses(*only_from.split()), no_access=addresses(*no_access.split())))
+    assert verdict == (Verdict(False, Reason.ADDRESS, expected) if expected else ADMITTED)
+
+
+UNASKED = "not asked"
+
+
+@pytest.mark.parametrize(
+    ("only_from", "no_access", "name", "expected"),
+    [
+        pytest.param("a.example", "", UNASKED, Question.NAME, id="a name admits: ask"),
+        pytest.param("192.0.2.0/24", "b.example", UNASKED, Question.NAME, id="a name refuses: ask"),
+        pytest.param("192.0.2.0/24 a.example", "", UNASKED, Reason.NO_OBJECTION, id="admitted by number: no question"),
+        pytest.param("a.example", "192.0.2.7", UNASKED, Reason.ADDRESS, id="no name can outdo a refused host"),
+        pytest.param("a.example", "192.0.2.0/24", UNASKED, Question.NAME, id="a name can outdo a refused network"),
+        pytest.param("a.example", "192.0.2.0/24", "a.example", Reason.NO_OBJECTION, id="a host is narrower"),
+        pytest.param(".example", "192.0.2.7", UNASKED, Reason.ADDRESS, id="a domain is wider than a host"),
+        pytest.param(".example", "192.0.2.0/24", "x.example", Reason.NO_OBJECTION, id="a domain outdoes a network"),
+        pytest.param("a.example", "", "A.Example.", Reason.NO_OBJECTION, id="case and final dot do not matter"),
+        pytest.param("a.example", "", "b.example", Reason.NAME, id="another name"),
+        pytest.param("a.example", "", "", Reason.NAME, id="no name"),
+        pytest.param("a.example", "", None, Reason.NAME_UNKNOWN, id="a missing fact denies"),
+        pytest.param("192.0.2.0/24", "b.example", None, Reason.NAME_UNKNOWN, id="a missing fact denies, no_access"),
+        pytest.param("192.0.2.0/24", "b.example", "b.example", Reason.NAME, id="refused by name"),
+        pytest.param("192.0.2.0/24", "b.example", "", Reason.NO_OBJECTION, id="no name is not the refused one"),
+        pytest.param("192.0.2.7", "b.example", "b.example", Reason.NAME, id="host against name is a tie and denies"),
+        pytest.param("192.0.2.7", ".example", "b.example", Reason.NO_OBJECTION, id="host against domain admits"),
+        pytest.param(".example", ".example", "b.example", Reason.NAME, id="a tie of domains denies"),
+        pytest.param(".example", "", "example", Reason.NAME, id="a domain is not a host of its own"),
+        pytest.param(".example", "", "badexample", Reason.NAME, id="a domain begins at a dot"),
+    ],
+)
+def test_names(only_from: str, no_access: str, name: str | None, expected: Reason | Question) -> None:
+    one = service(only_from=addresses(*only_from.split()), no_access=addresses(*no_access.split()))
+    verdict = judge(one, Facts() if name == UNASKED else Facts(answers={Question.NAME: name}))
+    assert outcome(verdict) is expected
+    assert not isinstance(verdict, Unknown) or verdict == ASK
+
+
+@given(
+    lists=st.lists(
+        st.lists(st.sampled_from(["192.0.2.7", "192.0.2.0/24", "192.0.0.0/16", "a.example", ".example"]), unique=True),
+        min_size=2,
+        max_size=2,
+    ),
+    name=st.sampled_from(["a.example", "b.example", ""]),
+)
+def test_what_is_judged_without_the_name_is_judged_the_same_with_it(lists: list[list[str]], name: str) -> None:
+    one = service(only_from=addresses(*lists[0]), no_access=addresses(*lists[1]))
+    early, late = judge(one), judge(one, Facts(answers={Question.NAME: name}))
+    assert isinstance(late, Verdict)
+    if isinstance(early, Verdict):
+        assert early.allow == late.allow
+
+
+@pytest.mark.parametrize(
+    ("attributes", "facts", "reason"),
+    [
+        pytest.param({"max_load": 2.0}, Facts(load=1.99), Reason.NO_OBJECTION, id="load below"),
+        pytest.param({"max_load": 2.0}, Facts(load=2.0), Reason.LOAD, id="load reached"),
+        pytest.param({"max_load": 2.0}, Facts(load=float("inf")), Reason.LOAD, id="load that cannot be read"),
+        pytest.param({}, Facts(load=99.0), Reason.NO_OBJECTION, id="no max_load"),
+        pytest.param({"instances": 2}, Facts(servers=1), Reason.NO_OBJECTION, id="instances below"),
+        pytest.param({"instances": 2}, Facts(servers=2), Reason.INSTANCES, id="instances reached"),
+        pytest.param({"instances": 0}, Facts(), Reason.INSTANCES, id="no instance at all"),
+        pytest.param({"per_source": 2}, Facts(servers_of_source=1), Reason.NO_OBJECTION, id="per_source below"),
+        pytest.param({"per_source": 2}, Facts(servers_of_source=2), Reason.PER_SOURCE, id="per_source reached"),
+        pytest.param({}, Facts(processes=1, limit=2), Reason.NO_OBJECTION, id="limit below"),
+        pytest.param({}, Facts(processes=2, limit=2), Reason.PROCESS_LIMIT, id="limit reached"),
+        pytest.param({}, Facts(room=False), Reason.CPS, id="cps"),
+    ],
+)
+def test_limits(attributes: dict[str, Any], facts: Facts, reason: Reason) -> None:
+    assert outcome(judge(service(**attributes), facts)) is reason
+
+
+@pytest.mark.parametrize(
+    ("intervals", "minute", "admitted"),
+    [
+        pytest.param([(120, 540)], 119, False, id="before"),
+        pytest.param([(120, 540)], 120, True, id="first minute"),
+        pytest.param([(120, 540)], 540, True, id="last minute"),
+        pytest.param([(120, 540)], 541, False, id="after"),
+        pytest.param([(1320, 360)], 1439, True, id="over midnight, evening"),
+        pytest.param([(1320, 360)], 0, True, id="over midnight, morning"),
+        pytest.param([(1320, 360)], 361, False, id="over midnight, day"),
+        pytest.param([(720, 1440)], 1439, True, id="until 24:00"),
+        pytest.param([(0, 60), (600, 660)], 601, True, id="the second of two"),
+        pytest.param([], 0, True, id="no interval: always"),
+    ],
+)
+def test_times(intervals: list[tuple[int, int]], minute: int, admitted: bool) -> None:
+    one = service(access_times=tuple(Interval(*ends) for ends in intervals))
+    assert outcome(judge(one, Facts(minute=minute))) is (Reason.NO_OBJECTION if admitted else Reason.TIME)
+
+
+def test_a_waiting_stream_service_has_no_source_and_is_judged_by_the_rest() -> None:
+    one = service(wait=True, only_from=addresses("10.0.0.1"), per_source=0, max_load=1.0)
+    assert judge(one, source=None) is ADMITTED
+    assert outcome(judge(one, Facts(load=1.0), source=None)) is Reason.LOAD
+
+
+@pytest.mark.parametrize(
+    ("one", "facts", "attribute"),
+    [
+        pytest.param(sensor(), Facts(), "flags", id="sensor"),
+        pytest.param(dgram(instances=0), Facts(), "instances", id="instances"),
+        pytest.param(service(only_from=addresses("a.b")), Facts(answers={Question.NAME: "c"}), "only_from", id="name"),
+    ],
+)
+def test_a_refusal_names_the_attribute_that_decided(one: Service, facts: Facts, attribute: str) -> None:
+    verdict = judge(one, facts)
+    assert isinstance(verdict, Verdict)
+    assert verdict.attribute == attribute
+
+
+def test_decide_knows_only_values() -> None:
+    """Equal facts, equal verdicts; `Facts` can be compared and not changed."""
+    assert Facts(minute=3) == Facts(3)
+    with pytest.raises(AttributeError):
+        Facts().minute = 1  # type: ignore[misc]
+    assert Network.parse("192.0.2.0/24") not in (None, "192.0.2.0/24")
