@@ -51,19 +51,19 @@ def test_includedir_skips_what_is_no_file() -> None:
         pytest.param(
             {"main": b"include main\n" + block("a")},
             "a",
-            ["file: main:1: main includes itself: it is being read since main; delete one of both lines"],
+            ["include: main:1: main includes itself: it is being read since main; delete one of both lines"],
             id="itself",
         ),
         pytest.param(
             {"main": b"\ninclude b\n", "b": b"include c\n", "c": b"\n\ninclude b\n" + block("a")},
             "a",
-            ["file: c:3: b includes itself: it is being read since main:2; delete one of both lines"],
+            ["include: c:3: b includes itself: it is being read since main:2; delete one of both lines"],
             id="a circle of two",
         ),
         pytest.param(
             {"main": b"includedir d\n", "d/a": b"includedir d\n", "d/b": block("b")},
             "b b",
-            ["file: d/a:1: d/a includes itself: it is being read since main:1; delete one of both lines"],
+            ["include: d/a:1: d/a includes itself: it is being read since main:1; delete one of both lines"],
             id="over a directory",
         ),
         pytest.param({"main": b"include b\ninclude b\n", "b": block("b")}, "b b", [], id="twice is no circle"),
@@ -71,7 +71,7 @@ def test_includedir_skips_what_is_no_file() -> None:
             {"main": b"include gone\n" + block("a")},
             "a",
             [
-                "file: main:1: Unable to open included configuration file: gone: "
+                "include: main:1: Unable to open included configuration file: gone: "
                 "No such file or directory; mend the name or the "
                 "permissions"
             ],
@@ -81,7 +81,7 @@ def test_includedir_skips_what_is_no_file() -> None:
             {"main": b"include b\n", "b": None},
             "",
             [
-                "file: main:1: Unable to open included configuration file: b: "
+                "include: main:1: Unable to open included configuration file: b: "
                 "Permission denied; mend the name or the permissions"
             ],
             id="unreadable",
@@ -89,14 +89,14 @@ def test_includedir_skips_what_is_no_file() -> None:
         pytest.param(
             {"main": b"include d\n", "d/a": b""},
             "",
-            ["file: main:1: Unable to open included configuration file: d: it is a directory; write includedir d"],
+            ["include: main:1: Unable to open included configuration file: d: it is a directory; write includedir d"],
             id="directory",
         ),
         pytest.param(
             {"main": b"includedir gone\n"},
             "",
             [
-                "file: main:1: Unable to read included directory: gone: "
+                "include: main:1: Unable to read included directory: gone: "
                 "No such file or directory; mend the name or the "
                 "permissions"
             ],
@@ -117,7 +117,7 @@ def test_mistakes(files: dict[str, bytes | None], entries: str, told: list[str])
 def test_files_too_deep() -> None:
     files = {"main": b"include 0\n", **{str(level): f"include {level + 1}\n".encode() for level in range(100)}}
     _, told = names(files)
-    assert told == ["file: 62:1: 63 is included 64 files deep; include it from the main file"]
+    assert told == ["include: 62:1: 63 is included 64 files deep; include it from the main file"]
 
 
 def test_each_file_has_one_defaults_entry() -> None:

@@ -129,3 +129,8 @@ def test_a_mistake_that_only_warns_leaves_all_standing() -> None:
     result = loaded(entry("ftp", "only_form = 10.0.0.0"))
     assert result.usable
     assert [one.id for one in result.services] == ["ftp"]
+
+
+def test_a_start_goes_on_without_a_file_that_is_included_and_a_reload_changes_nothing() -> None:
+    one = loaded({"main": b"include gone\n"})
+    assert (one.startable, one.usable) == (True, False)

@@ -137,8 +137,6 @@ class Lab:
     def _build(self, tag: str) -> None:
         host = self.host
         self.write_etc()
-        for setting in ("net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0"):
-            run(*host.command("sysctl", "-qw", setting))
         host.ip("link", "set", "lo", "up")
         host.ip("link", "add", "br0", "type", "bridge", "forward_delay", "0")
         host.ip("link", "set", "br0", "up")
@@ -151,7 +149,6 @@ class Lab:
             inner, outer = "eth0", f"p{number}"
             host.ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", client.name)
             host.ip("link", "set", outer, "master", "br0", "up")
-            run(*client.command("sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0"))
             client.ip("link", "set", "lo", "up")
             client.ip("link", "set", inner, "up")
             client.ip("addr", "add", f"192.168.1.{number}/24", "dev", inner)

@@ -47,27 +47,28 @@ def _file(path: str, place: Place, host: Host, gathered: Gathered, above: tuple[
     def tell(scope: Scope, text: str, way_out: str) -> None:
         gathered.diagnostics.append(Diagnostic(scope, place, text, way_out))
 
+    unread = Scope.INCLUDE if above else Scope.FILE
     failed = f"Unable to open included configuration file: {path}" if above else f"open( {path} ) failed"
     try:
         found = host.found(path)
         if found and found.directory:
-            tell(Scope.FILE, f"{failed}: it is a directory", f"write includedir {path}" if above else "name a file")
+            tell(unread, f"{failed}: it is a directory", f"write includedir {path}" if above else "name a file")
             return
         data = host.read(path)
     except (OSError, ValueError) as error:
-        tell(Scope.FILE, f"{failed}: {_why(error)}", "mend the name or the permissions")
+        tell(unread, f"{failed}: {_why(error)}", "mend the name or the permissions")
         return
     key = found.key if found else (0, 0)
     for earlier in above:
         if earlier.key == key:
             tell(
-                Scope.FILE,
+                unread,
                 f"{path} includes itself: it is being read since {earlier.place}",
                 "delete one of both lines",
             )
             return
     if len(above) >= DEEPEST:
-        tell(Scope.FILE, f"{path} is included {DEEPEST} files deep", "include it from the main file")
+        tell(unread, f"{path} is included {DEEPEST} files deep", "include it from the main file")
         return
     text = parse(data, path)
     gathered.diagnostics.extend(text.diagnostics)
@@ -103,7 +104,7 @@ def _directory(path: str, place: Place, host: Host, gathered: Gathered, above: t
         names = host.listing(path)
     except (OSError, ValueError) as error:
         tell(
-            Scope.FILE, f"Unable to read included directory: {path}: {_why(error)}", "mend the name or the permissions"
+            Scope.INCLUDE, f"Unable to read included directory: {path}: {_why(error)}", "mend the name or the permissions"
         )
         return
     for name in sorted(names, key=os.fsencode):
@@ -113,7 +114,7 @@ def _directory(path: str, place: Place, host: Host, gathered: Gathered, above: t
         try:
             found = host.found(inner)
         except OSError as error:
-            tell(Scope.FILE, f"Unable to stat includedir file {inner}: {_why(error)}", "mend the permissions")
+            tell(Scope.INCLUDE, f"Unable to stat includedir file {inner}: {_why(error)}", "mend the permissions")
             continue
         if found is None:
             tell(Scope.LINE, f"Unable to stat includedir file {inner}: it leads nowhere", "mend or delete the link")

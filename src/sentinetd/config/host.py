@@ -46,10 +46,11 @@ class Found:
 
 
 class Host:
-    """Answers about this machine. *environment* is what the daemon was started with; *root*: it may become anyone."""
+    """Answers about this machine. *environment* and *directory* are what the daemon was started with and in."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], directory: str = "") -> None:
         self.environment = dict(environment)
+        self.directory = directory or os.getcwd()
         self._users: dict[str, User | None] = {}
         self._users_by_number: dict[int, User | None] = {}
         self._groups: dict[str, int | None] = {}
@@ -57,6 +58,14 @@ class Host:
         self._executables: dict[str, str] = {}
         self._tables: dict[str, dict[str, list[str]]] = {}
         self._addresses: dict[str, tuple[Address, ...]] = {}
+
+    def again(self) -> Host:
+        """The same machine, asked anew: for a reload."""
+        return Host(self.environment, self.directory)
+
+    def absolute(self, path: str) -> str:
+        """*path*, where it is relative, from the directory in which the daemon was started: the same at each reload."""
+        return os.path.join(self.directory, path)
 
     @property
     def uid(self) -> int:
@@ -66,7 +75,7 @@ class Host:
     def found(self, path: str) -> Found | None:
         """What *path* names, symbolic links followed; None if nothing. OSError if it cannot be told."""
         try:
-            seen = os.stat(path)
+            seen = os.stat(self.absolute(path))
         except FileNotFoundError:
             return None
         mode = seen.st_mode
@@ -74,7 +83,7 @@ class Host:
 
     def read(self, path: str) -> bytes:
         """All of the file; OSError if it cannot be read, is larger than `LARGEST`, or would make the reader wait."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        descriptor = os.open(self.absolute(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         with os.fdopen(descriptor, "rb") as file:
             mode = os.fstat(descriptor).st_mode
             if not stat.S_ISREG(mode) and path != "/dev/null":
@@ -86,7 +95,7 @@ class Host:
 
     def listing(self, directory: str) -> list[str]:
         """Names in *directory*, in no order; OSError if it cannot be read."""
-        return os.listdir(directory)
+        return os.listdir(self.absolute(directory))
 
     def not_executable(self, path: str) -> str:
         """Why *path* cannot be executed; empty if it can, by this daemon's own user."""

@@ -30,9 +30,17 @@ class Loaded:
     faulty: frozenset[str]
 
     @property
+    def startable(self) -> bool:
+        """Whether a daemon may start with it: no mistake reaches as far as the whole configuration."""
+        return not self._reaches(Scope.FILE)
+
+    @property
     def usable(self) -> bool:
-        """Whether no mistake reaches the whole file; if one does, a start ends and a reload changes nothing."""
-        return all(one.scope is not Scope.FILE or one.level is not Level.ERROR for one in self.diagnostics)
+        """Whether a reload may put it in force; else nothing changes."""
+        return not self._reaches(Scope.FILE, Scope.INCLUDE)
+
+    def _reaches(self, *scopes: Scope) -> bool:
+        return any(one.scope in scopes and one.level is Level.ERROR for one in self.diagnostics)
 
 
 def load(path: str, host: Host, *, settings: str | None = None, inetd_conf: str | None = None) -> Loaded:

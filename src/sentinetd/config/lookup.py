@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sentinetd.config.host import Host
-from sentinetd.model.address import AddressSet
+from sentinetd.model.address import BITS, AddressSet, Network
 from sentinetd.model.attribute import BadValue, Words
 from sentinetd.model.readers import is_number, nearest
-from sentinetd.model.values import Protocol
+from sentinetd.model.values import FileLog, Protocol, SyslogLog
 
 
 def looked_up(attribute: str, value: Any, host: Host) -> Any:
@@ -64,6 +65,23 @@ def _networks(value: AddressSet, host: Host) -> AddressSet:
     )
 
 
+def _exempt(value: AddressSet, host: Host) -> AddressSet:
+    """Who is exempt is judged at every touch of a sensor, where nothing can be asked: names become addresses now."""
+    known = _networks(value, host)
+    networks = list(known.networks)
+    for name in known.names:
+        found = () if name.startswith(".") else host.addresses(name)
+        if not found:
+            raise BadValue(f"{name} has no address that could be looked up", "write its address, or a network")
+        networks += [Network.of(address, BITS[address.version]) for address in found]
+    return AddressSet(tuple(networks))
+
+
+def _log(value: FileLog | SyslogLog | None, host: Host) -> FileLog | SyslogLog | None:
+    """A relative name means the same file at every reload, when the daemon works in the root directory."""
+    return replace(value, path=host.absolute(value.path)) if isinstance(value, FileLog) else value
+
+
 _VALUES: Mapping[str, Callable[[Any, Host], Any]] = {
     "protocol": _protocol,
     "user": _user,
@@ -71,7 +89,8 @@ _VALUES: Mapping[str, Callable[[Any, Host], Any]] = {
     "server": _server,
     "only_from": _networks,
     "no_access": _networks,
-    "exempt": _networks,
+    "exempt": _exempt,
+    "log_type": _log,
     "proxy_protocol": _networks,
 }
 

@@ -47,6 +47,7 @@ class Life:
     def __init__(self, options: Options, config: str, host: Host, program: str) -> None:
         self._options = options
         self._config = config
+        self._host = host
         self._environment = host.environment
         self._ident = options.ident or program
         # Names given relative to where we were started must mean the same from "/".
@@ -63,7 +64,7 @@ class Life:
         """Live; the exit status. EdgeError if the log cannot be opened: there is nowhere else to say so."""
         hard_files = _prepare_process()
         early = self._open_log()
-        loaded = read(self._options, self._config, Host(self._environment))
+        loaded = read(self._options, self._config, self._host)
         if not self._daemonize():
             return self._status
         pid_file = paths.PidFile(self._pid_path) if self._pid_path else None
@@ -75,9 +76,9 @@ class Life:
         self._tell_log(guard)
         for text in (*early, *self._options.notes):
             guard.notice(Level.WARNING, text)
-        self._reloader = Reloader(guard, lambda: read(self._options, self._config, Host(self._environment)))
+        self._reloader = Reloader(guard, lambda: read(self._options, self._config, self._host.again()))
         self._reloader.diagnose(loaded)
-        if not loaded.usable:
+        if not loaded.startable:
             mistakes = "".join(f"\n  {one}" for one in loaded.diagnostics)
             return self._give_up(guard.link.remaining(), f"couldn't get configuration{mistakes}")
         self._answer_signals(guard)
