@@ -81,7 +81,7 @@ def warn(complaint: str) -> None:
     line = "!" * 100
     sys.stderr.write(
         f"\n{line}\nsentinetd's spawner was NOT built: {complaint}.\n"
-        "The daemon will run on its fallback in Python, which makes servers at about half the speed.\n"
+        "The daemon will run on its fallback in Python, which makes servers at about a third of the speed.\n"
         "To build it, install a C compiler and the C library's headers (Debian: apt install gcc libc6-dev; "
         "Fedora: dnf install gcc glibc-static)\nand install sentinetd again.\n"
         f"{line}\n\n"

@@ -1,7 +1,7 @@
-"""The example's real servers: Twisted's FTP and POP3, speaking on descriptor 0 as inetd has handed it over.
+"""The example's real servers, speaking on descriptor 0 as an inetd hands it over.
 
-    servers.py ftp DIRECTORY     anonymous FTP, reading only
-    servers.py pop3 MAILDIRS     POP3 for alice, password wonderland, her mail in MAILDIRS/alice
+    servers.py ftp DIRECTORY     anonymous FTP, reading only (pyftpdlib)
+    servers.py pop3 MAILDIRS     POP3 for alice, password wonderland, her mail in MAILDIRS/alice (Twisted)
 
 Both need no rights, so that an ordinary user can try the example; a host would rather have its own vsftpd and popa3d.
 """
@@ -14,78 +14,68 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from twisted.cred.checkers import AllowAnonymousAccess, InMemoryUsernamePasswordDatabaseDontUse
-from twisted.cred.portal import Portal
-from twisted.internet import reactor
-from twisted.internet.protocol import Factory
-from twisted.mail.maildir import MaildirMailbox
-from twisted.mail.pop3 import POP3, IMailbox
-from twisted.protocols.ftp import FTPFactory, FTPRealm
+
+class Alone:
+    """What a session of pyftpdlib asks its server for, where there is no server but inetd."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.ip_map: list[str] = []
+        self.socket = connection  # asked for its family only
+
+    def _accept_new_cons(self) -> bool:
+        return True
 
 
-class Mailboxes:
-    """The realm of POP3: one Maildir for each user."""
+def ftp(connection: socket.socket, directory: str) -> None:
+    """Serve *directory* to anonymous users until the session ends."""
+    from pyftpdlib.authorizers import DummyAuthorizer
+    from pyftpdlib.handlers import FTPHandler
+    from pyftpdlib.ioloop import IOLoop
 
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
+    class Session(FTPHandler):  # type: ignore[misc]
+        authorizer = DummyAuthorizer()
+        banner = "sentinetd's example"
 
-    def requestAvatar(self, user: bytes, mind: object, *interfaces: Any) -> tuple[Any, Any, Callable[[], None]]:
-        return IMailbox, MaildirMailbox(os.path.join(self._directory, user.decode())), lambda: None
-
-
-class MailFactory(Factory):
-    """Makes POP3 sessions against *portal*."""
-
-    def __init__(self, portal: Portal) -> None:
-        self._portal = portal
-
-    def buildProtocol(self, address: Any) -> POP3:
-        session = POP3()
-        session.factory = self
-        session.portal = self._portal
-        return session
+    Session.authorizer.add_anonymous(directory)
+    loop = IOLoop.instance()
+    session = Session(connection, Alone(connection), ioloop=loop)
+    session.handle()
+    while session.connected:
+        loop.loop(timeout=1, blocking=False)
 
 
-def ftp(directory: str) -> Factory:
-    """Anonymous FTP of *directory*."""
-    factory = FTPFactory(Portal(FTPRealm(directory), [AllowAnonymousAccess()]))
-    factory.welcomeMessage = "sentinetd's example, served by Twisted"
-    return factory
+def pop3(connection: socket.socket, directory: str) -> None:
+    """Serve the Maildirs below *directory* until the session ends."""
+    from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+    from twisted.cred.portal import Portal
+    from twisted.internet import reactor
+    from twisted.internet.protocol import Factory
+    from twisted.mail.maildir import MaildirMailbox
+    from twisted.mail.pop3 import POP3, IMailbox
 
+    class Mailboxes:
+        def requestAvatar(self, user: bytes, mind: object, *kinds: Any) -> tuple[Any, Any, Callable[[], None]]:
+            return IMailbox, MaildirMailbox(os.path.join(directory, user.decode())), lambda: None
 
-def pop3(directory: str) -> Factory:
-    """POP3 of the Maildirs below *directory*."""
-    return MailFactory(Portal(Mailboxes(directory), [InMemoryUsernamePasswordDatabaseDontUse(alice=b"wonderland")]))
+    class Session(POP3):  # type: ignore[misc]
+        portal = Portal(Mailboxes(), [InMemoryUsernamePasswordDatabaseDontUse(alice=b"wonderland")])
 
+        def connectionLost(self, reason: Any) -> None:
+            super().connectionLost(reason)
+            reactor.stop()  # type: ignore[attr-defined]
 
-def serve(factory: Factory) -> None:
-    """Carry out the session on descriptor 0, then end."""
-    build = factory.buildProtocol
-
-    def built(address: Any) -> Any:
-        session = build(address)
-        lost = session.connectionLost
-
-        def ended(*reason: Any) -> None:
-            lost(*reason)
-            reactor.callLater(0, reactor.stop)
-
-        session.connectionLost = ended
-        return session
-
-    factory.buildProtocol = built
-    connection = socket.socket(fileno=os.dup(0))
-    connection.setblocking(False)
-    reactor.adoptStreamConnection(connection.fileno(), connection.family, factory)
+    reactor.adoptStreamConnection(connection.fileno(), connection.family, Factory.forProtocol(Session))  # type: ignore[attr-defined]
     connection.close()
-    # From here on nothing but the protocol may reach the client: what Python would print goes nowhere.
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nowhere, descriptor)
-    reactor.run(installSignalHandlers=False)
+    reactor.run(installSignalHandlers=False)  # type: ignore[attr-defined]
 
 
 SERVERS = {"ftp": ftp, "pop3": pop3}
 
 if __name__ == "__main__":
-    serve(SERVERS[sys.argv[1]](sys.argv[2]))
+    client = socket.socket(fileno=os.dup(0))
+    client.setblocking(False)
+    # From here on nothing but the protocol may reach the client: what Python would print goes nowhere.
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    SERVERS[sys.argv[1]](client, sys.argv[2])

@@ -19,7 +19,7 @@ from sentinetd.ask.names import LIAR, UNNAMED, HostName
 from sentinetd.ask.patterns import Fact, HostPattern, Known, Unsure, glob_matches, host_pattern, merged
 from sentinetd.model.address import Address
 
-CLIENTS = ["192.0.2.7", "131.155.72.9", "10.0.0.1", "255.255.255.255", "2001:db8::7", "fe80::1", "::1"]
+CLIENTS = ["192.0.2.7", "131.155.72.9", "10.0.0.1", "10.255.255.255", "2001:db8::7", "fe80::1", "::1"]
 NAMES = ["wzv.win.tue.nl", "Tue.NL", "lonely", "unknown", "paranoid", "ftp.example.test"]
 USERS = ["joe", "unknown"]
 DAEMONS = ["in.ftpd", "sshd", "vsftpd"]
@@ -192,85 +192,20 @@ def test_options_that_run_or_change_something(options: bytes, admit: bool, spawn
 
 
 PATTERNS = st.sampled_from(
-    [
-        "ALL",
-        "LOCAL",
-        "KNOWN",
-        "UNKNOWN",
-        "PARANOID",
-        "all",
-        "known",
-        ".nl",
-        ".tue.nl",
-        ".TEST",
-        "wzv.",
-        "wzv.win.tue.nl",
-        "lonely",
-        "tue.nl",
-        "131.",
-        "131.155.",
-        "192.0.2.7",
-        "10.0.0.1",
-        "10.0.0.0/8",
-        "131.155.72.0/255.255.254.0",
-        "131.155.72.9/32",
-        "192.0.2.0/24",
-        "192.0.2.7/24",
-        "0.0.0.0/0",
-        "0.0.0.0/0.0.0.0",
-        "255.255.255.255",
-        "255.255.255.255/32",
-        "1.2.3/8",
-        "10.0.0.0/8x",
-        "10.0.0.0/33",
-        "10.0.0.0/-1",
-        "012.0.0.0/8",
-        "0xa.0.0.0/8",
-        ".10.0.0.0/8",
-        "10.0.0.0/",
-        "/",
-        "[2001:db8::]/32",
-        "[2001:db8::7]",
-        "[2001:db8::7]/128",
-        "[::]/0",
-        "[::]/x",
-        "[::]/129",
-        "[fe80::1]",
-        "[fe80::]/10",
-        "[::1]/127",
-        "[::ffff:10.0.0.1]",
-        "[::ffff:10.0.0.0]/104",
-        "[nonsense]/64",
-        "[2001:db8::7",
-        "2001:db8::7]",
-        "*.tue.nl",
-        "w?v.*",
-        "*a*o*",
-        "lon?ly*",
-        "*:*",
-        "fe80*",
-        ".2.7",
-        "in.ftpd",
-        "?",
-        "joe",
-        "EXCEPT",
-        "except",
-        "@T@/one",
-        "@T@/two",
-        "@T@/nothing",
-    ]
+    """ALL LOCAL KNOWN UNKNOWN PARANOID all known .nl .tue.nl .TEST wzv. wzv.win.tue.nl lonely tue.nl 131. 131.155.
+    192.0.2.7 10.0.0.1 10.0.0.0/8 131.155.72.0/255.255.254.0 131.155.72.9/32 192.0.2.0/24 192.0.2.7/24 0.0.0.0/0
+    0.0.0.0/0.0.0.0 255.255.255.255 255.255.255.255/32 1.2.3/8 10.0.0.0/8x 10.0.0.0/33 10.0.0.0/-1 012.0.0.0/8
+    0xa.0.0.0/8 .10.0.0.0/8 10.0.0.0/ / [2001:db8::]/32 [2001:db8::7] [2001:db8::7]/128 [::]/0 [::]/x [::]/129
+    [fe80::1] [fe80::]/10 [::1]/127 [::ffff:10.0.0.1] [::ffff:10.0.0.0]/104 [nonsense]/64 [2001:db8::7 2001:db8::7]
+    *.tue.nl w?v.* *a*o* lon?ly *:* fe80* .2.7 in.ftpd ? joe EXCEPT except @T@/one @T@/two @T@/nothing""".split()  # noqa: SIM905
 )
 WORDS = st.one_of(
     PATTERNS,
     PATTERNS,
     st.builds("{}@{}".format, st.sampled_from(["joe", "KNOWN", "UNKNOWN", "ALL", "jo*", "PARANOID"]), PATTERNS),
 )
-DAEMON_WORDS = st.one_of(
-    st.sampled_from(
-        ["in.ftpd", "sshd", "ALL", "all", "KNOWN", "in.", ".ftpd", "*ftpd", "21", "22", "+21", "65536", "EXCEPT"]
-    ),
-    st.builds("{}@{}".format, st.sampled_from(["in.ftpd", "ALL", "21"]), PATTERNS),
-)
+DAEMONS_NAMED = st.sampled_from("in.ftpd sshd ALL all KNOWN in. .ftpd *ftpd 21 22 +21 65536 EXCEPT".split())  # noqa: SIM905
+DAEMON_WORDS = st.one_of(DAEMONS_NAMED, st.builds("{}@{}".format, st.sampled_from(["in.ftpd", "ALL", "21"]), PATTERNS))
 SEPARATOR = st.sampled_from([" ", ", ", ",", "\t", " \\\n"])
 
 
@@ -289,11 +224,8 @@ RULE = st.one_of(
     ),
     st.sampled_from(["", "# ALL: ALL", "no colon", " \t", "#\\"]),
 )
-TABLE = st.builds(
-    lambda rules, end: "\n".join(rules) + end,
-    st.lists(RULE, max_size=5),
-    st.sampled_from(["\n", "\n", "\n", "", "\\\n"]),
-)
+ENDS = st.sampled_from(["\n", "\n", "\n", "", "\\\n"])
+TABLE = st.builds(lambda rules, end: "\n".join(rules) + end, st.lists(RULE, max_size=5), ENDS)
 
 
 def undecidable(text: bytes) -> bool:
@@ -310,7 +242,7 @@ def undecidable(text: bytes) -> bool:
     )
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TABLE, TABLE, QUERIES)
 def test_grammar_beside_libwrap(oracle: Oracle, allow: str, deny: str, query: Query) -> None:
     (oracle.directory / "one").write_bytes(b"192.0.2.7 .tue.nl\n# [::]/0")
@@ -326,7 +258,7 @@ def test_grammar_beside_libwrap(oracle: Oracle, allow: str, deny: str, query: Qu
 NOISE = st.text("AL:, \t\\\n#.*?/[]19=aEXCPT", max_size=60).map(str.encode)
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NOISE, NOISE, QUERIES)
 def test_noise_beside_libwrap(oracle: Oracle, allow: bytes, deny: bytes, query: Query) -> None:
     assume(not undecidable(allow) and not undecidable(deny))
@@ -365,9 +297,8 @@ SOURCE = Address.parse("131.155.72.9")
 class Facts:
     """Stands for the look-ups; *asked* is what was looked up, in order."""
 
-    def __init__(self, name: HostName | None = HostName(NAME), user: str = "UNIX : joe") -> None:
+    def __init__(self, name: HostName | None) -> None:
         self.name = name
-        self.user = user
         self.asked: list[str] = []
 
     async def name_of(self, address: str, seconds: float) -> HostName | None:
@@ -376,7 +307,7 @@ class Facts:
 
     async def owner(self, source: Address, port: int, local: Address, local_port: int, seconds: float) -> Identity:
         self.asked.append(f"{source}:{port} {local}:{local_port}")
-        return Identity(self.user)
+        return Identity("UNIX : joe")
 
 
 @pytest.fixture
@@ -399,7 +330,7 @@ Decide = Callable[[str, str, Facts], Verdict]
     ("allow", "deny", "name", "verdict", "asked"),
     [
         pytest.param("", "", HostName(NAME), Verdict(True), [], id="no rule, no question"),
-        pytest.param("ALL: 131.155.\n", "ALL: ALL\n", HostName(NAME), Verdict(True, "allow:1"), [], id="no name needed"),
+        pytest.param("ALL: 131.155.\n", "ALL: ALL\n", UNNAMED, Verdict(True, "allow:1"), [], id="no name needed"),
         pytest.param("sshd: .tue.nl\n", "", HostName(NAME), Verdict(True), [], id="not for this daemon"),
         pytest.param(
             "ALL: .tue.nl\n", "ALL: ALL\n", HostName(NAME), Verdict(True, "allow:1"), ["131.155.72.9"], id="by name"
@@ -410,7 +341,7 @@ Decide = Callable[[str, str, Facts], Verdict]
         ),
         pytest.param(
             "", "ALL: .evil.test\n", None,
-            Verdict(False, "could not find out the client's host name"), ["131.155.72.9"], id="in the deny file as well",
+            Verdict(False, "could not find out the client's host name"), ["131.155.72.9"], id="the deny file too",
         ),
         pytest.param(
             "ALL: .tue.nl 131.155.\n", "ALL: ALL\n", None, Verdict(True, "allow:1"), [], id="it is admitted either way"
@@ -446,7 +377,7 @@ def test_what_is_looked_up(
 def test_files_are_read_again_when_they_change(tmp_path: Path) -> None:
     async def story() -> None:
         allow, deny, hosts = tmp_path / "allow", tmp_path / "deny", tmp_path / "hosts"
-        facts = Facts()
+        facts = Facts(HostName(NAME))
         tables = Tables(facts.name_of, facts.owner, lambda: 0.0, str(allow), str(deny))
         request = Request("in.ftpd", SOURCE, 40000, SOURCE, 21)
 
@@ -470,7 +401,7 @@ def test_files_are_read_again_when_they_change(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_denies(tmp_path: Path) -> None:
     async def story() -> None:
-        facts = Facts()
+        facts = Facts(HostName(NAME))
         request = Request("in.ftpd", SOURCE, 40000, SOURCE, 21)
         tables = Tables(facts.name_of, facts.owner, lambda: 0.0, str(tmp_path / "allow"), str(tmp_path))
         assert await tables.judge(request, 5.0) == Verdict(False, f"{tmp_path}: not a regular file")

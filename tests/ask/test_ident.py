@@ -27,9 +27,7 @@ HERE = Address.parse("127.0.0.1")
         pytest.param(b"40000,21:USERID:UNIX,US-ASCII:  joe  ", "UNIX,US-ASCII:  joe  ", id="no spacing, a charset"),
         pytest.param(b"40000,21:USERID: joe", "joe", id="no system"),
         pytest.param(b"40000,21:USERID:UNIX:a:b c", "UNIX:a:b c", id="colons and blanks in the user"),
-        pytest.param(
-            b"40000,21:USERID:UNIX:j\xff\x1b[1m", "UNIX:j\\xff\x1b[1m", id="bytes beyond ASCII are spelled out"
-        ),
+        pytest.param(b"40000,21:USERID:UNIX:j\xff\x1b[1m", "UNIX:j\\xff\x1b[1m", id="bytes beyond ASCII"),
         pytest.param(b"040000,21:USERID:OTHER:x", None, id="a port of six digits"),
         pytest.param(b"40000,21:userid:UNIX:joe", None, id="small letters"),
         pytest.param(b"40000,21:USERIDX:UNIX:joe", None, id="another word"),

@@ -132,5 +132,5 @@ def test_a_mistake_that_only_warns_leaves_all_standing() -> None:
 
 
 def test_a_start_goes_on_without_a_file_that_is_included_and_a_reload_changes_nothing() -> None:
-    one = loaded({"main": b"include gone\n"})
+    one = loaded("include gone\n")
     assert (one.startable, one.usable) == (True, False)

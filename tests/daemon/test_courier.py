@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import os
@@ -23,10 +24,11 @@ import pytest
 
 from rig.deadline import wait_for
 from sentinetd.daemon.channel import Channel, ChannelClosed, channel_pair, encode
-from sentinetd.daemon.courier import BATCH, Options, read_options
+from sentinetd.daemon.courier import BATCH, Courier, Options, Thread, read_options
 from sentinetd.daemon.messages import (
     DAEMON_LOG,
     FROM_COURIER,
+    TO_COURIER,
     Farewell,
     FileSink,
     Greeting,
@@ -43,6 +45,9 @@ from sentinetd.model import events as ev
 from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Ban, Origin
 from sentinetd.model.service import OnFailure, OnSuccess
+from sentinetd.report.journal import Journal
+from sentinetd.store.keeper import Keeper
+from sentinetd.store.sqlite import Store
 
 NOBODY = 65534
 SERVICE_LOG = 1
@@ -52,7 +57,7 @@ WITHIN = 20.0
 class Guard:
     """The guard's end of a real courier on *state*, with a log of the daemon and one of service 7."""
 
-    def __init__(self, state: Path, logs: Path, *options: str) -> None:
+    def __init__(self, state: Path, logs: Path, *options: str, groups: Sequence[int] = ()) -> None:
         self.logs = logs
         self.heard: list[Any] = []
         self.sequence = 0
@@ -63,6 +68,7 @@ class Guard:
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "sentinetd.daemon.courier", *words],
             pass_fds=[theirs.fileno()],
+            extra_groups=groups or None,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -154,8 +160,8 @@ def begin(state: Path, tmp_path: Path) -> Iterator[Begin]:
     """Starts a courier, as often as it is called; all end with the test."""
     with contextlib.ExitStack() as stack:
 
-        def started(*options: str, directory: Path = state) -> Guard:
-            made = Guard(directory, tmp_path, *options)
+        def started(*options: str, directory: Path = state, groups: Sequence[int] = ()) -> Guard:
+            made = Guard(directory, tmp_path, *options, groups=groups)
             stack.callback(made.close)
             return made
 
@@ -484,6 +490,72 @@ def test_memory_stays_bounded_while_the_disk_hangs(begin: Begin) -> None:
     os.close(reading)
 
 
+def test_flood_does_not_keep_it_from_answering(begin: Begin) -> None:
+    guard = begin()
+    guard.await_message(Ready)
+    guard.open_log(DAEMON_LOG, "daemon")
+    records = 100
+    notices = [ev.Notice(time.time(), ev.Level.DEBUG, "x")] * records
+    packets = [encode(number, notices) for number in range(1000, 1000 + 20 * BATCH // records)]
+    for packet in packets:  # as fast as the kernel takes them, which is faster than anybody reads them
+        select.select([], [guard.raw], [], WITHIN)
+        guard.raw.send(packet)
+        if select.select([guard.raw], [], [], 0)[0] and guard.listen() and guard.written >= 1000:
+            return
+    pytest.fail("no answer before all was sent")
+
+
+def test_very_long_names_of_sensors_are_restored(begin: Begin) -> None:
+    guard = begin()
+    guard.introduce()
+    bans = [
+        ev.BanImposed(time.time(), Network(4, number, 32), math.inf, chr(233) * 2000, Origin.SENSOR, False)
+        for number in range(40)
+    ]
+    for ban in bans:
+        guard.tell(ban)
+    guard.settle()
+    guard.end()
+    again = begin()
+    assert {ban.network for ban in again.bans()} == {ban.network for ban in bans}
+    assert sum(type(message) is Restored for message in again.heard) > 1
+
+
+def test_syslog_that_is_slow_gets_everything_when_it_reads(state: Path, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    messages = 700  # more than the kernel queues for a server
+
+    async def told() -> list[bytes]:
+        ours, theirs = channel_pair()
+        guard = Channel(ours, FROM_COURIER)
+        thread = Thread()
+        keeper = Keeper(Store(str(state)), thread, time.time, time.monotonic)
+        journal = Journal(DAEMON_LOG, time.time, "sentinetd", 5, str(path))
+        carrying = asyncio.create_task(Courier(Channel(theirs, TO_COURIER), keeper, journal).run())
+        guard.send(1, [SyslogSink(DAEMON_LOG, "daemon", "")])
+        notices = [ev.Notice(time.time(), ev.Level.INFO, "x")] * 100
+        for number in range(messages // 100):
+            guard.send(2 + number, notices)
+        heard: list[Any] = []
+        async with asyncio.timeout(WITHIN):
+            while Written(1 + messages // 100) not in heard:  # all is taken, and the server is not there yet
+                heard += (guard.receive() or (0, [], []))[1]
+                await asyncio.sleep(0)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+                server.bind(str(path))
+                server.setblocking(False)
+                got = [await asyncio.get_running_loop().sock_recv(server, 1024) for _ in range(messages)]
+            guard.close()
+            await carrying
+        theirs.close()
+        thread.close()
+        return got
+
+    got = asyncio.run(told())
+    assert len(got) == messages
+    assert {line.rpartition(b": ")[2] for line in got} == {b"x"}
+
+
 def proc(guard: Guard, name: str) -> str:
     return Path(f"/proc/{guard.process.pid}/{name}").read_text()
 
@@ -501,7 +573,7 @@ def test_it_gives_up_its_rights(begin: Begin, tmp_path: Path) -> None:
 def _check_rights(begin: Begin, state: Path) -> None:
     leaked = os.open("/etc/passwd", os.O_RDONLY)
     os.set_inheritable(leaked, True)
-    guard = begin("--user", "nobody", directory=state)
+    guard = begin("--user", "nobody", directory=state, groups=[4, 24])
     os.close(leaked)
     assert guard.await_message(Ready) == Ready("")
     status = dict(line.split(":\t", 1) for line in proc(guard, "status").splitlines() if ":\t" in line)
@@ -523,6 +595,24 @@ def _check_rights(begin: Begin, state: Path) -> None:
     assert "/etc/passwd" not in held.values()
     assert {path.owner() for path in state.iterdir()} == {"nobody"}
     assert {path.stat().st_mode & 0o777 for path in state.iterdir()} == {0o600}
+
+
+CONFINED = """
+import ctypes, os
+from sentinetd.daemon.privileges import confine
+PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS = 3, 39
+prctl = ctypes.CDLL(None).prctl
+out = os.dup(1)
+before = prctl(PR_GET_DUMPABLE), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+confine("confined", (out,))
+after = prctl(PR_GET_DUMPABLE), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+os.write(out, repr((before, after, os.getcwd(), oct(os.umask(0)))).encode())
+"""
+
+
+def test_one_that_keeps_its_user_can_add_nothing_either() -> None:
+    done = subprocess.run([sys.executable, "-c", CONFINED], capture_output=True, text=True, timeout=WITHIN, check=True)
+    assert done.stdout == repr(((1, 0), (0, 1), "/", "0o77"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sentinetd.model import events as ev
@@ -56,7 +56,7 @@ TEXTS = [
     (ev.ServiceAdjusted(AT, "ftp"), ["readjusting service ftp"]),
     (ev.ServiceDropped(AT, "ftp"), ["service ftp deactivated"]),
     (
-        ev.ListenerFailed(AT, "ftp", "Address already in use (errno = 98)", 5.0),
+        ev.ListenerFailed(AT, "ftp", "bind failed (Address already in use (errno = 98))", 5.0),
         ["bind failed (Address already in use (errno = 98)). service = ftp; trying again in 5 seconds"],
     ),
     (ev.ListenerMended(AT, "ftp"), ["service ftp: listening now"]),
@@ -348,6 +348,7 @@ def any_event() -> st.SearchStrategy[Event]:
 
 
 @given(any_event())
+@example(ev.Notice(AT, Level.INFO, "\x1b[2J\x7f\r\n\x9b\u2028"))
 def test_no_line_can_be_forged(event: Event) -> None:
     lines = [*messages(event), json_line(event), service_line(event, SUCCESS, FAILURE) or ""]
     assert [line for line in lines if CONTROL.search(line)] == []

@@ -128,9 +128,8 @@ class _Parser:
             keyword = row.words[0].lower() if row.words else ""
             if row.wrong:
                 self._advance()
-                self._tell(
-                    Scope.LINE, row.place, f"{row.wrong}: {_quoted(row)}", "delete or mend the line; it is left out"
-                )
+                # Nobody can say what such a line was meant to be, nor whether what follows it belongs to it.
+                self._tell(Scope.FILE, row.place, f"{row.wrong}: {_quoted(row)}", "delete or mend the line")
             elif keyword in ("service", "defaults"):
                 self._advance()
                 self._entry(row, keyword)

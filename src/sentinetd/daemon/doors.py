@@ -16,7 +16,7 @@ from sentinetd.model.connection import Connection
 from sentinetd.model.events import DatagramUnread, Event, Level, ListenerFailed, ListenerMended, Notice
 from sentinetd.model.service import Service, SocketType
 from sentinetd.net.held import Held
-from sentinetd.net.listener import AcceptFailed, Datagram, Exhausted, Listener, open_listener
+from sentinetd.net.listener import AcceptFailed, BindFailed, Datagram, Exhausted, Listener, open_listener
 
 if TYPE_CHECKING:
     from sentinetd.net.filter import SourceFilter
@@ -217,7 +217,8 @@ class Doors:
         pause = PAUSES[min(door.attempts, len(PAUSES) - 1)]
         door.attempts += 1
         if door.attempts == 1:
-            self._report(ListenerFailed(self._wall(), door.service.id, str(why), pause))
+            said = f"bind failed ({why})" if isinstance(why, BindFailed) else str(why)
+            self._report(ListenerFailed(self._wall(), door.service.id, said, pause))
         door.retry = self._loop.after(pause, lambda: self._try(number, door))
 
     def _try(self, number: int, door: _Door) -> None:

@@ -55,6 +55,7 @@ class Life:
         self._pid_path = os.path.abspath(options.pid_file) if options.pid_file else ""
         self._log: int | None = None  # the daemon's log, where it is a file
         self._facility = "daemon"
+        self._stderr = 2
         self._told = -1  # where our parent waits to hear how the start went
         self._status = 0
         self._ending = False
@@ -131,6 +132,9 @@ class Life:
         os.close(ours)
         self._told = theirs
         os.setsid()
+        # Nothing that we start may hold what our caller waits for the end of; we ourselves need it until we work.
+        self._stderr = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 10)
+        _null(2)
         return True
 
     def _claim_state(self) -> str:
@@ -140,7 +144,7 @@ class Life:
         run = paths.run_directory(self._config, self._environment, uid)
         paths.make_directory(run, uid, os.getegid())
         self._run = run
-        self._lock = paths.Lock(run, state)
+        self._lock = paths.Lock(paths.lock_directory(self._environment, uid), state)
         return state
 
     def _make_guard(self, settings: Settings, state: str, files: int) -> Guard:
@@ -207,7 +211,8 @@ class Life:
         if self._told >= 0:
             if works:
                 os.write(self._told, b"1")
-                _null(2)
+            os.close(self._stderr)
+            self._stderr = 2
             os.close(self._told)
             self._told = -1
 
@@ -217,7 +222,7 @@ class Life:
         last = Notice(time.time(), Level.CRITICAL, f"{why.partition(chr(10))[0]}. Exiting...")
         write_directly([*events, last], self._ident, self._log, self._facility)
         if not self._options.debug:
-            print(f"{self._ident}: {why}", file=sys.stderr)
+            os.write(self._stderr, os.fsencode(f"{self._ident}: {why}\n"))
         self._tell_parent(False)
         return 1
 

@@ -23,12 +23,17 @@ def state_directory(option: str, config: str, environment: dict[str, str], uid: 
     return os.path.join(home, "sentinetd", _name_of(config))
 
 
+def lock_directory(environment: dict[str, str], uid: int) -> str:
+    """Where locks of state directories lie: one place for all configurations, since two may name the same state."""
+    if uid == 0:
+        return RUN
+    return os.path.join(environment.get("XDG_RUNTIME_DIR") or os.path.join("/tmp", f"sentinetd-{uid}"), "sentinetd")
+
+
 def run_directory(config: str, environment: dict[str, str], uid: int) -> str:
     """Where sockets and dumps of the running daemon go."""
-    if uid == 0:
-        return RUN if config == DEFAULT_CONFIG else os.path.join(RUN, _name_of(config))
-    base = environment.get("XDG_RUNTIME_DIR") or os.path.join("/tmp", f"sentinetd-{uid}")
-    return os.path.join(base, "sentinetd", _name_of(config))
+    below = lock_directory(environment, uid)
+    return below if uid == 0 and config == DEFAULT_CONFIG else os.path.join(below, _name_of(config))
 
 
 def _name_of(config: str) -> str:
@@ -63,12 +68,12 @@ def make_directory(path: str, uid: int, gid: int) -> None:
 class Lock:
     """The right to be the one daemon of the state directory *state*; held until the process ends.
 
-    The lock lies in *run*, which is ours alone: in the state directory, which is the courier's, a courier that was
-    taken over could put a link in its place and have us write elsewhere.
+    The lock lies in *directory*, which is ours alone: in the state directory, which is the courier's, a courier that
+    was taken over could put a link in its place and have us write elsewhere.
     """
 
-    def __init__(self, run: str, state: str) -> None:
-        self._path = os.path.join(run, f"{_name_of(os.path.realpath(state))}.lock")
+    def __init__(self, directory: str, state: str) -> None:
+        self._path = os.path.join(directory, f"{_name_of(os.path.realpath(state))}.lock")
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The spawner in Python, for machines where the C one was not built: same messages, same replies, half the speed.
+"""The spawner in Python, for machines where the C one was not built: same messages, same replies, a third of the speed.
 
 It is a process of its own for the same reasons, and keeps to the same order of steps; ``spawner.c`` gives the reasons.
 The interpreter is started afresh and imports little, so its forks stay cheap. Between fork and exec the child makes

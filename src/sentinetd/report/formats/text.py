@@ -161,7 +161,7 @@ TEXTS: dict[type[Event], Callable[[Any], str | tuple[str, ...]] | None] = {
     ),
     ev.ServiceAdjusted: lambda e: f"readjusting service {e.service}",
     ev.ServiceDropped: lambda e: f"service {e.service} deactivated",
-    ev.ListenerFailed: lambda e: f"bind failed ({e.why}). service = {e.service}{_again(e.retry_in)}",
+    ev.ListenerFailed: lambda e: f"{e.why}. service = {e.service}{_again(e.retry_in)}",
     ev.ListenerMended: lambda e: f"service {e.service}: listening now",
     ev.ServicePaused: lambda e: f"Deactivating service {e.name} due to {e.why}.  Restarting in {e.seconds} seconds.",
     ev.ServiceResumed: lambda e: f"Activating service {e.name}",
