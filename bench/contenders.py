@@ -24,8 +24,12 @@ OUTSIDER = "127.0.0.3"
 """The source that `no_access` names."""
 READY = "Started working"
 BANNED = "Adding "
+SERVICE_LOG = "service.log"
 START_WITHIN = 30.0  # seconds
 STOP_WITHIN = 10.0
+QUIET_WITHIN = 30.0
+QUIET = 0.1
+"""Seconds in which a daemon that rests uses no CPU."""
 
 
 class BenchError(Exception):
@@ -72,7 +76,7 @@ class Site:
 def configuration(kind: Kind, site: Site, directory: Path) -> str:
     """The xinetd.conf of *kind*, its service log in *directory*."""
     server = f"user = {site.user}\nserver = {site.hello}"
-    log = f"log_type = FILE {directory / 'service.log'}"
+    log = f"log_type = FILE {directory / SERVICE_LOG}"
     entries = {
         Door.SERVE: server,
         Door.SERVE_LOGGED: f"{server}\n{log}\nlog_on_success = HOST PID DURATION EXIT",
@@ -116,21 +120,27 @@ class Running:
         except BaseException:
             self.stop()
             raise
-        self.pids = processes.family(self._process.pid)
-        """The daemon's processes, not its servers: the first is the one that was started."""
+        self.roles = self._roles()
+        """What the daemon's processes are for, by their numbers; its servers are not among them."""
 
     def port(self, door: Door) -> int:
         """Where a service is."""
         return FIRST_PORT[self.kind] + door
 
-    def roles(self) -> dict[int, str]:
-        """The daemon's processes by what they are for."""
-        named = {}
-        for pid in self.pids:
-            words = processes.command_line(pid)
-            found = [role for role in ("courier", "porter", "spawner") if role in words]
-            named[pid] = found[0] if found else "guard" if self.kind is Kind.SENTINETD else self.kind.value
-        return named
+    def await_quiet(self) -> None:
+        """Wait until the daemon has done what it put off. BenchError if it never rests."""
+        deadline = time.monotonic() + QUIET_WITHIN
+        used, before = processes.cpu(self.roles), None
+        while used != before:
+            if time.monotonic() > deadline:
+                raise BenchError(f"{self.kind.value} does not rest: {used}")
+            time.sleep(QUIET)
+            used, before = processes.cpu(self.roles), used
+
+    def logged(self, word: str) -> int:
+        """How often *word* stands in the service log."""
+        path = self._directory / SERVICE_LOG
+        return path.read_bytes().count(word.encode()) if path.exists() else 0
 
     def bans_kept(self) -> int:
         """Bans that are logged, and stored by whoever has a store."""
@@ -183,6 +193,14 @@ class Running:
             time.sleep(0.01)
         if self.kind is not Kind.LIMIT and f"{READY}: {len(Door)} available" not in said:
             raise BenchError(f"{self.kind.value} did not start all {len(Door)} services; it said:\n{said}")
+
+    def _roles(self) -> dict[int, str]:
+        roles = {}
+        for pid in processes.family(self._process.pid):
+            words = processes.command_line(pid)
+            found = [role for role in ("courier", "porter", "spawner") if role in words]
+            roles[pid] = found[0] if found else "guard" if self.kind is Kind.SENTINETD else self.kind.value
+        return roles
 
     def _output(self) -> str:
         path = self._directory / "output"

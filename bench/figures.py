@@ -67,7 +67,7 @@ class Results:
 
 def ratio(samples: Sequence[Sample], others: Sequence[Sample], value: Callable[[Sample], float]) -> Spread | None:
     """*value* of samples to that of *others*, round by round; None where there is nothing to divide by."""
-    pairs = [(value(one), value(other)) for one, other in zip(samples, others, strict=False)]
+    pairs = [(value(one), value(other)) for one, other in zip(samples, others, strict=True)]
     quotients = [one / other for one, other in pairs if other]
     return Spread.of(quotients) if quotients else None
 
@@ -93,7 +93,7 @@ def _rates(results: Results) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for workload, kinds in results.samples.items():
-        for kind, samples in kinds.items():
+        for kind, samples in ((kind, kinds[kind]) for kind in Kind if kind in kinds):
             cells = [
                 workload,
                 kind.value,
@@ -101,7 +101,7 @@ def _rates(results: Results) -> str:
                 _ratio(kinds, kind, Kind.XINETD, lambda one: one.rate),
                 _ratio(kinds, kind, Kind.LIMIT, lambda one: one.rate),
                 _spread(samples, lambda one: one.cpu_each).show(",.0f", 1e-6),
-                _spread(samples, lambda one: one.own_cpu_each).show(",.0f", 1e-6),
+                _by_role(samples),
                 _ratio(kinds, kind, Kind.XINETD, lambda one: one.cpu_each),
                 _spread(samples, lambda one: one.p50).show(".2f", 1e-3),
                 _spread(samples, lambda one: one.p99).show(".2f", 1e-3),
@@ -114,6 +114,16 @@ def _spread(samples: Sequence[Sample], value: Callable[[Sample], float]) -> Spre
     return Spread.of([value(sample) for sample in samples])
 
 
+def _by_role(samples: Sequence[Sample]) -> str:
+    """CPU of the daemon's own processes for one connection, in microseconds."""
+    whole = f"{statistics.median(one.own_cpu_each for one in samples) * 1e6:,.0f}"
+    roles = samples[0].own_cpu
+    if len(roles) == 1:
+        return whole
+    each = (f"{role} {statistics.median(one.role_cpu_each(role) for one in samples) * 1e6:,.0f}" for role in roles)
+    return f"{whole}: {', '.join(each)}"
+
+
 def _ratio(kinds: Mapping[Kind, list[Sample]], kind: Kind, to: Kind, value: Callable[[Sample], float]) -> str:
     if kind is to or to not in kinds:
         return ""
@@ -122,6 +132,8 @@ def _ratio(kinds: Mapping[Kind, list[Sample]], kind: Kind, to: Kind, value: Call
 
 
 def _memory(results: Results) -> str:
+    if not results.memory:
+        return "## Memory\n\nNot measured: that needs root.\n"
     lines = ["## Memory (PSS, MiB)\n", "| When | Who | Process | MiB |", "|---|---|---|---|"]
     for occasion, kinds in results.memory.items():
         for kind, roles in kinds.items():

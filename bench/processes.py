@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,23 +12,26 @@ TICKS = os.sysconf("SC_CLK_TCK")  # per second; the unit of the times in /proc/P
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """CPU seconds, user and system: of the processes themselves, and of children that have ended and were reaped."""
+    """CPU seconds, user and system, to within 1 / TICKS: *own* of processes by their roles, *children* of those of
+    their children that have ended and were reaped."""
 
-    own: float
+    own: Mapping[str, float]
     children: float
 
     def __sub__(self, before: Cpu) -> Cpu:
-        return Cpu(self.own - before.own, self.children - before.children)
+        own = {role: seconds - before.own[role] for role, seconds in self.own.items()}
+        return Cpu(own, self.children - before.children)
 
 
-def cpu(pids: Iterable[int]) -> Cpu:
-    """CPU time that *pids* have used up to now, to within 1 / TICKS seconds each."""
-    own = children = 0
-    for pid in pids:
+def cpu(roles: Mapping[int, str]) -> Cpu:
+    """CPU time that processes have used up to now. *roles*: what each process is for, by its number."""
+    own: dict[str, float] = {}
+    children = 0.0
+    for pid, role in roles.items():
         fields = _stat(pid)
-        own += int(fields[11]) + int(fields[12])
-        children += int(fields[13]) + int(fields[14])
-    return Cpu(own / TICKS, children / TICKS)
+        own[role] = own.get(role, 0.0) + (int(fields[11]) + int(fields[12])) / TICKS
+        children += (int(fields[13]) + int(fields[14])) / TICKS
+    return Cpu(own, children)
 
 
 def family(pid: int) -> list[int]:

@@ -69,7 +69,7 @@ def main() -> int:
             print(f"bench: {error}", file=sys.stderr)
             return 1
     results.facts["load average at the end"] = _load_average()
-    _write(results)
+    _write(results, options.results)
     return 1 if results.failures() else 0
 
 
@@ -77,6 +77,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure sentinetd beside xinetd.")
     parser.add_argument("--quick", action="store_true", help="less than a minute, for a first look")
     parser.add_argument("--only", nargs="+", metavar="WHO", choices=[kind.value for kind in Kind], help="not all three")
+    parser.add_argument("--results", type=Path, metavar="DIR", default=HERE / "results", help="where the reports go")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -146,8 +147,7 @@ def _round(number: int, kinds: Sequence[Kind], plan: Plan, site: Site, results: 
             stack.callback(running.stop)
             all_running.append(running)
         time.sleep(IDLE)
-        for running in all_running:
-            results.add_memory("idle, 10 services", running.kind, _sizes(running))
+        _weigh("idle, 10 services", all_running, results)
         daemons = [running for running in all_running if running.kind is not Kind.LIMIT]
         for running in daemons:
             ban_one(load, running)
@@ -160,8 +160,7 @@ def _round(number: int, kinds: Sequence[Kind], plan: Plan, site: Site, results: 
             hung_up, kept = measure_trips(load, running, plan.trips)
             results.add(TRIPS.name, running.kind, hung_up)
             results.add(TRIPS_KEPT, running.kind, kept)
-        for running in daemons:
-            results.add_memory(f"with {plan.trips:,} bans", running.kind, _sizes(running))
+        _weigh(f"with {plan.trips:,} bans", daemons, results)
         for workload in AFTER_TRIPS:
             turn += 1
             for running in _in_turn(daemons, workload, turn):
@@ -175,17 +174,19 @@ def _in_turn(all_running: Sequence[Running], workload: Workload, turn: int) -> I
         yield taking_part[(turn + offset) % len(taking_part)]
 
 
-def _sizes(running: Running) -> dict[str, int]:
-    """Memory of each process of a contender."""
-    return {role: processes.proportional_size(pid) for pid, role in running.roles().items()}
+def _weigh(occasion: str, all_running: Sequence[Running], results: Results) -> None:
+    """Note the memory of each process. Only root may look: sentinetd's processes hide theirs from their own user."""
+    if os.geteuid() == 0:
+        for running in all_running:
+            sizes = {role: processes.proportional_size(pid) for pid, role in running.roles.items()}
+            results.add_memory(occasion, running.kind, sizes)
 
 
-def _write(results: Results) -> None:
-    """Print the report and keep it in results/."""
+def _write(results: Results, directory: Path) -> None:
+    """Print the report and keep it in *directory*."""
     text = markdown(results)
     print(text)
-    directory = HERE / "results"
-    directory.mkdir(exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     stem = time.strftime("%Y%m%d-%H%M%S")
     (directory / f"{stem}.md").write_text(text)
     (directory / f"{stem}.json").write_text(as_json(results))

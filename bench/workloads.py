@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import processes
@@ -24,7 +25,8 @@ BOTH = (Kind.XINETD, Kind.SENTINETD)
 class Workload:
     """Clients at one service of every one of *kinds* in turn: each client connects again as soon as it was served.
 
-    *expected* bytes come from the server; *source* is where clients connect from.
+    *expected* bytes come from the server; *source* is where clients connect from; *logged* is a word that the service
+    log has once for each connection, if it is to be looked for.
     """
 
     name: str
@@ -32,15 +34,16 @@ class Workload:
     clients: int
     expected: int = 0
     source: str = "127.0.0.1"
+    logged: str = ""
     kinds: tuple[Kind, ...] = BOTH
 
 
 TIMED = (
     Workload(name="serve, 1 client", door=Door.SERVE, clients=1, expected=HELLO, kinds=tuple(Kind)),
     Workload(name="serve, 32 clients", door=Door.SERVE, clients=32, expected=HELLO, kinds=tuple(Kind)),
-    Workload(name="serve and log, 32 clients", door=Door.SERVE_LOGGED, clients=32, expected=HELLO),
+    Workload(name="serve and log, 32 clients", door=Door.SERVE_LOGGED, clients=32, expected=HELLO, logged="START: "),
     Workload(name="refuse by no_access", door=Door.REFUSE, clients=32, source=OUTSIDER),
-    Workload(name="refuse by no_access and log", door=Door.REFUSE_LOGGED, clients=32, source=OUTSIDER),
+    Workload(name="refuse by no_access and log", door=Door.REFUSE_LOGGED, clients=32, source=OUTSIDER, logged="FAIL: "),
     Workload(name="refuse a banned source, 1 ban", door=Door.SERVE, clients=32, source=BANNED_SOURCE),
 )
 TRIPS = Workload(name="trip a sensor", door=Door.SENSOR, clients=32, source=FIRST_INTRUDER)
@@ -56,7 +59,8 @@ AFTER_TRIPS = (
 class Sample:
     """One measurement. Times of CPU are seconds, of *p50* and *p99* (from connect to end) seconds too.
 
-    *own_cpu* is that of the daemon's processes, *children_cpu* that of the processes it made.
+    *own_cpu* is that of the daemon's processes by their roles, *children_cpu* that of the processes it made; both until
+    the daemon rests again.
     """
 
     connections: int
@@ -66,7 +70,7 @@ class Sample:
     seconds: float
     p50: float
     p99: float
-    own_cpu: float
+    own_cpu: Mapping[str, float]
     children_cpu: float
 
     @property
@@ -77,35 +81,52 @@ class Sample:
     @property
     def own_cpu_each(self) -> float:
         """CPU seconds of the daemon's processes for one connection."""
-        return self.own_cpu / self.connections if self.connections else 0.0
+        return self._each(sum(self.own_cpu.values()))
 
     @property
     def cpu_each(self) -> float:
         """The same, with the processes that were made for it."""
-        return (self.own_cpu + self.children_cpu) / self.connections if self.connections else 0.0
+        return self._each(sum(self.own_cpu.values()) + self.children_cpu)
 
-    def plain(self) -> dict[str, int | float | str]:
+    def role_cpu_each(self, role: str) -> float:
+        """The same, of one of the daemon's processes."""
+        return self._each(self.own_cpu.get(role, 0.0))
+
+    def _each(self, seconds: float) -> float:
+        return seconds / self.connections if self.connections else 0.0
+
+    def plain(self) -> dict[str, object]:
         """For the report in JSON."""
         return asdict(self)
 
 
 def measure(load: Path, workload: Workload, running: Running, seconds: float) -> Sample:
     """Let clients connect for *seconds*."""
-    before = processes.cpu(running.pids)
+    running.await_quiet()
+    logged = running.logged(workload.logged) if workload.logged else 0
+    before = processes.cpu(running.roles)
     said = _load(load, workload, running, "-t", str(seconds))
-    return _sample(said, processes.cpu(running.pids) - before)
+    running.await_quiet()
+    sample = _sample(said, processes.cpu(running.roles) - before)
+    if workload.logged:
+        missing = sample.connections - (running.logged(workload.logged) - logged)
+        if missing:
+            return replace(sample, failures=sample.failures + abs(missing), first_error="lines missing in the log")
+    return sample
 
 
 def measure_trips(load: Path, running: Running, count: int) -> tuple[Sample, Sample]:
     """*count* trips from as many sources: until the last client was hung up on, and until all is logged and stored."""
+    running.await_quiet()
     goal = running.bans_kept() + count
-    before = processes.cpu(running.pids)
+    before = processes.cpu(running.roles)
     start = time.monotonic()
     said = _load(load, TRIPS, running, "-d", "-n", str(count))
-    hung_up = _sample(said, processes.cpu(running.pids) - before)
     await_bans(running, goal)
-    said["seconds"] = time.monotonic() - start
-    return hung_up, _sample(said, processes.cpu(running.pids) - before)
+    seconds = time.monotonic() - start
+    running.await_quiet()
+    hung_up = _sample(said, processes.cpu(running.roles) - before)
+    return hung_up, replace(hung_up, seconds=seconds)
 
 
 def ban_one(load: Path, running: Running) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -11,11 +13,29 @@ from collections.abc import Iterator
 
 import pytest
 
+from rig.carrier import read_all, tcp_pair
 from rig.deadline import wait_for
 from rig.resolver import AAAA, BROKEN, PTR, SILENT, A, Resolver, reverse
 from sentinetd.daemon.channel import Channel, channel_pair
-from sentinetd.daemon.messages import FROM_PORTER, Answer, Asked, Carry, Complaint
-from sentinetd.model.routine import Routine
+from sentinetd.daemon.messages import (
+    FROM_PORTER,
+    Answer,
+    Asked,
+    AskedTables,
+    AskedUser,
+    Carried,
+    Carry,
+    Choose,
+    Chosen,
+    Complaint,
+    HangUp,
+    Multiplexed,
+    Relay,
+    Say,
+    TablesSay,
+    User,
+)
+from sentinetd.model.routine import Ending, Routine
 from sentinetd.model.verdict import Question
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")
@@ -34,6 +54,7 @@ RECORDS = {
     (reverse("192.0.2.7"), PTR): SILENT,
     (reverse("192.0.2.8"), PTR): ["sp ace.example.test"],
     ("sp ace.example.test", A): ["192.0.2.8"],
+    ("target.example.test", A): ["127.0.0.1"],
 }
 HOSTS = "127.0.0.1 localhost\n192.0.2.20 local.example.test local\n"
 
@@ -41,15 +62,23 @@ HOSTS = "127.0.0.1 localhost\n192.0.2.20 local.example.test local\n"
 class Guard:
     """The other end of the porter's channel."""
 
-    def __init__(self, resolver: Resolver, *options: str) -> None:
+    def __init__(self, resolver: Resolver, *options: str, limit: int | None = None) -> None:
         ours, theirs = channel_pair()
         words = [sys.executable, "-P", "-m", "sentinetd.daemon.porter", "--channel", str(theirs.fileno()), *options]
+        if limit is not None:
+            words = ["prlimit", f"--nofile={limit}", *words]
         self.process = subprocess.Popen(
             resolver.namespace.command(*words), pass_fds=[theirs.fileno()], stderr=subprocess.PIPE
         )
         theirs.close()
         self.channel = Channel(ours, FROM_PORTER)
         self.heard: list[object] = []
+
+    def order(self, order: object, *descriptors: int) -> None:
+        """Give *order* and, as the guard does, keep nothing of what comes with it."""
+        assert self.channel.send(0, [order], descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
 
     def ask(self, number: int, source: str, seconds: float = 5.0) -> None:
         assert self.channel.send(0, [Asked(number, Question.NAME, source, seconds)])
@@ -196,4 +225,150 @@ def test_it_runs_as_the_user_it_is_told(resolver: Resolver) -> None:
     assert fields["Gid"].split() == ["65534"] * 4
     assert fields["Groups"].split() in ([], ["65534"])
     assert int(fields["CapEff"], 16) == 0
+    guard.close()
+
+
+# Connections carried out.
+
+
+def test_an_internal_service(guard: Guard) -> None:
+    client, accepted = tcp_pair()
+    guard.order(Carry(1, Routine.ECHO, 0, 0.0), accepted.detach())
+    client.sendall(b"hello")
+    assert client.recv(10) == b"hello"
+    client.close()
+    assert guard.hear(1) == [Carried(1, 5, 5, Ending.CLOSED, "")]
+
+
+def test_many_orders_in_one_packet(guard: Guard) -> None:
+    pairs = [tcp_pair() for _ in range(16)]
+    orders = [Carry(number, Routine.ECHO, 0, 0.0) for number in range(16)]
+    assert guard.channel.send(0, orders, [accepted.fileno() for _, accepted in pairs])
+    for number, (client, accepted) in enumerate(pairs):
+        accepted.close()
+        client.sendall(b"%d" % number)
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client) == b"%d" % number
+        client.close()
+    heard = guard.hear(16)
+    assert {carried.number for carried in heard if isinstance(carried, Carried)} == set(range(16))
+
+
+def test_a_redirect_to_a_name(guard: Guard, resolver: Resolver) -> None:
+    target = resolver.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+    target.bind(("127.0.0.1", 0))
+    target.listen()
+    for number in range(2):
+        client, accepted = tcp_pair()
+        order = Relay(number, "target.example.test", target.getsockname()[1], True, 5.0, 0.0)
+        guard.order(order, accepted.detach())
+        server, _ = target.accept()
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(server) == b"question"
+        server.sendall(b"answer")
+        server.close()
+        assert read_all(client) == b"answer"
+        client.close()
+        assert guard.hear(1) == [Carried(number, 8, 6, Ending.CLOSED, "")]
+    assert resolver.asked["target.example.test", A] == 1
+    target.close()
+
+
+def test_the_multiplexer(guard: Guard) -> None:
+    client, accepted = tcp_pair()
+    guard.order(Multiplexed(("finger",)))
+    guard.order(Choose(1, 5.0), accepted.dup().detach())
+    client.sendall(b"FINGER\r\nrest")
+    assert guard.hear(1) == [Chosen(1, "finger")]
+    assert accepted.recv(10) == b"rest"
+    guard.order(Multiplexed(()))
+    guard.order(Choose(2, 5.0), accepted.detach())
+    client.sendall(b"finger\r\n")
+    assert read_all(client) == b"-Service name not found\r\n"
+    client.close()
+    assert guard.hear(1) == [Carried(2, 8, 25, Ending.REFUSED, "")]
+
+
+def test_a_banner(guard: Guard) -> None:
+    client, accepted = tcp_pair()
+    file = os.memfd_create("banner")
+    os.write(file, b"go away\r\n")
+    guard.order(Say(1, 5.0, True), accepted.detach(), file)
+    assert read_all(client) == b"go away\r\n"
+    client.close()
+    assert guard.hear(1) == [Carried(1, 0, 9, Ending.CLOSED, "")]
+
+
+def test_hanging_up(guard: Guard) -> None:
+    client, accepted = tcp_pair()
+    guard.order(Carry(1, Routine.DISCARD, 0, 0.0), accepted.detach())
+    guard.order(HangUp(1))
+    assert guard.hear(1) == [Carried(1, 0, 0, Ending.STOPPED, "")]
+    assert client.recv(1) == b""
+    client.close()
+
+
+def test_a_number_in_use_is_not_taken_again(guard: Guard) -> None:
+    (client, accepted), (other, second) = tcp_pair(), tcp_pair()
+    guard.order(Carry(1, Routine.ECHO, 0, 0.0), accepted.detach())
+    guard.order(Carry(1, Routine.ECHO, 0, 0.0), second.detach())
+    (complaint,) = guard.hear(1)
+    assert isinstance(complaint, Complaint)
+    assert other.recv(1) == b""
+    client.sendall(b"x")
+    assert client.recv(1) == b"x"
+    client.close()
+    other.close()
+
+
+def test_the_table_is_bounded_by_the_files_that_may_be_open(resolver: Resolver) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # 64 open files less a quarter, two for each connection: 24.
+    guard = Guard(resolver, limit=64)
+    pairs = [tcp_pair() for _ in range(25)]
+    for number, (_, accepted) in enumerate(pairs):
+        guard.order(Carry(number, Routine.ECHO, 0, 0.0), accepted.detach())
+    assert guard.hear(1) == [Carried(24, 0, 0, Ending.FULL, "")]
+    guard.close()
+    for client, _ in pairs:
+        assert client.recv(1) == b""
+        client.close()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
+
+
+# Questions about a connection.
+
+
+def test_the_owner_of_a_connection(guard: Guard, resolver: Resolver) -> None:
+    question = AskedUser(1, "127.0.0.1", 40000, "127.0.0.1", 21, 5.0)
+    guard.order(question)
+    assert guard.hear(1) == [User(1, None, "no server")]
+    listener = resolver.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind(("127.0.0.1", 113))
+    listener.listen()
+    guard.order(question)
+    server, _ = listener.accept()
+    assert server.recv(100) == b"40000,21\r\n"
+    server.sendall(b"40000,21:USERID:UNIX:joe\r\n")
+    server.close()
+    listener.close()
+    assert guard.hear(1) == [User(1, "UNIX:joe", "")]
+
+
+def test_the_tables(resolver: Resolver) -> None:
+    (resolver.namespace.etc / "hosts.allow").write_text("in.ftpd: .example.test\nsshd: 192.0.2.0/24 : spawn /bin/x\n")
+    (resolver.namespace.etc / "hosts.deny").write_text("ALL: ALL\n")
+    guard = Guard(resolver)
+    for number, (daemon, source) in enumerate(
+        [("in.ftpd", "192.0.2.20"), ("in.ftpd", "192.0.2.99"), ("in.ftpd", "192.0.2.5"), ("sshd", "192.0.2.99")]
+    ):
+        guard.order(AskedTables(number, daemon, source, 40000, "127.0.0.1", 21, 5.0))
+    heard = guard.hear(4)
+    assert sorted(heard, key=lambda said: said.number if isinstance(said, TablesSay) else -1) == [
+        TablesSay(0, True, "/etc/hosts.allow:1", False),
+        TablesSay(1, False, "/etc/hosts.deny:1", False),
+        TablesSay(2, False, "could not find out the client's host name", False),
+        TablesSay(3, True, "/etc/hosts.allow:2", True),
+    ]
     guard.close()

@@ -72,6 +72,7 @@ TEXTS = [
     (ev.ConnectionRefused(AT, 7, "ftp", A, 21, Reason.ADDRESS), []),
     (ev.ServerStarted(AT, 7, "ftp", A, 21, 99), []),
     (ev.ServerEnded(AT, 7, "ftp", A, 99, 0, 0, 2.5), []),
+    (ev.TrafficCounted(AT, 7, "ftp", A, 12, 3456), []),
     (
         ev.ServerFailed(AT, "ftp", "execve", "/usr/sbin/none", errno.ENOENT, True),
         ["execv( /usr/sbin/none ) failed: No such file or directory (errno = 2)"],
@@ -246,6 +247,7 @@ STARTED = ev.ServerStarted(AT, 7, "ftp", A, 4000, 12879)
 INTERNAL = ev.ServerStarted(AT, 7, "echo", A, 4000, 0)
 WAITING = ev.ServerStarted(AT, 7, "swat", None, 0, 12879)
 ENDED = ev.ServerEnded(AT, 7, "ftp", A, 12879, 3, 0, 61.9)
+TRAFFIC = ev.TrafficCounted(AT, 7, "ftp", A, 12, 3456)
 KILLED = ev.ServerEnded(AT, 7, "ftp", A, 12879, -1, 15, 0.2)
 
 
@@ -265,6 +267,8 @@ KILLED = ev.ServerEnded(AT, 7, "ftp", A, 12879, -1, 15, 0.2)
         pytest.param(KILLED, success(OnSuccess.EXIT), "EXIT: ftp signal=15", id="signal"),
         pytest.param(ENDED, success(OnSuccess.DURATION), "EXIT: ftp duration=61(sec)", id="DURATION alone"),
         pytest.param(ENDED, SUCCESS, "EXIT: ftp status=3 pid=12879 duration=61(sec)", id="all of EXIT"),
+        pytest.param(TRAFFIC, success(OnSuccess.EXIT), None, id="TRAFFIC needs TRAFFIC"),
+        pytest.param(TRAFFIC, success(OnSuccess.TRAFFIC), "TRAFFIC: ftp in=12(bytes) out=3456(bytes)", id="TRAFFIC"),
         pytest.param(ev.DaemonWorking(AT, 2), SUCCESS, None, id="not of a service"),
     ],
 )

@@ -37,16 +37,19 @@ def opened(path: Path) -> int:
 def test_trip_goes_into_both_logs(journal: Journal, tmp_path: Path) -> None:
     journal.open_file(0, opened(tmp_path / "daemon"), "daemon", 0, 0)
     journal.open_file(1, opened(tmp_path / "service"), "common", 0, 0)
-    journal.follow(7, 1, (OnSuccess.PID,), (OnFailure.HOST,))
+    journal.follow(7, 1, (OnSuccess.PID, OnSuccess.TRAFFIC), (OnFailure.HOST,))
     journal.tell(TRIP)
     journal.tell(ev.ServerStarted(AT, 7, "irc", A, 1, 99))
+    journal.tell(ev.TrafficCounted(AT, 7, "irc", A, 1, 2))
     journal.flush()
     assert (tmp_path / "daemon").read_text() == (
         f"{STAMP} sentinetd[5]: CRITICAL: 5 {{process_sensor}} "
         "Adding 192.168.1.20 to the global_no_access list for 60 minutes, sensor irc\n"
     )
     assert (tmp_path / "service").read_text() == (
-        f"{STAMP}: FAIL: irc address from=192.168.1.20\n{STAMP}: START: irc pid=99\n"
+        f"{STAMP}: FAIL: irc address from=192.168.1.20\n"
+        f"{STAMP}: START: irc pid=99\n"
+        f"{STAMP}: TRAFFIC: irc in=1(bytes) out=2(bytes)\n"
     )
     journal.close()
 

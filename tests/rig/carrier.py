@@ -72,10 +72,10 @@ def tcp_pair(family: int = socket.AF_INET) -> tuple[socket.socket, socket.socket
 def read_all(sock: socket.socket) -> bytes:
     """Everything until the other end says no more."""
     sock.settimeout(10)
-    data = b""
+    data = bytearray()
     while part := sock.recv(65536):
         data += part
-    return data
+    return bytes(data)
 
 
 def reset(sock: socket.socket) -> None:

@@ -38,6 +38,7 @@ def test_the_connection_goes_on_after_it(carrier: Carrier, tmp_path: Path) -> No
     (tmp_path / "banner").write_bytes(b"welcome\r\n")
     client, kept = say(carrier, tmp_path / "banner", last=False)
     assert carrier.ended() == Ended(NUMBER, 0, 9, Ending.CLOSED, "")
+    assert os.get_blocking(kept.fileno())
     client.sendall(b"hello")
     assert kept.recv(10) == b"hello"
     kept.sendall(b"you")

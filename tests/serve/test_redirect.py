@@ -154,6 +154,20 @@ def test_a_target_that_does_not_read_presses_back(carrier: Carrier, target: sock
     server.close()
 
 
+def test_a_target_does_not_go_on_for_a_client_that_is_gone(carrier: Carrier, target: socket.socket) -> None:
+    client = relay(carrier, port_of(target))
+    server, _ = target.accept()
+    client.sendall(b"generate!")
+    client.shutdown(socket.SHUT_WR)
+    assert read_all(server) == b"generate!"
+    client.close()
+    server.settimeout(10)
+    with pytest.raises(ConnectionError):
+        server.sendall(bytes(200_000_000))
+    server.close()
+    assert carrier.ended().ending is Ending.RESET
+
+
 @pytest.mark.parametrize("who", ["client", "target"])
 def test_a_reset_ends_both(carrier: Carrier, target: socket.socket, who: str) -> None:
     client = relay(carrier, port_of(target))
@@ -162,11 +176,11 @@ def test_a_reset_ends_both(carrier: Carrier, target: socket.socket, who: str) ->
     assert server.recv(10) == b"x"
     breaking, other = (client, server) if who == "client" else (server, client)
     reset(breaking)
-    ended = carrier.ended()
-    assert (ended.ending, ended.error) == (Ending.RESET, os.strerror(104))
     other.settimeout(10)
     assert other.recv(10) == b""
     other.close()
+    ended = carrier.ended()
+    assert (ended.ending, ended.error) == (Ending.RESET, os.strerror(104))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 
@@ -97,6 +98,7 @@ def test_a_name_goes_to_the_guard_and_the_rest_stays(carrier: Carrier, pieces: l
     for piece in pieces:
         client.send(piece)
     assert told.get(timeout=5) == (NUMBER, "finger")
+    assert os.get_blocking(kept.fileno())
     client.shutdown(socket.SHUT_WR)
     assert read_all(kept) == b"rest"
     kept.sendall(b"+Go\r\n")

@@ -119,6 +119,10 @@ class Guard:
             assert time.monotonic() < end, f"not within {within} s: {what}; heard: {self.replies[-5:]}"
             self.step(0.01)
 
+    def heard(self, count: int) -> None:
+        """Go on until *count* replies have come in all."""
+        self.until(lambda: len(self.replies) >= count, f"{count} replies")
+
     def step(self, timeout: float) -> None:
         """Once round the loop: read, write, reap."""
         writers = [self.spawner] if self.spawner.wants_write else []

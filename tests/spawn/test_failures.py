@@ -29,6 +29,7 @@ def told(step: Step, error: int, detail: int = 0) -> str:
     ("story", "lines"),
     [
         pytest.param("fork", ["Launched", f"LaunchFailed {errno.EAGAIN}", "Launched"], id="fork"),
+        pytest.param("ambient", ["CapAmb 0000000000000000"], id="no capability is handed on"),
         pytest.param("setuid", [told(Step.SETUID, errno.EPERM), f"exit {SETUP_STATUS}"], id="setuid"),
         pytest.param("setgid", [told(Step.SETGID, errno.EPERM), f"exit {SETUP_STATUS}"], id="setgid"),
         pytest.param("setgroups", [told(Step.SETGROUPS, errno.EPERM), f"exit {SETUP_STATUS}"], id="setgroups"),
@@ -70,7 +71,7 @@ def test_unknown_recipe(guard: Guard, number: int) -> None:
     guard.spawner.teach(1, TRUE)
     guard.spawner.forget(1)
     guard.launch(5, number)
-    guard.until(lambda: guard.replies, "a reply")
+    guard.heard(1)
     assert guard.replies == [LaunchFailed(5, errno.ENOENT)]
 
 
@@ -79,7 +80,7 @@ def test_no_descriptor_free_in_the_spawner(guard: Guard) -> None:
     for order, bound in enumerate([100, 4, 100]):
         resource.prlimit(guard.spawner.pid, resource.RLIMIT_NOFILE, (bound, 100))
         guard.launch(order)
-        guard.until(lambda order=order: len(guard.replies) > order, "a reply")
+        guard.heard(order + 1)
     assert [type(reply) for reply in guard.replies] == [Launched, LaunchFailed, Launched]
     assert guard.replies[1] == LaunchFailed(1, errno.EMFILE)
 

@@ -74,9 +74,9 @@ def test_a_user_who_stops_everything(guard: Guard, stopper: Callable[[], tuple[i
             guard.spawner.teach(1, Recipe("/bin/true", ("true",), uid=user, gid=user, groups=(user,), umask=0o22))
             guard.spawner.teach(2, TRUE)
             for order in range(3000):
-                guard.until(lambda order=order: order - len(guard.replies) < AT_ONCE, "the orders before")
+                guard.heard(order - AT_ONCE)
                 guard.launch(order, 2 if order % 100 == 99 else 1).close()
-            guard.until(lambda: len(guard.replies) == 3000, "all launched")
+            guard.heard(3000)
             assert all(guard.exit(order) == 0 for order in range(99, 3000, 100))
             assert "T" in children().values(), "nobody was stopped: the attack was none"
         finally:

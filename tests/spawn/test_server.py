@@ -155,7 +155,7 @@ def test_a_limit_that_cannot_be(guard: Guard) -> None:
     server = guard.serve(as_nobody(limits=limits))
     failed = SetupFailed(1, Step.LIMIT, errno.EPERM, resource.RLIMIT_NOFILE)
     assert not failed.fatal
-    guard.until(lambda: len(guard.replies) == 2, "two replies")
+    guard.heard(2)
     assert failed in guard.replies
     assert server.limit("Max cpu time") == ("9", "9")
 
@@ -245,7 +245,7 @@ def test_exec_failure(guard: Guard, programs: Path, recipe: Recipe, error: int) 
     guard.spawner.teach(1, Recipe(str(programs / recipe.server), recipe.argv, uid=recipe.uid))
     connection = guard.launch(1)
     assert guard.exit(1) == EXEC_STATUS
-    guard.until(lambda: len(guard.replies) == 2, "two replies")
+    guard.heard(2)
     failed = SetupFailed(1, Step.EXEC, error)
     assert failed.fatal
     assert failed in guard.replies

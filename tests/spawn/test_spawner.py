@@ -31,7 +31,7 @@ def test_order_of_replies(guard: Guard) -> None:
     orders = [2**64 - 1, 5, 0, 2**63, 4]
     for number in orders:
         order(guard, number)
-    guard.until(lambda: len(guard.replies) == 5, "five replies")
+    guard.heard(5)
     assert [reply.order for reply in guard.replies] == orders
     assert [guard.exit(number) for number in orders] == [0] * 5
 
@@ -58,6 +58,20 @@ def test_signals_to_everybody(guard: Guard, number: signal.Signals) -> None:
     order(guard, 1)
     assert guard.exit(1) == 0
     assert os.getsid(guard.spawner.pid) == guard.spawner.pid
+
+
+@pytest.mark.usefixtures("root")
+def test_nobody_may_trace_it(backend: Backend) -> None:
+    """It is not dumpable: its files in proc(5) are root's, whatever its group. A server is as any other process."""
+    before = os.getresgid()
+    os.setresgid(8, 8, 8)
+    try:
+        with Guard(backend) as guard:
+            server = guard.serve(ECHO)
+            assert os.stat(f"/proc/{guard.spawner.pid}/mem").st_gid == 0
+            assert os.stat(f"/proc/{server.pid}/mem").st_gid == 8
+    finally:
+        os.setresgid(*before)
 
 
 def test_end_of_the_guard(guard: Guard) -> None:
@@ -139,7 +153,7 @@ def test_waiting_for_room(guard: Guard) -> None:
     guard.spawner.teach(1, ECHO)
     os.kill(guard.spawner.pid, signal.SIGSTOP)
     before = len(descriptors())
-    clients = []
+    clients: list[socket.socket] = []
     while not guard.spawner.wants_write:
         clients.append(guard.launch(len(clients)))
     sent = len(clients) - 1
@@ -148,7 +162,7 @@ def test_waiting_for_room(guard: Guard) -> None:
         clients.append(guard.launch(len(clients)))
     guard.spawner.teach(2, TRUE)  # keeps its turn
     os.kill(guard.spawner.pid, signal.SIGCONT)
-    guard.until(lambda: len(guard.replies) == len(clients), "all answered")
+    guard.heard(len(clients))
     assert not guard.spawner.wants_write
     assert len(descriptors()) == before + len(clients)
     for client in clients[sent:]:

@@ -16,18 +16,28 @@ from sentinetd.spawn.recipe import Recipe
 from sentinetd.spawn.spawner import Backend
 from spawn.guard import Guard
 
-PR_CAPBSET_DROP = 24
-CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE = 6, 7, 21, 23, 24  # capabilities(7)
+PR_CAPBSET_DROP, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 24, 47, 2
+LINUX_CAPABILITY_VERSION_3 = 0x20080522
+CAP_SETGID, CAP_SETUID, CAP_NET_BIND_SERVICE, CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE = 6, 7, 10, 21, 23, 24
 UIDS = {Backend.C: 61_234, Backend.PYTHON: 61_235}  # nobody else's: the kernel counts processes by user
 CANNOT = Recipe("/bin/true", ("true",), nice=-3, limits=((resource.RLIMIT_NOFILE, 1 << 40),))
 
 
 def give_up(backend: Backend) -> None:
-    """What is out of the bounding set is gone after the next exec, which the spawner's start is."""
+    """What is out of the bounding set is gone after the next exec, which the spawner's start is; what is in the ambient
+    set would be handed on for ever (capabilities(7))."""
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in (CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE):
         if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
             sys.exit(f"PR_CAPBSET_DROP: {os.strerror(ctypes.get_errno())}")
+    words = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; twice, for 64 bits
+    head = (ctypes.c_uint32 * 2)(LINUX_CAPABILITY_VERSION_3, 0)
+    for name, call in (("capget", libc.capget), ("capset", libc.capset)):
+        if call(head, words) < 0:
+            sys.exit(f"{name}: {os.strerror(ctypes.get_errno())}")
+        words[2] |= 1 << CAP_NET_BIND_SERVICE
+    if libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) < 0:
+        sys.exit(f"PR_CAP_AMBIENT_RAISE: {os.strerror(ctypes.get_errno())}")
     os.setresuid(UIDS[backend], 0, 0)  # counted is the real user
     resource.setrlimit(resource.RLIMIT_NPROC, (3, 3))
 
@@ -53,17 +63,23 @@ def fork_failure(guard: Guard) -> None:
     guard.launch(1)
     guard.pid(1)  # now as many as may be: this process, the spawner, the first server
     connection = guard.launch(2)
-    guard.until(lambda: len(guard.replies) == 2, "a reply")
+    guard.heard(2)
     assert connection.recv(1) == b""
     guard.end_servers()
     guard.launch(3)
-    guard.until(lambda: len(guard.replies) == 3, "a reply")
+    guard.heard(3)
     for reply in guard.replies:
         print(type(reply).__name__, getattr(reply, "errno", ""))
 
 
+def ambient(guard: Guard) -> None:
+    """This process has one; a server must not."""
+    print("CapAmb", guard.serve(Recipe("/bin/cat", ("cat",))).status("CapAmb"))
+
+
 STORIES: dict[str, Callable[[Guard], None]] = {
     "fork": fork_failure,
+    "ambient": ambient,
     "setuid": lambda guard: ordered(guard, Recipe("/bin/true", ("true",), uid=1)),
     "setgid": lambda guard: ordered(guard, Recipe("/bin/true", ("true",), uid=1, gid=1, groups=())),
     "setgroups": lambda guard: ordered(guard, Recipe("/bin/true", ("true",), uid=1, groups=())),

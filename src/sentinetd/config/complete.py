@@ -94,6 +94,9 @@ def _waiting(draft: Draft) -> None:
         values["wait"] = kind is SocketType.DGRAM
         if wait and kind is SocketType.STREAM:
             draft.warn("a stream sensor never waits: wait = yes is ignored", "write wait = no", "wait")
+    elif wait and kind is SocketType.STREAM and Type.INTERNAL in values.get("type", ()):
+        values["wait"] = False
+        draft.warn("an internal stream service never waits: wait = yes is ignored", "write wait = no", "wait")
 
 
 def _port(draft: Draft, host: Host) -> None:

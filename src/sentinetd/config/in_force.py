@@ -21,7 +21,6 @@ Use = tuple[str, str]
 
 NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
     {
-        ("redirect", ""),
         ("banner", ""),
         ("banner_success", ""),
         ("banner_fail", ""),
@@ -39,19 +38,11 @@ NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
         ("flags", "LABELED"),
         ("flags", "IDONLY"),
         ("log_on_success", "USERID"),
-        ("log_on_success", "TRAFFIC"),
         ("log_on_failure", "USERID"),
         ("type", "RPC"),
         ("type", "TCPMUX"),
         ("type", "TCPMUXPLUS"),
-        ("internal", "echo"),
-        ("internal", "discard"),
-        ("internal", "chargen"),
-        ("internal", "daytime"),
-        ("internal", "time"),
         ("internal", "tcpmux"),
-        ("internal", "services"),
-        ("internal", "servers"),
     }
 )
 """`internal`: built-in services by name. `hosts_access`: hosts.allow and hosts.deny, which every service consults that

@@ -11,8 +11,10 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
+from errno import EAGAIN, EBADF
 from typing import TYPE_CHECKING, Any
 
+from sentinetd.daemon.carrier import Carrier
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.clock import Clock
 from sentinetd.daemon.companion import Companion
@@ -20,8 +22,9 @@ from sentinetd.daemon.doors import Doors
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.logs import Logs
 from sentinetd.daemon.loop import Loop, Moment
-from sentinetd.daemon.messages import FROM_COURIER, FROM_PORTER, Answer, Asked, Greeting, Ready, Restored, Written
+from sentinetd.daemon.messages import FROM_COURIER, Greeting, Ready, Restored, Written
 from sentinetd.daemon.recipes import NO_ADDRESS, recipe_of
+from sentinetd.daemon.replies import Replies
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import AddressSet
 from sentinetd.model.ban import Ban
@@ -36,19 +39,21 @@ from sentinetd.model.events import (
     ProcessMended,
     ServiceResumed,
 )
+from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.service import Service
 from sentinetd.model.settings import Settings
-from sentinetd.model.verdict import Question
 from sentinetd.net.host_addresses import Watcher, exempt_own, on_link
 from sentinetd.policy.effects import (
     Ask,
     Forget,
+    HangUp,
     Impose,
     Lift,
     Pause,
     Rearm,
     Refuse,
     Release,
+    Reply,
     Report,
     Resume,
     Serve,
@@ -57,7 +62,6 @@ from sentinetd.policy.effects import (
 )
 from sentinetd.policy.engine import Engine
 from sentinetd.policy.inputs import (
-    Answered,
     Arrived,
     Ended,
     Exhausted,
@@ -79,6 +83,8 @@ if TYPE_CHECKING:
 
 SPAWNER_PAUSE = 1.0
 """Seconds before a spawner that could not be started is tried again."""
+GATHER = 0.02
+"""Seconds that routine records wait for others."""
 RESTORE_SILENCE = 20.0
 """Seconds without a word of the courier after which the start goes on without the bans of before."""
 FAREWELL = 5.0
@@ -133,10 +139,8 @@ class Guard:
         self._inputs: deque[Input] = deque()
         self._at_work = False
         self._tick: Moment | None = None
+        self._gathering: Moment | None = None
         self._writing = {"courier": False, "porter": False, "spawner": False}
-        self._asked: dict[int, Question] = {}
-        self._porter_channel: Channel | None = None
-        self._porter_unsent: deque[Asked] = deque()
         self._failed: set[str] = set()
         self._last_word = 0.0
         self._bans_learned = 0
@@ -150,19 +154,13 @@ class Guard:
             died=lambda why, pause: self._companion_died("courier", why, pause),
             garbled=lambda why: self._garbled("courier", why),
         )
-        self.porter = Companion(
-            self.loop,
-            "sentinetd.daemon.porter",
-            porter_arguments,
-            FROM_PORTER,
-            begun=self._porter_begun,
-            said=self._porter_said,
-            died=lambda why, pause: self._companion_died("porter", why, pause),
-            garbled=lambda why: self._garbled("porter", why),
-        )
+        self.carrier = Carrier(self.loop, porter_arguments, self.handle, self.tell)
+        self.replies = Replies(self.doors, self.engine)
         self._perform: dict[type[Any], Callable[[Any], None]] = {
-            Serve: lambda effect: self._launch(effect.connection),
-            Ask: self._ask,
+            Serve: lambda effect: self._serve(effect.connection),
+            Reply: lambda effect: self.replies.reply(effect.connection),
+            HangUp: lambda effect: self.carrier.hang_up(effect.number),
+            Ask: self.carrier.ask,
             Refuse: lambda effect: self.doors.refuse(effect.connection),
             Release: lambda effect: self.doors.release(effect.connection),
             Pause: lambda effect: self.doors.pause(effect.number),
@@ -207,13 +205,9 @@ class Guard:
 
     def _arrange(self) -> None:
         """Send what waits, and watch for room where there is none; have the engine ticked in time."""
-        try:
-            self.link.pump()
-        except ChannelClosed:
-            self.link.detach()  # its death is told when it is reaped
-        self._watch_writes("courier", self.link.wants_write, self.courier.watch_writes)
-        self._pump_porter()
-        self._watch_writes("porter", bool(self._porter_unsent), self.porter.watch_writes)
+        self._pump_link()
+        self.carrier.pump()
+        self._watch_writes("porter", self.carrier.wants_write, self.carrier.companion.watch_writes)
         spawner = self._spawner
         if spawner is not None and self._writing["spawner"] != spawner.wants_write:
             self._writing["spawner"] = spawner.wants_write
@@ -223,6 +217,22 @@ class Guard:
             if self._tick is not None:
                 self._tick.cancel()
             self._tick = self.loop.at(due, self._on_tick)
+
+    def _pump_link(self, now: bool = False) -> None:
+        """Send the courier what waits for it; a few routine records may wait for others, for `GATHER` seconds."""
+        if self.link.wants_write and self.link.can_wait and not now:
+            if self._gathering is None:
+                self._gathering = self.loop.after(GATHER, self._gathered)
+            return
+        try:
+            self.link.pump()
+        except ChannelClosed:
+            self.link.detach()  # its death is told when it is reaped
+        self._watch_writes("courier", self.link.wants_write, self.courier.watch_writes)
+
+    def _gathered(self) -> None:
+        self._gathering = None
+        self._pump_link(now=True)
 
     def _watch_writes(self, name: str, wanted: bool, watch: Callable[[Callable[[], None] | None], None]) -> None:
         """The write itself is in `_arrange`; the watch only wakes the loop for it."""
@@ -271,11 +281,21 @@ class Guard:
             except SpawnerGone as gone:
                 self._spawner_gone(gone)
 
+    def _serve(self, connection: Connection) -> None:
+        service = self.engine.services.get(connection.service)
+        if service is not None and manner_of(service) is Manner.CARRIED:
+            try:
+                self.carrier.carry(connection, service, self.doors.descriptor(connection), self.replies.position)
+            except KeyError:
+                self._inputs.append(LaunchFailed(connection.number, EBADF))
+        else:
+            self._launch(connection)
+
     def _launch(self, connection: Connection) -> None:
         source = connection.source
         spawner = self._spawner
         if spawner is None:
-            self._inputs.append(LaunchFailed(connection.number, 11))  # EAGAIN: tried again in a while
+            self._inputs.append(LaunchFailed(connection.number, EAGAIN))  # tried again in a while
             return
         try:
             spawner.launch(
@@ -285,11 +305,11 @@ class Guard:
                 NO_ADDRESS if source is None else source.text,
             )
         except SpawnerBusy:
-            self._inputs.append(LaunchFailed(connection.number, 11))
+            self._inputs.append(LaunchFailed(connection.number, EAGAIN))
         except KeyError:
-            self._inputs.append(LaunchFailed(connection.number, 9))  # EBADF: the listener was closed meanwhile
+            self._inputs.append(LaunchFailed(connection.number, EBADF))  # the listener was closed meanwhile
         except SpawnerGone as gone:
-            self._inputs.append(LaunchFailed(connection.number, 11))
+            self._inputs.append(LaunchFailed(connection.number, EAGAIN))
             self._spawner_gone(gone)
 
     def _flush_spawner(self) -> None:
@@ -370,10 +390,9 @@ class Guard:
             if pid == self.courier.pid:
                 self.link.detach()
                 self.courier.reaped(how)
-            elif pid == self.porter.pid:
-                self._porter_channel = None
-                self.porter.reaped(how)
-                self._nobody_answers()
+            elif pid == self.carrier.companion.pid:
+                self._writing["porter"] = False
+                self.carrier.reaped(how)
             elif pid in self._spawner_pids:
                 self._spawner_pids.discard(pid)
                 if self._spawner is not None and self._spawner.pid == pid:
@@ -436,42 +455,6 @@ class Guard:
     def _garbled(self, name: str, why: str) -> None:
         self.notice(Level.ERROR, f"a message of the {name} was dropped: {why}")
 
-    # The porter.
-
-    def need_porter(self) -> None:
-        """Have a porter, now that the configuration has something for it to do."""
-        if not self.porter.pid:
-            self.porter.start(self.loop.now())
-
-    def _porter_begun(self, channel: Channel) -> None:
-        self._writing["porter"] = False
-        self._porter_channel = channel
-        self._mended("porter")
-
-    def _ask(self, effect: Ask) -> None:
-        self._asked[effect.number] = effect.question
-        self._porter_unsent.append(Asked(effect.number, effect.question, effect.source.text, effect.seconds))
-
-    def _pump_porter(self) -> None:
-        while self._porter_channel is not None and self._porter_unsent:
-            try:
-                if not self._porter_channel.send(0, [self._porter_unsent[0]]):
-                    return
-            except ChannelClosed:
-                return  # its death is told when it is reaped
-            self._porter_unsent.popleft()
-
-    def _porter_said(self, message: Any) -> None:
-        if isinstance(message, Answer) and self._asked.pop(message.number, None) is message.question:
-            self.handle(Answered(message.number, message.question, message.value))
-
-    def _nobody_answers(self) -> None:
-        """The porter died with what it was asked: a missing fact denies, and at once."""
-        asked, self._asked = self._asked, {}
-        self._porter_unsent.clear()
-        for number, question in asked.items():
-            self.handle(Answered(number, question, None))
-
     # The host's own addresses, and the kernel's list of bans.
 
     def look_around(self) -> None:
@@ -520,7 +503,7 @@ class Guard:
     def farewell(self, last: Any) -> list[Event]:
         """Have everything written and the other processes ended. What could not be written in time."""
         self.courier.leave()
-        self.porter.leave()
+        self.carrier.companion.leave()
         self.link.say(last)
         end = self.loop.now() + FAREWELL
         while self.link.behind and self.courier.pid and self.loop.now() < end:

@@ -14,12 +14,25 @@ from typing import Any
 from sentinetd.daemon.channel import Channel
 from sentinetd.daemon.messages import FileSink, Greeting, ServiceGone, ServiceLog, SinkGone, SyslogSink
 from sentinetd.errors import MessageError
-from sentinetd.model.events import BanEvicted, BanImposed, BanLifted, Event, EventsLost
+from sentinetd.model.events import (
+    BanEvicted,
+    BanImposed,
+    BanLifted,
+    ConnectionRefused,
+    Event,
+    EventsLost,
+    ServerEnded,
+    ServerStarted,
+)
 
 KEPT_MOST = 50_000
 """Records that wait for the courier's answer; beyond it, events that change no ban are dropped and counted."""
 RECORDS_AT_ONCE = 128
 """Records in one packet."""
+AT_ONCE = 64
+"""Records that are sent without waiting for more."""
+ROUTINE = frozenset({ConnectionRefused, ServerStarted, ServerEnded})
+"""What happens so often, and matters so little by itself, that it may wait a moment for more of its kind."""
 BANS = (BanImposed, BanLifted, BanEvicted)
 
 _Entry = tuple[int, Any]  # sequence number and record; 0: what only a new courier is told
@@ -35,6 +48,7 @@ class Link:
         self._kept: deque[_Entry] = deque()  # told, not answered
         self._unsent: deque[_Entry] = deque()  # what this courier has not been sent
         self._lost = 0
+        self._urgent = False
         self._sinks: dict[int, FileSink | SyslogSink] = {}
         self._files: dict[int, int] = {}  # sink -> descriptor, ours to close
         self._services: dict[int, ServiceLog] = {}
@@ -49,6 +63,11 @@ class Link:
     def wants_write(self) -> bool:
         """Whether records wait to be sent."""
         return self._channel is not None and bool(self._unsent)
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether what waits is little and of no urgency: a process woken for each line costs more than the line."""
+        return not self._urgent and len(self._unsent) < AT_ONCE
 
     def tell(self, event: Event) -> None:
         """Have *event* written. Only queues; see `pump`."""
@@ -103,12 +122,15 @@ class Link:
         self._kept.append(entry)
         if self._channel is not None:
             self._unsent.append(entry)
+        if type(record) not in ROUTINE:
+            self._urgent = True
 
     def attach(self, channel: Channel, greeting: Greeting) -> None:
         """A new courier: tell it what there is, then all events that no courier has answered."""
         self._channel = channel
         self._unsent = deque((0, record) for record in (greeting, *self._sinks.values(), *self._services.values()))
         self._unsent.extend(entry for entry in self._kept if isinstance(entry[1], Event | ServiceGone))
+        self._urgent = True
 
     def detach(self) -> None:
         """The courier is gone; keep everything until there is another."""
@@ -132,6 +154,7 @@ class Link:
                 return
             for _ in batch:
                 self._unsent.popleft()
+        self._urgent = False
 
     def _packet(self) -> tuple[list[_Entry], list[int]]:
         """The next records for one packet, and the descriptor of the last of them if it is a file that is opened."""

@@ -26,6 +26,7 @@ from sentinetd.model.events import (
     ServiceAdjusted,
     ServiceDropped,
 )
+from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.service import Flag, Service, SocketType
 from sentinetd.net.listener import AddressInUse
 from sentinetd.policy.inputs import Reloaded
@@ -72,6 +73,7 @@ class Reloader:
         started, postponed, failed = self._open(change)
         guard.clock.load_wanted = any(service.max_load is not None for service in wanted)
         guard.handle(Reloaded(loaded.settings, started, change.adjust, change.stop))
+        guard.replies.refresh()
         for number in change.stop:
             guard.tell(ServiceDropped(time.time(), guard.doors.name(number)))
             guard.doors.close(number)
@@ -88,11 +90,11 @@ class Reloader:
     def _prepare(self, wanted: list[Service]) -> None:
         """Have the companions and the kernel filter that the wanted services need."""
         guard = self._guard
-        if any(service.only_from.names or service.no_access.names for service in wanted):
+        if any(_needs_porter(service) for service in wanted):
             try:
-                guard.need_porter()
+                guard.carrier.need()
             except EdgeError as error:
-                guard.notice(Level.CRITICAL, f"host names in access lists cannot be looked up: {error}")
+                guard.notice(Level.CRITICAL, f"names cannot be looked up and nothing can be carried: {error}")
         if any(_by_kernel(service) for service in wanted):
             try:
                 guard.need_filter()
@@ -164,6 +166,17 @@ class Reloader:
             guard.notice(Level.ERROR, f"service {service.id}: {error}; what it had before stays")
 
 
+def _needs_porter(service: Service) -> bool:
+    """Whether *service* has something to be done that reads foreign bytes or waits for the network."""
+    names = service.only_from.names or service.no_access.names
+    return bool(names) or manner_of(service) in (Manner.CARRIED, Manner.CHOSEN)
+
+
 def _by_kernel(service: Service) -> bool:
     """Whether the server of *service* accepts by itself, so that only the kernel can refuse a source."""
-    return service.wait and service.socket_type is SocketType.STREAM and Flag.INTERCEPT not in service.flags
+    return (
+        service.wait
+        and service.socket_type is SocketType.STREAM
+        and manner_of(service) is Manner.SERVER
+        and Flag.INTERCEPT not in service.flags
+    )

@@ -286,6 +286,18 @@ class ServerEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TrafficCounted(Event):
+    """So many bytes went through a redirected connection: *bytes_in* from the client, *bytes_out* to it."""
+
+    kind: ClassVar[str] = "connection.traffic"
+    number: int
+    service: str
+    source: Address | None
+    bytes_in: int
+    bytes_out: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServerFailed(Event):
     """A server process could not be made ready: *step* (execve, setuid ...) failed with *errno*; *what* is its object.
 
@@ -408,7 +420,7 @@ EVENTS: tuple[type[Event], ...] = (
     DaemonStarted, DaemonWorking, DaemonStopping, ProcessFailed, ProcessMended, FollowerFailed, FollowerMended,
     EventsLost, ResourceExhausted, Notice, FileRead, Diagnosed, ReloadStarted, ReloadRefused, ReloadDone,
     ServiceAdjusted, ServiceDropped, ListenerFailed, ListenerMended, ServicePaused, ServiceResumed, ConnectionRefused,
-    ServerStarted, ServerEnded, ServerFailed, ForkFailed, ServerSignalled, DatagramUnread, SensorTripped, BanImposed,
+    ServerStarted, ServerEnded, TrafficCounted, ServerFailed, ForkFailed, ServerSignalled, DatagramUnread, SensorTripped, BanImposed,
     BanLifted, BanEvicted, BansEnded, BansRestored,
 )  # fmt: skip
 """Every kind of event, written out."""

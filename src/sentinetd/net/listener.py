@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from sentinetd.errors import EdgeError
@@ -39,6 +40,9 @@ PASSED_OVER = frozenset(
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Nothing can be accepted until something is freed."""
+
+Sender = tuple[str, int] | tuple[str, int, int, int]
+"""A sockaddr as Python has it."""
 
 TIMESPEC = struct.Struct("@ll")
 STAMP_SPACE = socket.CMSG_SPACE(TIMESPEC.size)
@@ -177,6 +181,18 @@ class Listener:
         """Throw away exactly the first datagram queued; False if none is."""
         return self._receive(0, 0) is not None
 
+    def take(self, most: int) -> tuple[bytes, Sender] | None:
+        """Take the first datagram off, up to *most* bytes of it, with its sender; None if none is queued."""
+        try:
+            return self.socket.recvfrom(most, socket.MSG_DONTWAIT)
+        except OSError:
+            return None  # taken by somebody else, or an error that came back for an earlier answer
+
+    def answer(self, data: bytes, sender: Sender) -> None:
+        """Send *data* to *sender*, if that can be done at once: a datagram may get lost, here as on its way."""
+        with suppress(OSError):
+            self.socket.sendto(data, socket.MSG_DONTWAIT, sender)
+
     def drain(self, limit: int = 64) -> Iterator[Datagram]:
         """Take up to *limit* queued datagrams off, unread, and tell the sender of each."""
         for _ in range(limit):
@@ -187,7 +203,7 @@ class Listener:
 
     def _receive(
         self, space: int, flags: int
-    ) -> tuple[list[tuple[int, int, bytes]], tuple[str, int] | tuple[str, int, int, int]] | None:
+    ) -> tuple[list[tuple[int, int, bytes]], Sender] | None:
         """recvmsg(2) into no bytes at all: (control messages, sender). None if nothing is queued.
 
         An error that the network sent back for an earlier reply (port unreachable and the like, which a server that

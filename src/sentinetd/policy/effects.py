@@ -18,6 +18,20 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """Say what an internal service has to say to the connection, and hang up; answer the datagram, and take it."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Have the porter let go of the connection *number*."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Have the porter answer *question* about *source* within *seconds*, for the connection *number*."""
 
@@ -106,4 +120,20 @@ class Report:
     event: Event
 
 
-Effect = Serve | Ask | Refuse | Release | Pause | Resume | Suspend | Rearm | Impose | Lift | Signal | Forget | Report
+Effect = (
+    Serve
+    | Reply
+    | HangUp
+    | Ask
+    | Refuse
+    | Release
+    | Pause
+    | Resume
+    | Suspend
+    | Rearm
+    | Impose
+    | Lift
+    | Signal
+    | Forget
+    | Report
+)

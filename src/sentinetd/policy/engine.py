@@ -11,18 +11,23 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sentinetd.model.connection import Connection
+from sentinetd.model.events import ServerStarted
+from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.service import Service, SocketType
 from sentinetd.model.settings import Settings
 from sentinetd.model.verdict import Reason, Unknown
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.checks import AGAIN, NO_ANSWERS, Facts, decide
-from sentinetd.policy.effects import Ask, Effect, Refuse
+from sentinetd.policy.effects import Ask, Effect, Refuse, Reply, Report
 from sentinetd.policy.inputs import (
     Answered,
     Arrived,
+    Begun,
+    CarriersGone,
     Ended,
     Exhausted,
+    Finished,
     Input,
     Launched,
     LaunchersGone,
@@ -64,6 +69,9 @@ class Engine:
             Arrived: self._arrived,
             Answered: self._answered,
             Launched: servers.launched,
+            Begun: servers.begun,
+            Finished: servers.finished,
+            CarriersGone: lambda given, now: servers.carriers_gone(now),
             LaunchFailed: servers.launch_failed,
             LaunchersGone: lambda given, now: servers.launchers_gone(now),
             SetupFailed: servers.setup_failed,
@@ -158,10 +166,21 @@ class Engine:
             before = Candidate(running, connection, NO_ANSWERS)
         if isinstance(verdict, Unknown):
             return self._ask(before, verdict, now)
+        manner = manner_of(service)
+        if manner is Manner.ONCE:
+            return self._reply(running, connection, now)
+        before.carried = manner is not Manner.SERVER
         self._services.count(running, connection)
         if service.wait:
             return (*self._services.lend(running, connection), *self._servers.order(before))
         return self._servers.order(before)
+
+    def _reply(self, running: Running, connection: Connection, now: Moment) -> Iterator[Effect]:
+        """An internal service that takes no time: there is no server to count, and xinetd's log says process 0."""
+        source = connection.source
+        yield Report(ServerStarted(now.wall, running.number, running.service.id, source, connection.port, 0))
+        yield Reply(connection)
+        yield from self._services.take_back(running, connection)
 
     def _refuse(self, running: Running, connection: Connection, reason: Reason, now: Moment) -> Iterator[Effect]:
         if reason in (Reason.SENSOR, Reason.EXEMPT):

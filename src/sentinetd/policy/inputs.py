@@ -58,6 +58,28 @@ class Launched:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """The porter, process *pid*, has the connection *number*."""
+
+    number: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The porter is done with the connection *number*: so many bytes from and to the client."""
+
+    number: int
+    bytes_in: int
+    bytes_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class CarriersGone:
+    """The porter ended, and with it every connection that it had."""
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchFailed:
     """No process could be made for the connection *number*."""
 
@@ -137,6 +159,9 @@ Input = (
     Arrived
     | Answered
     | Launched
+    | Begun
+    | Finished
+    | CarriersGone
     | LaunchFailed
     | LaunchersGone
     | SetupFailed

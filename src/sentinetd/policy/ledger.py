@@ -123,7 +123,7 @@ class Ledger:
         ended: list[Network] = []
         for table in self._tables.values():
             while table.seconds and table.seconds[0] <= now:
-                ended += self._take(table, len(table.ends))
+                ended += self._take(table, math.inf)
         return ended
 
     def deadline(self) -> float | None:
@@ -136,7 +136,7 @@ class Ledger:
             for key, until in table.ends.items():
                 yield table.network(key), until
 
-    def _take(self, table: _Table, most: int) -> list[Network]:
+    def _take(self, table: _Table, most: float) -> list[Network]:
         """Empty the earliest bucket of *table*: forget up to *most* bans that end in its second."""
         second = heapq.heappop(table.seconds)
         keys = table.buckets.pop(second)

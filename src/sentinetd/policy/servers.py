@@ -6,12 +6,12 @@ import signal
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from sentinetd.model.events import ForkFailed, ServerEnded, ServerFailed, ServerSignalled, ServerStarted
+from sentinetd.model.events import ForkFailed, ServerEnded, ServerFailed, ServerSignalled, ServerStarted, TrafficCounted
 from sentinetd.model.service import Flag
 from sentinetd.model.verdict import Reason
 from sentinetd.policy.agenda import Agenda, Due
-from sentinetd.policy.effects import Effect, Refuse, Release, Report, Serve, Signal
-from sentinetd.policy.inputs import Ended, Launched, LaunchFailed, Moment, SetupFailed
+from sentinetd.policy.effects import Effect, HangUp, Refuse, Release, Report, Serve, Signal
+from sentinetd.policy.inputs import Begun, Ended, Finished, Launched, LaunchFailed, Moment, SetupFailed
 from sentinetd.policy.services import Candidate, Running, Server, Services, refused
 
 FORK_ATTEMPTS = 5
@@ -54,7 +54,7 @@ class Servers:
         if given.pid in self._numbers:  # of a server whose end was never told
             yield from self.ended(Ended(given.pid, -1, 0), now)
         self._numbers[given.pid] = given.number
-        yield from self._begin(candidate, given.pid, now)
+        yield from self._begin(candidate, given.pid, now, carried=False)
         ended = self._early.pop(given.pid, None)
         self._drop_strangers()
         if ended is not None:
@@ -62,9 +62,36 @@ class Servers:
         elif (candidate.running.stopped and not self.spared) or candidate.unwanted:
             yield from self.terminate(self.running[given.number], now)
 
-    def _begin(self, candidate: Candidate, pid: int, now: Moment) -> Iterator[Effect]:
+    def begun(self, given: Begun, now: Moment) -> Iterator[Effect]:
+        """The porter has a connection that was ordered to be carried."""
+        candidate = self.orders.pop(given.number, None)
+        if candidate is None:
+            return
+        yield from self._begin(candidate, given.pid, now, carried=True)
+        if (candidate.running.stopped and not self.spared) or candidate.unwanted:
+            yield from self.terminate(self.running[given.number], now)
+
+    def finished(self, given: Finished, now: Moment) -> Iterator[Effect]:
+        """The porter is done with a connection."""
+        server = self.running.get(given.number)
+        if server is None or not server.carried:
+            return
+        running = server.running
+        if running.service.redirect is not None:
+            source = server.connection.source
+            yield Report(
+                TrafficCounted(now.wall, running.number, running.service.id, source, given.bytes_in, given.bytes_out)
+            )
+        yield from self._end(self.running.pop(given.number), 0, 0, now)
+
+    def carriers_gone(self, now: Moment) -> Iterator[Effect]:
+        """The porter ended: so have all connections that it had, and nobody has those it was to have."""
+        for server in [one for one in self.running.values() if one.carried]:
+            yield from self._end(self.running.pop(server.connection.number), 1, 0, now)
+
+    def _begin(self, candidate: Candidate, pid: int, now: Moment, *, carried: bool) -> Iterator[Effect]:
         running, connection = candidate.running, candidate.connection
-        server = Server(running, connection, pid, now.now)
+        server = Server(running, connection, pid, now.now, carried)
         self.running[connection.number] = running.servers[connection.number] = server
         yield Release(connection)
         yield Report(
@@ -102,10 +129,10 @@ class Servers:
 
     def launchers_gone(self, now: Moment) -> Iterator[Effect]:
         """The spawner ended. What it did not answer it may have done, so nothing is ordered a second time."""
-        lost, self.orders = self.orders, {}
-        self._drop_strangers()
-        for candidate in lost.values():
+        for candidate in [one for one in self.orders.values() if not one.carried]:
+            del self.orders[candidate.connection.number]
             yield from self.give_up(candidate, Reason.FORK, now)
+        self._early.clear()
 
     def setup_failed(self, given: SetupFailed, now: Moment) -> Iterator[Effect]:
         """A process could not be made ready; it says so itself, maybe before it is named or after it was reaped."""
@@ -153,6 +180,9 @@ class Servers:
         """Tell a server to end; it is told once, and killed if it takes too long."""
         if not self.spared and not server.told_to_end:
             server.told_to_end = True
+            if server.carried:
+                yield HangUp(server.connection.number)
+                return
             server.kill_at = self._agenda.add(now.now + KILL_AFTER, Due.KILL, server.connection.number)
             yield from self._signal(server, signal.SIGTERM, now)
 

@@ -35,13 +35,14 @@ class Running:
 class Candidate:
     """A connection that was admitted, or would be but for what is not known yet; until it has a server.
 
-    *failures* to make a process for it; *again*: when the next attempt is due; *unwanted*: the configuration changed
-    while its process was being made, and does not admit it any more.
+    *carried*: the porter is to have it, no process; *failures* to make one; *again*: when the next attempt is due;
+    *unwanted*: the configuration changed while its process was being made, and does not admit it any more.
     """
 
     running: Running
     connection: Connection
     answers: Mapping[Question, str | None]
+    carried: bool = False
     failures: int = 0
     again: float = 0.0
     unwanted: bool = False
@@ -49,12 +50,14 @@ class Candidate:
 
 @dataclass(slots=True)
 class Server:
-    """A running server process. *kill_at*: when it is killed, having been told to end; *told_to_end* stays true."""
+    """A running server. *carried*: no process but a connection that the porter, process *pid*, has. *kill_at*: when a
+    process is killed, having been told to end; *told_to_end* stays true."""
 
     running: Running
     connection: Connection
     pid: int
     started: float
+    carried: bool = False
     kill_at: float | None = None
     told_to_end: bool = False
 

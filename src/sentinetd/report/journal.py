@@ -6,7 +6,15 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from sentinetd.model.events import ConnectionRefused, Event, Level, SensorTripped, ServerEnded, ServerStarted
+from sentinetd.model.events import (
+    ConnectionRefused,
+    Event,
+    Level,
+    SensorTripped,
+    ServerEnded,
+    ServerStarted,
+    TrafficCounted,
+)
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.ports import Sink
 from sentinetd.report.escape import escape
@@ -86,7 +94,7 @@ class Journal:
             for line in told:
                 dressed = text.critical(event, self._pid, line) if grade is Level.CRITICAL else line
                 self._put(self._main, event.at, grade, dressed)
-        if isinstance(event, SensorTripped | ConnectionRefused | ServerStarted | ServerEnded):
+        if isinstance(event, SensorTripped | ConnectionRefused | ServerStarted | ServerEnded | TrafficCounted):
             options = self._services.get(event.number)
             if options is not None and options.sink is not None:
                 told_there = xinetd.service_line(event, options.success, options.failure)

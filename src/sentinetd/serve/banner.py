@@ -22,14 +22,14 @@ class Banner(Session):
     *last*: nothing else is said to this client; otherwise its connection is left as it is for the guard to go on with.
     """
 
-    __slots__ = ("_at", "_descriptor", "_last")
+    __slots__ = ("_at", "_descriptor", "_final")
 
     def __init__(
         self, sessions: Sessions, number: int, client: socket.socket, seconds: float, descriptor: int, last: bool
     ) -> None:
         super().__init__(sessions, number, client, seconds)
         self._descriptor = descriptor
-        self._last = last
+        self._final = last
         self._at = 0
         sessions.loop.add_writer(client.fileno(), self._write)
 
@@ -44,7 +44,7 @@ class Banner(Session):
         self._at += sent
         if sent:
             return
-        if self._last:
+        if self._final:
             self.linger(Ending.CLOSED)
         else:
             self.end(Ending.CLOSED)

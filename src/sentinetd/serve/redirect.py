@@ -54,7 +54,7 @@ class Redirect(Session):
             return
         loop, buffer = self._sessions.loop, self._sessions.buffer
         self._up = Flow(loop, buffer, self.client, target, self._client_done, self._target_gone)
-        self._down = Flow(loop, buffer, target, self.client, self._target_done)
+        self._down = Flow(loop, buffer, target, self.client, self._target_done, self._client_gone)
 
     async def _connect(self, addresses: tuple[Address, ...], port: int) -> socket.socket:
         """A connection to the first of *addresses* that takes one. The OSError of the last that does not."""
@@ -90,13 +90,19 @@ class Redirect(Session):
     def _target_done(self, error: OSError | None) -> None:
         assert self._up is not None
         if error is not None:
-            self.end(Ending.RESET, in_words(error))
+            self.linger(Ending.RESET, in_words(error))
         elif self._up.state is State.ENDED:
             self.end(Ending.CLOSED)
         elif self._up.sink_broken:
             self.linger(Ending.CLOSED)
         else:
             _say_no_more(self.client)
+
+    def _client_gone(self) -> None:
+        """The client takes no more; unless it has ended its own direction, that one tells so."""
+        assert self._up is not None
+        if self._up.state is State.ENDED:
+            self.end(Ending.RESET, os.strerror(errno.EPIPE))
 
     def _target_gone(self) -> None:
         """The target takes no more, but what it said before may still be on its way to the client."""

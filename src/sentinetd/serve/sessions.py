@@ -30,9 +30,10 @@ def in_words(error: OSError) -> str:
 class Session:
     """One connection, which it owns. Subclasses begin it and say what has moved."""
 
-    __slots__ = ("_sessions", "client", "due", "idle", "lingering", "number")
+    __slots__ = ("_blocking", "_last", "_lingering", "_sessions", "client", "due", "idle", "number")
 
     def __init__(self, sessions: Sessions, number: int, client: socket.socket, idle: float = 0.0) -> None:
+        self._blocking = os.get_blocking(client.fileno())
         client.setblocking(False)
         self._sessions = sessions
         self.number = number
@@ -41,7 +42,8 @@ class Session:
         """Seconds of silence that end the session; 0: any are allowed."""
         self.due = sessions.loop.time() + idle if idle else 0.0
         """When, on the loop's clock, the session ends unless it stirs; 0: never."""
-        self.lingering: Flow | None = None
+        self._lingering: Flow | None = None
+        self._last = Ending.TIMEOUT, ""
         sessions.admit(self)
 
     @property
@@ -66,8 +68,8 @@ class Session:
             return
         bytes_in, bytes_out = self.moved()
         self._close()
-        if self.lingering is not None:
-            bytes_in += self.lingering.moved
+        if self._lingering is not None:
+            bytes_in += self._lingering.moved
         self._sessions.ended(self, bytes_in, bytes_out, ending, error)
 
     def hand_back(self) -> None:
@@ -77,13 +79,20 @@ class Session:
 
     def _close(self) -> None:
         self.release()
-        if self.lingering is not None:
-            self.lingering.stop()
+        if self._lingering is not None:
+            self._lingering.stop()
+        os.set_blocking(self.client.fileno(), self._blocking)  # the guard's copy, and its server's, share that
         self.client.close()
 
-    def linger(self, ending: Ending) -> None:
-        """Send no more, then end, but not before the client has had time to read: to close a socket with bytes unread
-        would reset the connection and destroy what is still on its way (tcp(7))."""
+    def overdue(self) -> None:
+        """Its time is over."""
+        self.end(*self._last)
+
+    def linger(self, ending: Ending, error: str = "") -> None:
+        """Send no more, then end in this way, but not before the client has had time to read.
+
+        To close a socket with bytes unread resets the connection and destroys what is still on its way (tcp(7)).
+        """
         self.release()
         try:
             self.client.shutdown(socket.SHUT_WR)
@@ -92,8 +101,9 @@ class Session:
             return
         self.idle, self.due = 0.0, self._sessions.loop.time() + LINGER
         self._sessions.watch(self)
-        self.lingering = Flow(
-            self._sessions.loop, self._sessions.buffer, self.client, None, lambda error: self.end(ending)
+        self._last = ending, error
+        self._lingering = Flow(
+            self._sessions.loop, self._sessions.buffer, self.client, None, lambda error: self.end(*self._last)
         )
 
 
@@ -140,7 +150,7 @@ class Sessions:
             if session.idle and session.stirred():
                 session.due = now + session.idle
             elif session.due <= now:
-                session.end(Ending.CLOSED if session.lingering is not None else Ending.TIMEOUT)
+                session.overdue()
         self._sweeping = bool(self._timed)
         if self._sweeping:
             self.loop.call_later(SWEEP, self._sweep)

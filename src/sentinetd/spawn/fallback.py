@@ -106,7 +106,6 @@ class Fallback:
         self._libc.prctl(_PR_SET_NAME, ctypes.addressof(name), 0, 0, 0)
         self._libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         self._libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
         default = ctypes.create_string_buffer(64)  # a struct sigaction of zeros, which is SIG_DFL, for any machine
         for number in range(1, signal.NSIG):  # past the C library: its posix_spawn leaves 32 and 33 ignored
             self._libc.syscall(self._sigaction, number, ctypes.addressof(default), 0, 8, 0)

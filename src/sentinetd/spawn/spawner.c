@@ -9,8 +9,8 @@
  * set up in memory of its own, so a process of the server's user that stops it between setuid and exec stops nothing else
  * (with vfork it would freeze the daemon). Nobody here ever waits for a child.
  *
- * All signals stay blocked here and at their defaults: a Ctrl-C or a TERM to the whole group is the guard's to answer. The
- * end of the socket, and nothing else, ends this program.
+ * The guard starts it with all signals blocked, and so they stay: a Ctrl-C or a TERM to the whole group is the guard's to
+ * answer. The end of the socket, and nothing else, ends this program.
  *
  * Messages are described in recipes.h; numbers are in the machine's own byte order. A message that is not of its form is
  * dropped with a line on standard error; a launch is always answered.
@@ -202,7 +202,6 @@ static void obey(const struct message *message, size_t size, int connection, int
 static void prepare(void)
 {
 	static const long standard[16]; /* zeros: SIG_DFL in the kernel's struct sigaction of any machine */
-	sigset_t all;
 	int type = 0;
 	socklen_t length = sizeof type;
 
@@ -213,9 +212,6 @@ static void prepare(void)
 			err(1, "descriptor %d", fd);
 	if (fcntl(GUARD, F_SETFD, FD_CLOEXEC) < 0)
 		err(1, "descriptor 3");
-	sigfillset(&all);
-	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
-		err(1, "sigprocmask");
 	for (int number = 1; number < NSIG; number++) /* past the C library: its posix_spawn leaves 32 and 33 ignored */
 		if (syscall(SYS_rt_sigaction, number, standard, NULL, (NSIG - 1) / 8) < 0 && number != SIGKILL && number != SIGSTOP)
 			err(1, "rt_sigaction");

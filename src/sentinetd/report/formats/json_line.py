@@ -21,7 +21,7 @@ def json_line(event: Event) -> str:
     kind: Any = type(event)
     value.update(zip(_names(kind), pack(event), strict=True))
     value.pop("grade", None)  # told as the level
-    return json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f")
+    return json.dumps(value, separators=(",", ":"))
 
 
 @cache

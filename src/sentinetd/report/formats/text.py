@@ -168,6 +168,7 @@ TEXTS: dict[type[Event], Callable[[Any], str | tuple[str, ...]] | None] = {
     ev.ConnectionRefused: _refused,
     ev.ServerStarted: None,
     ev.ServerEnded: None,
+    ev.TrafficCounted: None,
     ev.ServerFailed: _server_failed,
     ev.ForkFailed: _fork_failed,
     ev.ServerSignalled: lambda e: f"Sending signal {e.signal} to {e.service} server {e.pid}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from sentinetd.model.address import Address
-from sentinetd.model.events import ConnectionRefused, Event, SensorTripped, ServerEnded, ServerStarted
+from sentinetd.model.events import ConnectionRefused, Event, SensorTripped, ServerEnded, ServerStarted, TrafficCounted
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.model.verdict import Reason
 from sentinetd.report.escape import escape
@@ -50,6 +50,8 @@ def service_line(event: Event, success: Set[OnSuccess], failure: Set[OnFailure])
         line = _started(event, success)
     elif isinstance(event, ServerEnded):
         line = _ended(event, success)
+    elif isinstance(event, TrafficCounted):
+        line = _traffic(event, success)
     else:
         return None
     return escape(line)[:LONGEST] if line is not None else None
@@ -84,6 +86,12 @@ def _ended(event: ServerEnded, success: Set[OnSuccess]) -> str | None:
     if OnSuccess.DURATION in success:
         duration = f" duration={int(event.duration)}(sec)"
     return f"EXIT: {event.service}{end}{pid}{duration}"
+
+
+def _traffic(event: TrafficCounted, success: Set[OnSuccess]) -> str | None:
+    if OnSuccess.TRAFFIC not in success:
+        return None
+    return f"TRAFFIC: {event.service} in={event.bytes_in}(bytes) out={event.bytes_out}(bytes)"
 
 
 def _from(source: Address | None) -> str:

@@ -1,0 +1,54 @@
+# sentinetd: `make run` shows it at work, `make test` shows that it works. `make help` lists the rest.
+
+PYTHON ?= python3
+CC ?= cc
+VENV ?= .venv
+# Workers of the test run; most of its time is waiting.
+JOBS ?= 4
+export PYTHON CC VENV
+
+.PHONY: help run test check bench clean
+
+help:
+	@echo "make run                         run the article's example on loopback, in the foreground"
+	@echo "make run CONF=/etc/xinetd.conf   run your own configuration, in the foreground"
+	@echo "make test                        install what the tests need, and run them all (as root)"
+	@echo "make check                       ruff and mypy alone"
+	@echo "make bench                       measure beside xinetd (as root)"
+	@echo "make clean                       remove what was built"
+
+ifdef CONF
+run:
+	@scripts/environment ""
+	@[ -r "$(CONF)" ] || { echo "sentinetd: $(CONF) cannot be read; is the name right, and may you?" >&2; exit 1; }
+	@[ "$$(id -u)" = 0 ] || echo "sentinetd: not root: ports below 1024 and other users are out of reach" >&2
+	exec $(VENV)/bin/sentinetd -d -f "$(CONF)"
+else
+run:
+	@scripts/environment "" examples/article/requirements.txt
+	@exec scripts/run-example
+endif
+
+test:
+	@scripts/install-test-needs
+	@scripts/environment test,dev examples/article/requirements.txt
+	@$(MAKE) --no-print-directory lint
+	@$(VENV)/bin/python -m pytest -q -n $(JOBS)
+
+check:
+	@scripts/environment test,dev examples/article/requirements.txt
+	@$(MAKE) --no-print-directory lint
+
+.PHONY: lint
+lint:
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+bench:
+	@scripts/install-test-needs
+	@scripts/environment ""
+	$(VENV)/bin/python bench/run.py
+
+clean:
+	rm -rf $(VENV) .cache build dist src/*.egg-info src/sentinetd/spawn/sentinetd-spawner
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

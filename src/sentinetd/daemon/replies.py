@@ -1,0 +1,112 @@
+"""What the guard says itself: the internal services that take no time, at once and without ever waiting."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from sentinetd.daemon.doors import Doors
+from sentinetd.model.connection import Connection
+from sentinetd.model.manner import Manner, manner_of
+from sentinetd.model.service import OnSuccess, Service, SocketType
+from sentinetd.policy.engine import Engine
+from sentinetd.serve.internal import servers as servers_text
+from sentinetd.serve.internal import services as services_text
+from sentinetd.serve.internal.restraint import Pace, would_loop
+from sentinetd.serve.internal.table import AT_ONCE, DATAGRAM
+
+DATAGRAM_MOST = 65_535
+SO_SNDBUFFORCE = 32  # asm-generic/socket.h
+
+
+def say(descriptor: int, data: bytes) -> None:
+    """Send *data* to the stream *descriptor* without waiting: what it has no room for gets room, up to what the
+    kernel gives, and the rest is left out. Nobody who does not read can hold the guard up."""
+    with socket.socket(fileno=descriptor) as stream:
+        try:
+            rest = memoryview(data)
+            with suppress(OSError):
+                rest = rest[stream.send(rest, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) :]
+                if rest:
+                    stream.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, len(data))
+                    stream.send(rest, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        finally:
+            stream.detach()
+
+
+class Replies:
+    """Answers for the internal services of manner `ONCE`."""
+
+    def __init__(self, doors: Doors, engine: Engine) -> None:
+        self._doors = doors
+        self._engine = engine
+        self._pace = Pace()
+        self._own_ports: frozenset[int] = frozenset()
+        self.position = 0  # where chargen's pattern goes on: one for stream and dgram, as in xinetd
+
+    def refresh(self) -> None:
+        """The configuration changed: know the ports from which our own services would answer each other."""
+        self._own_ports = frozenset(
+            service.port
+            for service in self._engine.services.values()
+            if service.socket_type is not SocketType.STREAM and manner_of(service) is Manner.ONCE
+        )
+
+    def reply(self, connection: Connection) -> None:
+        """Say what the service has to say, and hang up; or answer the datagram that waits."""
+        service = self._engine.services[connection.service]
+        if service.socket_type is SocketType.STREAM:
+            say(self._doors.descriptor(connection), self._text(service.name.lower()))
+            self._doors.release(connection)
+        else:
+            self._answer(connection, service)
+
+    def _text(self, name: str) -> bytes:
+        if name in AT_ONCE:
+            return AT_ONCE[name](time.time())
+        return _LISTS[name](self._engine).encode("utf-8", "surrogateescape")
+
+    def _answer(self, connection: Connection, service: Service) -> None:
+        """Answer one datagram, unless that would make two such services talk to each other for ever, or flood one whose
+        address somebody forged."""
+        listener = self._doors.listener(connection.service)
+        taken = None if listener is None else listener.take(DATAGRAM_MOST)
+        if listener is None or taken is None or connection.source is None:
+            return
+        data, sender = taken
+        answer, self.position = DATAGRAM[service.name.lower()](data, time.time(), self.position)
+        if answer is None or would_loop(connection.port, self._own_ports):
+            return
+        if self._pace.allows(connection.source.text, time.monotonic()):
+            listener.answer(answer, sender)
+
+
+def _services(engine: Engine) -> str:
+    return services_text.text(
+        services_text.Available(service.name, service.protocol.name, service.port)
+        for service in engine.services.values()
+    )
+
+
+def _servers(engine: Engine) -> str:
+    return servers_text.text(_running(engine))
+
+
+def _running(engine: Engine) -> Iterator[servers_text.Running]:
+    now, boot = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    for server in engine.servers():
+        source, service = server.connection.source, server.running.service
+        yield servers_text.Running(
+            service.name,
+            server.pid,
+            now - (boot - server.started),
+            "" if source is None else source.text,
+            server.connection.port,
+            looks_up_user=OnSuccess.USERID in service.log_on_success,
+            logs_end=bool({OnSuccess.EXIT, OnSuccess.DURATION} & service.log_on_success),
+        )
+
+
+_LISTS: dict[str, Callable[[Engine], str]] = {"services": _services, "servers": _servers}
