@@ -11,6 +11,8 @@ from contenders import Kind
 from workloads import Sample
 
 MIB = 1024 * 1024
+QUIET_ENOUGH = 0.9
+"""What part of the machine must be idle between measurements for rates to mean much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,14 @@ class Spread:
 class Results:
     """All that was measured: *samples* by workload and contender, one a round, in the order of the rounds.
 
-    *memory*: bytes by occasion, contender and process, one a round. *facts*: what the run was made on and with.
+    *memory*: bytes by occasion, contender and process, one a round. *idle*: what part of the machine had nothing to do
+    while nothing was measured, one a round. *facts*: what the run was made on and with.
     """
 
     facts: dict[str, str] = field(default_factory=dict)
     samples: dict[str, dict[Kind, list[Sample]]] = field(default_factory=dict)
     memory: dict[str, dict[Kind, dict[str, list[int]]]] = field(default_factory=dict)
+    idle: list[float] = field(default_factory=list)
 
     def add(self, workload: str, kind: Kind, sample: Sample) -> None:
         """Keep one more sample."""
@@ -81,7 +85,11 @@ def markdown(results: Results) -> str:
 
 
 def _facts(results: Results) -> str:
-    return "\n".join(f"- {name}: {value}" for name, value in results.facts.items()) + "\n"
+    lines = [f"- {name}: {value}" for name, value in results.facts.items()]
+    lines.append(f"- idle between measurements: {Spread.of(results.idle).show('.0f', 0.01)} % of the machine")
+    if statistics.median(results.idle) < QUIET_ENOUGH:
+        lines.append("\n**The machine had other work: read the CPU columns, not the rates.**")
+    return "\n".join(lines) + "\n"
 
 
 def _rates(results: Results) -> str:
@@ -160,7 +168,13 @@ def as_json(results: Results) -> str:
     memory = {
         occasion: {kind.value: roles for kind, roles in kinds.items()} for occasion, kinds in results.memory.items()
     }
-    whole = {"facts": results.facts, "workloads": workloads, "pss_bytes": memory, "failures": results.failures()}
+    whole = {
+        "facts": results.facts,
+        "idle": results.idle,
+        "workloads": workloads,
+        "pss_bytes": memory,
+        "failures": results.failures(),
+    }
     return json.dumps(whole, indent=1) + "\n"
 
 

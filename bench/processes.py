@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,19 @@ def proportional_size(pid: int) -> int:
 def command_line(pid: int) -> str:
     """The words of *pid*, with blanks between them."""
     return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+
+
+def idle_share(seconds: float) -> float:
+    """What part of all CPUs has nothing to do in the next *seconds*, from 0 to 1."""
+    before = _cpu_times()
+    time.sleep(seconds)
+    passed = [now - then for now, then in zip(_cpu_times(), before, strict=True)]
+    return (passed[3] + passed[4]) / max(1, sum(passed))  # idle, and waiting for a disk
+
+
+def _cpu_times() -> list[int]:
+    """User, nice, system, idle, iowait, irq, softirq, steal of all CPUs, in ticks; what guests use is in user."""
+    return [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
 
 
 def _stat(pid: int) -> list[str]:

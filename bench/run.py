@@ -26,7 +26,8 @@ HERE = Path(__file__).resolve().parent
 PROGRAMS = {"hello": ["-static"], "limit": [], "load": []}
 """What is compiled, and the flags that it needs."""
 IDLE = 1.0
-"""Seconds after the start for which a daemon is left alone before its memory is read."""
+"""Seconds after the start for which the daemons are left alone before their memory is read. What the machine does in
+that time is not ours."""
 LOCAL_PORTS = "10000 65535"
 """Ports of clients: above those of the daemons, and enough of them."""
 
@@ -68,7 +69,6 @@ def main() -> int:
         except BenchError as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
-    results.facts["load average at the end"] = _load_average()
     _write(results, options.results)
     return 1 if results.failures() else 0
 
@@ -126,12 +126,7 @@ def _facts(kinds: Sequence[Kind], plan: Plan, site: Site) -> dict[str, str]:
         "rounds": f"{plan.rounds} of {plan.seconds} s a workload and {plan.trips} trips",
         "servers run as": site.user,
         "files on": filesystem.stdout.split()[-1] if filesystem.stdout else "?",
-        "load average at the start": _load_average(),
     }
-
-
-def _load_average() -> str:
-    return "{:.2f} {:.2f} {:.2f}".format(*os.getloadavg())
 
 
 def _round(number: int, kinds: Sequence[Kind], plan: Plan, site: Site, results: Results) -> None:
@@ -146,7 +141,7 @@ def _round(number: int, kinds: Sequence[Kind], plan: Plan, site: Site, results: 
             running = Running(kind, site, site.work / f"{number}-{kind.name.lower()}")
             stack.callback(running.stop)
             all_running.append(running)
-        time.sleep(IDLE)
+        results.idle.append(processes.idle_share(IDLE))
         _weigh("idle, 10 services", all_running, results)
         daemons = [running for running in all_running if running.kind is not Kind.LIMIT]
         for running in daemons:

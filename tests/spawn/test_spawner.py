@@ -119,6 +119,23 @@ def test_killed_with_orders(guard: Guard) -> None:
             use()
 
 
+def test_killed_and_reaped(guard: Guard) -> None:
+    """Who learns of the end by the process, not by the socket, loses nothing either."""
+    guard.spawner.teach(1, TRUE)
+    connection = guard.launch(1)
+    assert connection.recv(1) == b""
+    assert select.select([guard.spawner], [], [], WITHIN)[0]
+    os.kill(guard.spawner.pid, signal.SIGSTOP)
+    order(guard, 2)
+    guard.end_spawner()
+    gone = guard.spawner.ended("killed by signal 9")
+    (reply,) = gone.replies
+    assert isinstance(reply, Launched)
+    assert os.waitpid(reply.pid, 0)[1] == 0
+    assert gone.unanswered == (2,)
+    assert guard.spawner.ended("again").unanswered == ()
+
+
 def test_a_successor(backend: Backend) -> None:
     """It knows what it is taught, and the servers of the one before live on and are still ours."""
     with Guard(backend) as first, Guard(backend) as second:

@@ -103,9 +103,8 @@ def _directory(path: str, place: Place, host: Host, gathered: Gathered, above: t
     try:
         names = host.listing(path)
     except (OSError, ValueError) as error:
-        tell(
-            Scope.INCLUDE, f"Unable to read included directory: {path}: {_why(error)}", "mend the name or the permissions"
-        )
+        text = f"Unable to read included directory: {path}: {_why(error)}"
+        tell(Scope.INCLUDE, text, "mend the name or the permissions")
         return
     for name in sorted(names, key=os.fsencode):
         if "." in name or name.endswith("~"):

@@ -5,30 +5,22 @@ To bring something into force, build it and delete its line from `NOT_YET_IN_FOR
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from functools import cache
 
-from sentinetd.config.host import Host
 from sentinetd.config.table import attributes
 from sentinetd.model.attribute import Attribute
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.service import Service
-from sentinetd.model.values import Flag, OnSuccess, Place, SocketType, Type
+from sentinetd.model.values import Place, SocketType, Type
 
 Use = tuple[str, str]
 """An attribute and one of its options; the option is empty where the attribute as a whole is meant."""
 
 NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
     {
-        ("banner", ""),
-        ("banner_success", ""),
-        ("banner_fail", ""),
-        ("libwrap", ""),
-        ("hosts_access", ""),
         ("mdns", ""),
-        ("deny_prefix", ""),
-        ("cps_source", ""),
         ("capture", ""),
         ("decoy", ""),
         ("tarpit", ""),
@@ -36,8 +28,6 @@ NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
         ("proxy_protocol", ""),
         ("flags", "INTERCEPT"),
         ("flags", "LABELED"),
-        ("flags", "IDONLY"),
-        ("log_on_success", "USERID"),
         ("log_on_failure", "USERID"),
         ("type", "RPC"),
         ("type", "TCPMUX"),
@@ -45,13 +35,10 @@ NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
         ("internal", "tcpmux"),
     }
 )
-"""`internal`: built-in services by name. `hosts_access`: hosts.allow and hosts.deny, which every service consults that
-has no NOLIBWRAP flag."""
+"""`internal`: built-in services by name."""
 
 INDISPENSABLE = frozenset({"redirect", "type", "internal", "ports"})
 """Attributes without whose effect the service would do nothing, or something else."""
-
-HOSTS_ACCESS = ("/etc/hosts.allow", "/etc/hosts.deny")
 
 
 def uses(service: Service) -> Iterator[Use]:
@@ -77,8 +64,8 @@ def _rows() -> tuple[Attribute, ...]:
 def servable(service: Service) -> bool:
     """Whether *service* can do what it is for with what is in force; it must not be started otherwise.
 
-    One that would admit whom its configuration refuses is not servable either: IDONLY where ident would be asked,
-    LABELED, and names in the lists of a waiting stream service.
+    One that would admit whom its configuration refuses is not servable either: LABELED, and names in the lists of a
+    waiting stream service.
     """
     return not any(_needed(service, use) for use in uses(service))
 
@@ -96,28 +83,7 @@ def warnings(service: Service) -> Iterator[Diagnostic]:
 
 def _needed(service: Service, use: Use) -> bool:
     attribute, option = use
-    if option == "IDONLY":
-        return OnSuccess.USERID in service.log_on_success
     if option == "INTERCEPT":
         names = (*service.only_from.names, *service.no_access.names)
         return service.socket_type is SocketType.STREAM and bool(names)
     return attribute in INDISPENSABLE or option == "LABELED"
-
-
-def hosts_access(services: Iterable[Service], host: Host, place: Place) -> Iterator[Diagnostic]:
-    """A warning if hosts.allow or hosts.deny has rules that a service relies on and that are not consulted."""
-    if ("hosts_access", "") not in NOT_YET_IN_FORCE or all(Flag.NOLIBWRAP in one.flags for one in services):
-        return
-    for path in HOSTS_ACCESS:
-        try:
-            lines = host.read(path).split(b"\n") if host.found(path) else []
-        except OSError:
-            continue
-        if any(line.strip() and not line.lstrip().startswith(b"#") for line in lines):
-            yield Diagnostic(
-                Scope.LINE,
-                place,
-                f"the rules of {path} are not in force in this version",
-                "write them as only_from and no_access",
-                level=Level.WARNING,
-            )

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from sentinetd.config.files import gather
 from sentinetd.config.host import Host
-from sentinetd.config.in_force import hosts_access, warnings
+from sentinetd.config.in_force import warnings
 from sentinetd.config.inetd import gather_inetd
 from sentinetd.config.resolve import in_order, resolve
 from sentinetd.config.toml import read_settings
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.service import Service
 from sentinetd.model.settings import Settings
-from sentinetd.model.values import Place
 
 SETTINGS = "sentinetd.toml"
 """Name of the settings file beside the configuration."""
@@ -52,7 +51,6 @@ def load(path: str, host: Host, *, settings: str | None = None, inetd_conf: str 
     resolved = resolve(gathered, host)
     told = list(resolved.diagnostics)
     told += (one for service in resolved.services for one in warnings(service))
-    told += hosts_access(resolved.services, host, Place(path, 0))
     beside = os.path.join(os.path.dirname(path), SETTINGS)
     own = read_settings(beside if settings is None else settings, host, required=settings is not None)
     return Loaded(resolved.services, own.settings, in_order((*told, *own.diagnostics)), resolved.faulty)

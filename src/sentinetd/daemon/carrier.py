@@ -9,6 +9,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from errno import EAGAIN
 from typing import Any
 
@@ -19,18 +20,23 @@ from sentinetd.daemon.messages import (
     FROM_PORTER,
     Answer,
     Asked,
+    AskedTables,
+    AskedUser,
     Carried,
     Carry,
     Complaint,
     HangUp,
     Relay,
+    TablesSay,
+    User,
 )
+from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
-from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessMended
+from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessMended, UserUnknown
 from sentinetd.model.manner import CARRIED
 from sentinetd.model.routine import Ending
 from sentinetd.model.service import Flag, Service
-from sentinetd.model.verdict import Question
+from sentinetd.model.verdict import ADMIT, Question
 from sentinetd.policy.effects import Ask
 from sentinetd.policy.inputs import Answered, Begun, CarriersGone, Finished, Input, LaunchFailed
 
@@ -40,6 +46,14 @@ IDLE_RELAY = 86_400.0
 """Seconds of silence after which a redirected connection is let go."""
 IDLE_ROUTINE = 3_600.0
 """The same, for an internal service."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question that waits for the porter's answer, and for which service."""
+
+    effect: Ask
+    service: Service
 
 
 class Carrier:
@@ -57,7 +71,7 @@ class Carrier:
         self._report = report
         self._channel: Channel | None = None
         self._unsent: deque[tuple[Any, tuple[int, ...]]] = deque()  # message, descriptors that are ours to close
-        self._asked: dict[int, Question] = {}
+        self._asked: dict[int, _Asked] = {}
         self._failed = False
         self.companion = Companion(
             loop,
@@ -76,14 +90,23 @@ class Carrier:
         return self._channel is not None and bool(self._unsent)
 
     def need(self) -> None:
-        """Have a porter, now that the configuration has something for it to do. EdgeError if it cannot be started."""
-        if not self.companion.pid:
+        """Have a porter, now that there is something for it to do. EdgeError if it cannot be started. One that died is
+        started again in its own time."""
+        if not self.companion.pid and not self._failed:
             self.companion.start(self._loop.now())
 
-    def ask(self, effect: Ask) -> None:
-        """Put a question of the engine."""
-        self._asked[effect.number] = effect.question
-        self._queue(Asked(effect.number, effect.question, effect.source.text, effect.seconds))
+    def ask(self, effect: Ask, service: Service, local: tuple[Address, int]) -> None:
+        """Put a question of the engine; *local* is the address and port at which the connection came."""
+        number, source, port = effect.connection.number, effect.source.text, effect.connection.port
+        self._asked[number] = _Asked(effect, service)
+        here, at = local[0].text, local[1]
+        match effect.question:
+            case Question.NAME:
+                self._queue(Asked(number, effect.question, source, effect.seconds))
+            case Question.TABLES:
+                self._queue(AskedTables(number, service.libwrap_name, source, port, here, at, effect.seconds))
+            case Question.USER:
+                self._queue(AskedUser(number, source, port, here, at, effect.seconds))
 
     def carry(self, connection: Connection, service: Service, descriptor: int, position: int) -> None:
         """Have the porter do what *service* does for *connection*. The caller keeps its own *descriptor*."""
@@ -130,13 +153,13 @@ class Carrier:
             os.close(descriptor)
         if isinstance(message, Carry | Relay):
             self._handle(LaunchFailed(message.number, EAGAIN))
-        elif isinstance(message, Asked):
-            self._unanswered(message.number)
+        elif isinstance(message, Asked | AskedTables | AskedUser):
+            self._answered(message.number, None)
 
-    def _unanswered(self, number: int) -> None:
-        question = self._asked.pop(number, None)
-        if question is not None:
-            self._handle(Answered(number, question, None))
+    def _answered(self, number: int, value: str | None) -> None:
+        asked = self._asked.pop(number, None)
+        if asked is not None:
+            self._handle(Answered(number, asked.effect.question, value))
 
     def reaped(self, how: str) -> None:
         """The porter's process has ended."""
@@ -146,7 +169,7 @@ class Carrier:
         for message, descriptors in unsent:
             self._undone(message, descriptors)
         for number in list(self._asked):
-            self._unanswered(number)
+            self._answered(number, None)
         self._handle(CarriersGone())
 
     # What the companion tells.
@@ -164,13 +187,41 @@ class Carrier:
     def _said(self, message: Any) -> None:
         match message:
             case Answer():
-                if self._asked.get(message.number) is message.question:
-                    del self._asked[message.number]
-                    self._handle(Answered(message.number, message.question, message.value))
+                self._answered(message.number, message.value)
+            case TablesSay():
+                self._tables_said(message)
+            case User():
+                self._user_said(message)
             case Carried():
                 self._carried(message)
             case Complaint():
                 self._notice(Level.WARNING, f"porter: {message.what}")
+
+    def _tables_said(self, message: TablesSay) -> None:
+        asked = self._asked.get(message.number)
+        if asked is None:
+            return
+        where = f" by {message.where}" if message.where else ""
+        if not message.admit:
+            self._notice(
+                Level.INFO,
+                f"libwrap refused connection to {asked.service.id} (libwrap={asked.service.libwrap_name}) from "
+                f"{asked.effect.source.text}{where}",
+            )
+        if message.spawns:
+            self._notice(Level.WARNING, f"the shell command of the rule{where} was not run")
+        self._answered(message.number, ADMIT if message.admit else "")
+
+    def _user_said(self, message: User) -> None:
+        asked = self._asked.get(message.number)
+        if asked is None:
+            return
+        if message.name is None and Flag.IDONLY in asked.service.flags:
+            connection = asked.effect.connection
+            self._report(
+                UserUnknown(time.time(), connection.service, asked.service.id, asked.effect.source, message.why)
+            )
+        self._answered(message.number, message.name)
 
     def _carried(self, message: Carried) -> None:
         if message.ending is Ending.UNREACHABLE:

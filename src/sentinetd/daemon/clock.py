@@ -3,20 +3,67 @@
 from __future__ import annotations
 
 import math
+import os
 import time
+from collections.abc import Sequence
 
 from sentinetd.daemon.loop import boottime
 from sentinetd.policy.inputs import Moment
 
+TABLES_AGE = 0.5
+"""Seconds for which it is believed that hosts.allow and hosts.deny have not changed."""
 LOAD_AGE = 1.0
 """Seconds for which a load average is used; the kernel reckons it anew every five."""
 
 
+HOSTS_ACCESS = ("/etc/hosts.allow", "/etc/hosts.deny")
+
+
+class Tables:
+    """Whether hosts.allow or hosts.deny has rules at all: most hosts have none, and need not ask each time."""
+
+    def __init__(self, paths: Sequence[str] = HOSTS_ACCESS) -> None:
+        self._paths = paths
+        self._seen: list[tuple[int, int, int] | None] | None = None
+        self._rules = False
+
+    def have_rules(self) -> bool:
+        """Look again; a file that cannot be read counts as one with rules, which cannot be judged then."""
+        seen = [_stamp(path) for path in self._paths]
+        if seen != self._seen:
+            self._seen = seen
+            self._rules = any(_has_rules(path) for path in self._paths)
+        return self._rules
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _has_rules(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return any(line.strip() and not line.startswith(b"#") for line in file)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
 class Clock:
-    """Gives the `Moment` of an input. *load_wanted*: some service has max_load."""
+    """Gives the `Moment` of an input. *load_wanted*: some service has max_load; *tables_wanted*: some service is judged
+    by hosts.allow and hosts.deny."""
 
     def __init__(self) -> None:
         self.load_wanted = False
+        self.tables_wanted = False
+        self._tables = Tables()
+        self._rules = False
+        self._rules_until = -math.inf
         self._minute_of = -1
         self._minute = 0
         self._load = 0.0
@@ -32,7 +79,10 @@ class Clock:
         if self.load_wanted and now >= self._load_until:
             self._load = load_average()
             self._load_until = now + LOAD_AGE
-        return Moment(now, wall, self._minute, self._load)
+        if self.tables_wanted and now >= self._rules_until:
+            self._rules = self._tables.have_rules()
+            self._rules_until = now + TABLES_AGE
+        return Moment(now, wall, self._minute, self._load, self.tables_wanted and self._rules)
 
 
 def load_average() -> float:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.errors import EdgeError
+from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import DatagramUnread, Event, Level, ListenerFailed, ListenerMended, Notice
 from sentinetd.model.service import Service, SocketType
 from sentinetd.net.held import Held
 from sentinetd.net.listener import AcceptFailed, BindFailed, Datagram, Exhausted, Listener, open_listener
+from sentinetd.net.source import local_of
 
 if TYPE_CHECKING:
     from sentinetd.net.filter import SourceFilter
@@ -138,6 +140,15 @@ class Doors:
         if listener is None:
             raise KeyError(connection.service)
         return listener.fileno()
+
+    def local(self, connection: Connection) -> tuple[Address, int]:
+        """The address and port at which *connection* came."""
+        if connection.number in self._held:
+            return local_of(self._held.peek(connection.number))
+        listener = self._doors[connection.service].listener
+        if listener is None:
+            raise KeyError(connection.service)
+        return listener.address, listener.port
 
     def release(self, connection: Connection) -> None:
         """The server has its own copy of the descriptor."""

@@ -24,7 +24,7 @@ from sentinetd.daemon.logs import Logs
 from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.daemon.messages import FROM_COURIER, Greeting, Ready, Restored, Written
 from sentinetd.daemon.recipes import NO_ADDRESS, recipe_of
-from sentinetd.daemon.replies import Replies
+from sentinetd.daemon.replies import Replies, banner, say
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import AddressSet
 from sentinetd.model.ban import Ban
@@ -56,12 +56,14 @@ from sentinetd.policy.effects import (
     Reply,
     Report,
     Resume,
+    Say,
     Serve,
     Signal,
     Suspend,
 )
 from sentinetd.policy.engine import Engine
 from sentinetd.policy.inputs import (
+    Answered,
     Arrived,
     Ended,
     Exhausted,
@@ -160,7 +162,8 @@ class Guard:
             Serve: lambda effect: self._serve(effect.connection),
             Reply: lambda effect: self.replies.reply(effect.connection),
             HangUp: lambda effect: self.carrier.hang_up(effect.number),
-            Ask: self.carrier.ask,
+            Say: lambda effect: self._say(effect.connection, effect.path),
+            Ask: self._ask,
             Refuse: lambda effect: self.doors.refuse(effect.connection),
             Release: lambda effect: self.doors.release(effect.connection),
             Pause: lambda effect: self.doors.pause(effect.number),
@@ -290,6 +293,22 @@ class Guard:
                 self._inputs.append(LaunchFailed(connection.number, EBADF))
         else:
             self._launch(connection)
+
+    def _ask(self, effect: Ask) -> None:
+        try:
+            service = self.engine.services[effect.connection.service]
+            self.carrier.need()
+            self.carrier.ask(effect, service, self.doors.local(effect.connection))
+        except (KeyError, OSError, EdgeError):  # the connection was closed meanwhile, or no porter can be had
+            self._inputs.append(Answered(effect.connection.number, effect.question, None))
+
+    def _say(self, connection: Connection, path: str) -> None:
+        try:
+            say(self.doors.descriptor(connection), banner(path))
+        except (KeyError, OSError) as error:
+            number = connection.service
+            why = getattr(error, "strerror", None) or "the connection is gone"
+            self.notice(Level.ERROR, f"service = {self.doors.name(number)}, open of banner {path} failed: {why}")
 
     def _launch(self, connection: Connection) -> None:
         source = connection.source

@@ -29,6 +29,7 @@ from sentinetd.model.events import (
 from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.service import Flag, Service, SocketType
 from sentinetd.net.listener import AddressInUse
+from sentinetd.policy.checks import asks_for_user
 from sentinetd.policy.inputs import Reloaded
 
 LEVELS = {
@@ -71,6 +72,7 @@ class Reloader:
         change = plan(guard.engine.services, wanted, loaded.faulty, next_number)
         self._numbers = count(next_number + len(change.start) + 1)
         started, postponed, failed = self._open(change)
+        guard.clock.tables_wanted = any(Flag.NOLIBWRAP not in service.flags for service in wanted if not service.sensor)
         guard.clock.load_wanted = any(service.max_load is not None for service in wanted)
         guard.handle(Reloaded(loaded.settings, started, change.adjust, change.stop))
         guard.replies.refresh()
@@ -169,7 +171,7 @@ class Reloader:
 def _needs_porter(service: Service) -> bool:
     """Whether *service* has something to be done that reads foreign bytes or waits for the network."""
     names = service.only_from.names or service.no_access.names
-    return bool(names) or manner_of(service) in (Manner.CARRIED, Manner.CHOSEN)
+    return bool(names) or manner_of(service) in (Manner.CARRIED, Manner.CHOSEN) or asks_for_user(service)
 
 
 def _by_kernel(service: Service) -> bool:
@@ -178,5 +180,4 @@ def _by_kernel(service: Service) -> bool:
         service.wait
         and service.socket_type is SocketType.STREAM
         and manner_of(service) is Manner.SERVER
-        and Flag.INTERCEPT not in service.flags
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from sentinetd.serve.internal.restraint import Pace, would_loop
 from sentinetd.serve.internal.table import AT_ONCE, DATAGRAM
 
 DATAGRAM_MOST = 65_535
+LONGEST_BANNER = 1 << 20
+"""Bytes of a banner; what is longer is cut."""
 SO_SNDBUFFORCE = 32  # asm-generic/socket.h
 
 
@@ -34,6 +37,13 @@ def say(descriptor: int, data: bytes) -> None:
                     stream.send(rest, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         finally:
             stream.detach()
+
+
+def banner(path: str) -> bytes:
+    """What the banner file *path* says, up to `LONGEST_BANNER` bytes. OSError if it cannot be read at once."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    with open(descriptor, "rb", buffering=0) as file:
+        return file.read(LONGEST_BANNER) or b""
 
 
 class Replies:

@@ -286,6 +286,28 @@ class ServerEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class UserFound(Event):
+    """The client's host says that *user* owns the connection (RFC 1413): a claim, in that host's own words."""
+
+    kind: ClassVar[str] = "user.found"
+    number: int
+    service: str
+    source: Address
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserUnknown(Event):
+    """A service that serves only whom an ident server names was asked for by somebody whom none names; *why*."""
+
+    kind: ClassVar[str] = "user.unknown"
+    number: int
+    service: str
+    source: Address
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrafficCounted(Event):
     """So many bytes went through a redirected connection: *bytes_in* from the client, *bytes_out* to it."""
 
@@ -420,7 +442,7 @@ EVENTS: tuple[type[Event], ...] = (
     DaemonStarted, DaemonWorking, DaemonStopping, ProcessFailed, ProcessMended, FollowerFailed, FollowerMended,
     EventsLost, ResourceExhausted, Notice, FileRead, Diagnosed, ReloadStarted, ReloadRefused, ReloadDone,
     ServiceAdjusted, ServiceDropped, ListenerFailed, ListenerMended, ServicePaused, ServiceResumed, ConnectionRefused,
-    ServerStarted, ServerEnded, TrafficCounted, ServerFailed, ForkFailed, ServerSignalled, DatagramUnread, SensorTripped, BanImposed,
-    BanLifted, BanEvicted, BansEnded, BansRestored,
+    ServerStarted, ServerEnded, UserFound, UserUnknown, TrafficCounted, ServerFailed, ForkFailed, ServerSignalled,
+    DatagramUnread, SensorTripped, BanImposed, BanLifted, BanEvicted, BansEnded, BansRestored,
 )  # fmt: skip
 """Every kind of event, written out."""

@@ -442,6 +442,16 @@ class Service:
         return (self.server.rpartition("/")[2], *self.server_args)
 
     @property
+    def libwrap_name(self) -> str:
+        """The daemon name that hosts_access(5) knows the service by (xinetd.conf(5), libwrap; xinetd passes the name,
+        not the id, of services without a program)."""
+        if self.libwrap:
+            return self.libwrap
+        if Type.INTERNAL in self.type or self.redirect is not None:
+            return self.name
+        return self.argv[0].rpartition("/")[2]
+
+    @property
     def sensor(self) -> bool:
         return Flag.SENSOR in self.flags
 

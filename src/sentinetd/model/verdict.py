@@ -23,11 +23,14 @@ class Reason(Enum):
     NAME = "name"
     NAME_UNKNOWN = "name-unknown"
     CPS = "connections-per-second"
+    CPS_SOURCE = "connections-per-second-of-source"
     LOAD = "load"
     TIME = "time"
     INSTANCES = "service-limit"
     PER_SOURCE = "per-source-limit"
     PROCESS_LIMIT = "process-limit"
+    LIBWRAP = "libwrap"
+    IDENT = "ident"
     WAITING_LIMIT = "waiting-limit"
     FORK = "fork"
     EXEC = "exec"
@@ -39,6 +42,10 @@ class Question(Enum):
 
     NAME = "name"
     """The source's host name, confirmed by a forward look-up; the answer is "" where it has none."""
+    TABLES = "tables"
+    """Whether hosts.allow and hosts.deny admit the source: `ADMIT`, or anything else."""
+    USER = "user"
+    """Who owns the connection at its other end (RFC 1413), as that host says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +65,8 @@ class Unknown:
     question: Question
     source: Address
 
+
+ADMIT = "admit"
+"""The answer to `Question.TABLES` that lets a source in."""
 
 ADMITTED = Verdict(True, Reason.NO_OBJECTION)

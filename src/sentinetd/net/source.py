@@ -6,6 +6,7 @@ Every room behind this one sees a source that came by an IPv4-mapped IPv6 addres
 
 from __future__ import annotations
 
+import socket
 from socket import AF_INET, AF_INET6, if_indextoname, inet_pton
 
 from sentinetd.model.address import Address
@@ -39,3 +40,13 @@ def interface_name(index: int) -> str:
         return if_indextoname(index)
     except OSError:
         return str(index)
+
+
+def local_of(descriptor: int) -> tuple[Address, int]:
+    """The address and port that the socket *descriptor* has at our end (getsockname(2))."""
+    bound = socket.socket(fileno=descriptor)
+    try:
+        where = bound.getsockname()
+    finally:
+        bound.detach()
+    return source_of(where), int(where[1])

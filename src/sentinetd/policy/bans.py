@@ -60,7 +60,7 @@ class Bans:
         source = connection.source
         if source is None:
             return
-        network = self._network(source)
+        network = self._network(service, source)
         standing = self.ledger.until(network)
         again = standing is not None and standing > now.now
         why_not = self._why_not(service, source, again, now)
@@ -130,13 +130,15 @@ class Bans:
         self._imposed_in_minute += 1
         return ""
 
-    def _network(self, source: Address) -> Network:
-        """What exactly a trip of *source* bans: the host; for an IPv6 host behind a router, its /64."""
+    def _network(self, service: Service, source: Address) -> Network:
+        """What exactly a trip of *source* bans: the host; for an IPv6 host behind a router, its /64. A sensor's own
+        deny_prefix comes before the settings, and never widens a ban of a host on our own link."""
+        own = service.deny_prefix
         if source.version == 4:
-            return Network.of(source, self._settings.prefix_v4)
+            return Network.of(source, own.v4 if own else self._settings.prefix_v4)
         if LINK_LOCAL.holds(source) or source in self._surroundings.on_link:
             return Network.of(source, BITS[6])
-        return Network.of(source, self._settings.prefix_v6)
+        return Network.of(source, own.v6 if own else self._settings.prefix_v6)
 
     def _evicted(self, now: Moment) -> Iterator[Effect]:
         """Keep the ledger within its maximum."""

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from sentinetd.model.address import BITS
 from sentinetd.model.connection import Connection
-from sentinetd.model.service import Interval, Service
-from sentinetd.model.verdict import ADMITTED, Question, Reason, Unknown, Verdict
+from sentinetd.model.manner import Manner, manner_of
+from sentinetd.model.service import Flag, Interval, OnSuccess, Service, SocketType
+from sentinetd.model.verdict import ADMIT, ADMITTED, Question, Reason, Unknown, Verdict
 
 NO_ANSWERS: Mapping[Question, str | None] = MappingProxyType({})
 """Nothing was asked yet."""
@@ -25,7 +26,8 @@ class Facts(NamedTuple):  # a dataclass takes six times as long to make, and one
     *minute* of the local day; *load* average; *exempt*: the source is never to be banned (found out where it is, or the
     service is a sensor); *banned*: it is; *room*: the service's cps takes one more; *servers*, *servers_of_source*: of
     this service, without this connection; *processes*: servers of all services; *limit*: the most of those (option
-    -limit), None for none; *answers* by question, with None where it could not be found out.
+    -limit), None for none; *answers* by question, with None where it could not be found out; *pace*: the service's
+    cps_source takes one more of this source; *tables*: hosts.allow or hosts.deny has rules.
     """
 
     minute: int = 0
@@ -38,6 +40,8 @@ class Facts(NamedTuple):  # a dataclass takes six times as long to make, and one
     processes: int = 0
     limit: int | None = None
     answers: Mapping[Question, str | None] = NO_ANSWERS
+    pace: bool = True
+    tables: bool = False
 
 
 BANNED = Verdict(False, Reason.BANNED)
@@ -77,6 +81,11 @@ def addresses(service: Service, connection: Connection, facts: Facts) -> Verdict
 def connections_per_second(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
     """More than cps allows close the service for a while (xinetd.conf(5), cps)."""
     return None if facts.room else Verdict(False, Reason.CPS, "cps")
+
+
+def source_rate(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
+    """This source alone begins more connections than cps_source allows; others are not affected."""
+    return None if facts.pace else Verdict(False, Reason.CPS_SOURCE, "cps_source")
 
 
 def load(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
@@ -144,6 +153,41 @@ def names(service: Service, connection: Connection, facts: Facts) -> Verdict | U
     return None
 
 
+def hosts_access(service: Service, connection: Connection, facts: Facts) -> Verdict | Unknown | None:
+    """hosts.allow and hosts.deny do not admit the source (hosts_access(5)); unless the service has NOLIBWRAP.
+
+    What cannot be judged is refused.
+    """
+    source = connection.source
+    if not facts.tables or source is None or Flag.NOLIBWRAP in service.flags:
+        return None
+    if Question.TABLES not in facts.answers:
+        return Unknown(Question.TABLES, source)
+    return None if facts.answers[Question.TABLES] == ADMIT else Verdict(False, Reason.LIBWRAP, "libwrap")
+
+
+def ident(service: Service, connection: Connection, facts: Facts) -> Verdict | Unknown | None:
+    """The client's user is asked for where USERID is logged; IDONLY refuses whom no ident server names."""
+    source = connection.source
+    if source is None or not asks_for_user(service):
+        return None
+    if Question.USER not in facts.answers:
+        return Unknown(Question.USER, source)
+    if facts.answers[Question.USER] is None and Flag.IDONLY in service.flags:
+        return Verdict(False, Reason.IDENT, "flags", "IDONLY")
+    return None
+
+
+def asks_for_user(service: Service) -> bool:
+    """Whether a client's user is looked up before it is served: as in xinetd, where a process serves one connection."""
+    return (
+        OnSuccess.USERID in service.log_on_success
+        and service.socket_type is SocketType.STREAM
+        and not service.wait
+        and manner_of(service) is Manner.SERVER
+    )
+
+
 def _narrowest(one: int | None, other: int | None) -> int | None:
     """The greater of two prefix lengths, None standing for no match."""
     return max((length for length in (one, other) if length is not None), default=None)
@@ -153,6 +197,7 @@ CHAIN: tuple[Check, ...] = (
     sensor,
     banned,
     addresses,
+    source_rate,
     connections_per_second,
     load,
     times,
@@ -160,6 +205,8 @@ CHAIN: tuple[Check, ...] = (
     per_source,
     processes,
     names,
+    hosts_access,
+    ident,
 )
 """The checks, in the order in which they are asked. A sensor is judged before any limit, so that no flood blinds it;
 addresses before limits, so that those who are not admitted cannot exhaust what others share."""

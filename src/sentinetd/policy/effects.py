@@ -25,6 +25,14 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Say:
+    """Send the file *path*, a banner, to the connection; it goes on."""
+
+    connection: Connection
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """Have the porter let go of the connection *number*."""
 
@@ -33,9 +41,9 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Have the porter answer *question* about *source* within *seconds*, for the connection *number*."""
+    """Have the porter answer *question* about *source* within *seconds*, for *connection*."""
 
-    number: int
+    connection: Connection
     question: Question
     source: Address
     seconds: float
@@ -123,6 +131,7 @@ class Report:
 Effect = (
     Serve
     | Reply
+    | Say
     | HangUp
     | Ask
     | Refuse

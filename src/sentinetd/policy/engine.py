@@ -7,19 +7,20 @@ what happens to a connection when it comes or is judged again, and what a reload
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
+from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import ServerStarted
-from sentinetd.model.manner import Manner, manner_of
+from sentinetd.model.manner import Manner
 from sentinetd.model.service import Service, SocketType
 from sentinetd.model.settings import Settings
 from sentinetd.model.verdict import Reason, Unknown
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.checks import AGAIN, NO_ANSWERS, Facts, decide
-from sentinetd.policy.effects import Ask, Effect, Refuse, Reply, Report
+from sentinetd.policy.effects import Ask, Effect, Refuse, Reply, Report, Say
 from sentinetd.policy.inputs import (
     Answered,
     Arrived,
@@ -132,7 +133,14 @@ class Engine:
         service = running.service
         if service.wait and not service.sensor and (running.serving is not None or running.reopens is not None):
             return ()  # its listener is not ours at present: what comes there is its server's, and nothing was accepted
-        return self._judge(running, connection, now)
+        effects = self._judge(running, connection, now)
+        if service.banner and speaks(service) and not self._banned(connection, service, now):
+            return (Say(connection, service.banner), *effects)
+        return effects
+
+    def _banned(self, connection: Connection, service: Service, now: Moment) -> bool:
+        source = connection.source
+        return source is not None and self.bans.ledger.holds(source, now.now) and not self.bans.exempt(source, service)
 
     def _judge(
         self, running: Running, connection: Connection, now: Moment, before: Candidate | None = None
@@ -155,6 +163,8 @@ class Engine:
                 self._services.processes,
                 self._limit,
                 NO_ANSWERS if before is None else before.answers,
+                before is not None or running.paces is None or banned or running.paces.takes(_whose(source), now.now),
+                now.tables,
             ),
         )
         if not isinstance(verdict, Unknown) and not verdict.allow:
@@ -166,14 +176,19 @@ class Engine:
             before = Candidate(running, connection, NO_ANSWERS)
         if isinstance(verdict, Unknown):
             return self._ask(before, verdict, now)
-        manner = manner_of(service)
-        if manner is Manner.ONCE:
+        if service.banner_success and speaks(service):
+            return (Say(connection, service.banner_success), *self._serve(before, now))
+        return self._serve(before, now)
+
+    def _serve(self, candidate: Candidate, now: Moment) -> Iterable[Effect]:
+        running, connection = candidate.running, candidate.connection
+        if running.manner is Manner.ONCE:
             return self._reply(running, connection, now)
-        before.carried = manner is not Manner.SERVER
+        candidate.carried = running.manner is not Manner.SERVER
         self._services.count(running, connection)
-        if service.wait:
-            return (*self._services.lend(running, connection), *self._servers.order(before))
-        return self._servers.order(before)
+        if running.service.wait:
+            return (*self._services.lend(running, connection), *self._servers.order(candidate))
+        return self._servers.order(candidate)
 
     def _reply(self, running: Running, connection: Connection, now: Moment) -> Iterator[Effect]:
         """An internal service that takes no time: there is no server to count, and xinetd's log says process 0."""
@@ -187,6 +202,9 @@ class Engine:
             yield from self.bans.tripped(running.service, connection, now)
         elif self._to_be_told(running.service, connection, reason, now):
             yield refused(running, connection, reason, now)
+        service = running.service
+        if service.banner_fail and speaks(service) and reason is not Reason.BANNED:
+            yield Say(connection, service.banner_fail)
         yield Refuse(connection)
         yield from self._services.take_back(running, connection)
         if reason is Reason.CPS and running.reopens is None:
@@ -197,9 +215,7 @@ class Engine:
         other refusal each time. Who owns an IPv6 /64 has more addresses than any log has lines, and is one source."""
         if reason is not Reason.BANNED and (service.socket_type is SocketType.STREAM or reason not in _OF_SOURCE):
             return True
-        source = connection.source
-        whose = source.value >> 64 if source is not None and source.version == 6 else source
-        return self._told.first((connection.service, whose, reason), now.now)
+        return self._told.first((connection.service, _whose(connection.source), reason), now.now)
 
     def _ask(self, candidate: Candidate, unknown: Unknown, now: Moment) -> Iterator[Effect]:
         """Have the porter answer; the candidate counts meanwhile as if it were served."""
@@ -210,7 +226,7 @@ class Engine:
         self._waiting.put(candidate, unknown.question, source, now.now)
         self._services.count(running, connection)
         yield from self._services.lend(running, connection)
-        yield Ask(connection.number, unknown.question, source, ANSWER_WITHIN)
+        yield Ask(connection, unknown.question, source, ANSWER_WITHIN)
 
     def _answered(self, given: Answered, now: Moment) -> Iterable[Effect]:
         candidate = self._waiting.answered(given.number, given.question)
@@ -240,8 +256,7 @@ class Engine:
         for number, service in given.adjust.items():
             running = self._services.table.get(number)
             if running is not None and not running.stopped:
-                running.service = service
-                running.bucket.limit(service.cps, now.now)
+                running.adjust(service, now.now)
                 yield from self._judge_servers(running, now)
         for number in sorted(given.stop):
             running = self._services.table.get(number)
@@ -302,8 +317,18 @@ class Engine:
                 yield from self._servers.kill(number, now)
 
 
+def speaks(service: Service) -> bool:
+    """Whether a banner can be said: to a stream that was accepted for its server."""
+    return service.socket_type is SocketType.STREAM and not service.wait
+
+
+def _whose(source: Address | None) -> Hashable:
+    """What counts as one source: an IPv4 address, or all of an IPv6 /64, whose addresses are its owner's to choose."""
+    return source.value >> 64 if source is not None and source.version == 6 else source
+
+
 _OF_SOURCE = frozenset({Reason.ADDRESS, Reason.NAME, Reason.NAME_UNKNOWN})
 """Reasons that lie in the source and will be the same for its next datagram."""
 
-_FREE = frozenset({Reason.SENSOR, Reason.EXEMPT, Reason.BANNED, Reason.ADDRESS, Reason.CPS})
+_FREE = frozenset({Reason.SENSOR, Reason.EXEMPT, Reason.BANNED, Reason.ADDRESS, Reason.CPS, Reason.CPS_SOURCE})
 """Reasons that are looked at before cps or are cps: what they refuse uses no place in the bucket."""

@@ -16,12 +16,14 @@ from sentinetd.model.verdict import Question
 @dataclass(frozen=True, slots=True)
 class Moment:
     """When an input is handled. *now*: seconds of CLOCK_BOOTTIME; *wall*: Unix time; *minute* of the local day;
-    *load*: the machine's load average over a minute, infinity where it cannot be read (a missing fact denies)."""
+    *load*: the machine's load average over a minute, infinity where it cannot be read (a missing fact denies);
+    *tables*: hosts.allow or hosts.deny has rules."""
 
     now: float
     wall: float
     minute: int = 0
     load: float = 0.0
+    tables: bool = False
 
 
 @dataclass(frozen=True, slots=True)

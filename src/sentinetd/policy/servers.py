@@ -6,9 +6,17 @@ import signal
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from sentinetd.model.events import ForkFailed, ServerEnded, ServerFailed, ServerSignalled, ServerStarted, TrafficCounted
+from sentinetd.model.events import (
+    ForkFailed,
+    ServerEnded,
+    ServerFailed,
+    ServerSignalled,
+    ServerStarted,
+    TrafficCounted,
+    UserFound,
+)
 from sentinetd.model.service import Flag
-from sentinetd.model.verdict import Reason
+from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.effects import Effect, HangUp, Refuse, Release, Report, Serve, Signal
 from sentinetd.policy.inputs import Begun, Ended, Finished, Launched, LaunchFailed, Moment, SetupFailed
@@ -97,6 +105,9 @@ class Servers:
         yield Report(
             ServerStarted(now.wall, running.number, running.service.id, connection.source, connection.port, pid)
         )
+        user = candidate.answers.get(Question.USER)
+        if user is not None and connection.source is not None:
+            yield Report(UserFound(now.wall, running.number, running.service.id, connection.source, user))
 
     def launch_failed(self, given: LaunchFailed, now: Moment) -> Iterator[Effect]:
         """No process could be made: try again in a while, or give up."""

@@ -7,28 +7,39 @@ from dataclasses import dataclass
 
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import ConnectionRefused, ServicePaused
+from sentinetd.model.manner import manner_of
 from sentinetd.model.service import Service
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.effects import Effect, Forget, Pause, Rearm, Report, Resume, Suspend
 from sentinetd.policy.inputs import Moment
-from sentinetd.policy.tally import Bucket, Counts
+from sentinetd.policy.tally import Bucket, Counts, Paces
 
 
 class Running:
     """A running service."""
 
-    __slots__ = ("bucket", "counts", "number", "reopens", "servers", "service", "serving", "stopped")
+    __slots__ = ("bucket", "counts", "manner", "number", "paces", "reopens", "servers", "service", "serving", "stopped")
 
     def __init__(self, number: int, service: Service, now: float) -> None:
         self.number = number
         self.service = service
+        self.manner = manner_of(service)
         self.counts = Counts()
         self.bucket = Bucket(service.cps, now)
+        self.paces = Paces(service.cps_source) if service.cps_source is not None else None
         self.servers: dict[int, Server] = {}  # by connection
         self.reopens: float | None = None  # when a paused listener opens again
         self.serving: Connection | None = None  # a waiting service's listener is lent for this one
         self.stopped = False  # not configured any more; stays until its last server has ended
+
+    def adjust(self, service: Service, now: float) -> None:
+        """The configuration changed; listener, counts and servers stay."""
+        if service.cps_source != self.service.cps_source:
+            self.paces = Paces(service.cps_source) if service.cps_source is not None else None
+        self.service = service
+        self.manner = manner_of(service)
+        self.bucket.limit(service.cps, now)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from sentinetd.model.address import Address
-from sentinetd.model.service import Cps
+from sentinetd.model.service import Cps, SourceRate
 
 ALMOST_ONE = 1.0 - 1e-6
 """What counts as a whole place in a bucket: sums of fractions seldom give exactly one."""
@@ -44,6 +44,33 @@ class Bucket:
         self._level = min(max(0.0, self._level + cps.rate - self._rate), cps.rate)
         self._rate = cps.rate
         self._seen = now
+
+
+class Paces:
+    """A bucket of *rate* connections for each source, that fills in *span* seconds (the attribute cps_source).
+
+    At most `SOURCES` sources are remembered, those that came last: who is forgotten had a full bucket long ago, or is
+    one of so many that no rate of one of them tells anything.
+    """
+
+    SOURCES = 50_000
+
+    __slots__ = ("_levels", "_rate")
+
+    def __init__(self, rate: SourceRate) -> None:
+        self._rate = rate
+        self._levels: dict[Hashable, tuple[float, float]] = {}  # source -> (level, when)
+
+    def takes(self, source: Hashable, now: float) -> bool:
+        """Whether one more connection of *source* passes at *now*; if so, it is counted."""
+        most = float(self._rate.rate)
+        level, seen = self._levels.pop(source, (most, now))
+        level = min(most, level + (now - seen) * most / self._rate.span)
+        passes = level >= ALMOST_ONE
+        if len(self._levels) >= self.SOURCES:
+            del self._levels[next(iter(self._levels))]
+        self._levels[source] = (level - 1.0 if passes else level, now)
+        return passes
 
 
 class Counts:

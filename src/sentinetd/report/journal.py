@@ -14,6 +14,8 @@ from sentinetd.model.events import (
     ServerEnded,
     ServerStarted,
     TrafficCounted,
+    UserFound,
+    UserUnknown,
 )
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.ports import Sink
@@ -23,6 +25,12 @@ from sentinetd.report.sinks.file import LogFile
 from sentinetd.report.sinks.syslog import SOCKET, SystemLog
 
 STDERR = 2
+
+
+OF_SERVICES = (
+    SensorTripped, ConnectionRefused, ServerStarted, ServerEnded, TrafficCounted, UserFound, UserUnknown
+)  # fmt: skip
+"""Kinds of event that go into the log of their service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,7 @@ class Journal:
             for line in told:
                 dressed = text.critical(event, self._pid, line) if grade is Level.CRITICAL else line
                 self._put(self._main, event.at, grade, dressed)
-        if isinstance(event, SensorTripped | ConnectionRefused | ServerStarted | ServerEnded | TrafficCounted):
+        if isinstance(event, OF_SERVICES):
             options = self._services.get(event.number)
             if options is not None and options.sink is not None:
                 told_there = xinetd.service_line(event, options.success, options.failure)

@@ -41,7 +41,8 @@ class Flow:
     """Bytes from *source* to *sink*; a sink of None throws them away. Owns neither.
 
     *ended* is called once, when the source has no more (with None) or is broken (with its error). A broken sink turns
-    the flow into one that throws away, for the sink may still have something to say; *broke* is called then.
+    the flow into one that throws away, for the sink may still have something to say; *broke* is called then, with the
+    sink's error. Whoever learns of a socket's error is the only one: the next call on it finds just an end.
     """
 
     __slots__ = ("_broke", "_buffer", "_ended", "_loop", "_sink", "_source", "moved", "state", "stirred")
@@ -53,7 +54,7 @@ class Flow:
         source: socket.socket,
         sink: socket.socket | None,
         ended: Callable[[OSError | None], None],
-        broke: Callable[[], None] | None = None,
+        broke: Callable[[OSError], None],
     ) -> None:
         self._loop = loop
         self._buffer = buffer
@@ -93,10 +94,9 @@ class Flow:
         except BlockingIOError:
             self._wait()
             return
-        except OSError:
+        except OSError as error:
             self._sink = None
-            if self._broke is not None:
-                self._broke()
+            self._broke(error)
             return
         self._take(sent)
 

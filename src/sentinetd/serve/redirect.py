@@ -84,6 +84,8 @@ class Redirect(Session):
             self.end(Ending.RESET, in_words(error))
         elif self._down.state is State.ENDED:
             self.end(Ending.CLOSED)
+        elif self._down.sink_broken:
+            self.end(Ending.RESET, os.strerror(errno.ECONNRESET))
         else:
             _say_no_more(self._target)
 
@@ -98,13 +100,13 @@ class Redirect(Session):
         else:
             _say_no_more(self.client)
 
-    def _client_gone(self) -> None:
+    def _client_gone(self, error: OSError) -> None:
         """The client takes no more; unless it has ended its own direction, that one tells so."""
         assert self._up is not None
         if self._up.state is State.ENDED:
-            self.end(Ending.RESET, os.strerror(errno.EPIPE))
+            self.end(Ending.RESET, in_words(error))
 
-    def _target_gone(self) -> None:
+    def _target_gone(self, error: OSError) -> None:
         """The target takes no more, but what it said before may still be on its way to the client."""
         assert self._down is not None
         if self._down.state is State.ENDED:

@@ -88,6 +88,9 @@ class Session:
         """Its time is over."""
         self.end(*self._last)
 
+    def _left(self, error: OSError | None) -> None:
+        self.end(*self._last)
+
     def linger(self, ending: Ending, error: str = "") -> None:
         """Send no more, then end in this way, but not before the client has had time to read.
 
@@ -102,9 +105,7 @@ class Session:
         self.idle, self.due = 0.0, self._sessions.loop.time() + LINGER
         self._sessions.watch(self)
         self._last = ending, error
-        self._lingering = Flow(
-            self._sessions.loop, self._sessions.buffer, self.client, None, lambda error: self.end(*self._last)
-        )
+        self._lingering = Flow(self._sessions.loop, self._sessions.buffer, self.client, None, self._left, self._left)
 
 
 class Sessions:

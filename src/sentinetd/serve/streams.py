@@ -18,7 +18,7 @@ class Echo(Session):
 
     def __init__(self, sessions: Sessions, number: int, client: socket.socket, idle: float, position: int) -> None:
         super().__init__(sessions, number, client, idle)
-        self._flow = Flow(sessions.loop, sessions.buffer, client, self._sink(), self._ended)
+        self._flow = Flow(sessions.loop, sessions.buffer, client, self._sink(), self._ended, self._ended)
 
     def _sink(self) -> socket.socket | None:
         return self.client

@@ -112,8 +112,8 @@ class Spawner:
     *backend* is what runs; given to the constructor, it is that or an EdgeError, else the C program where it was built
     and this machine can execute it. It is a fresh process, as small when started late as when started first.
 
-    Watch `fileno` for reading, and for writing too while `wants_write`. When `pid` is reaped the spawner has gone: say
-    so by `close`, since a server that was stopped before its exec keeps the other end of the socket open.
+    Watch `fileno` for reading, and for writing too while `wants_write`. When `pid` is reaped the spawner has gone, which
+    the socket need not tell: a server that was stopped before its exec keeps the other end open. Ask `ended` then.
     """
 
     def __init__(self, backend: Backend | None = None) -> None:
@@ -170,7 +170,7 @@ class Spawner:
         while len(replies) < REPLIES_AT_ONCE and (reply := self._reply()) is not None:
             replies.append(reply)
         if self._gone and not replies:
-            raise self._farewell()
+            raise self.ended(self._gone)
         return replies
 
     def close(self) -> tuple[int, ...]:
@@ -186,6 +186,13 @@ class Spawner:
         self._queue.clear()
         unanswered, self._unanswered = tuple(self._unanswered), {}
         return unanswered
+
+    def ended(self, how: str) -> SpawnerGone:
+        """What the owner must still account for once `pid` was reaped: *how* is the text. Closes the socket."""
+        replies = []
+        while (reply := self._reply()) is not None:
+            replies.append(reply)
+        return SpawnerGone(self._gone or how, tuple(replies), self.close())
 
     def _reply(self) -> Reply | None:
         """The next reply; None if none has come or the spawner has gone."""
@@ -205,14 +212,6 @@ class Spawner:
         if isinstance(reply, (Launched, LaunchFailed)):
             self._unanswered.pop(reply.order, None)
         return reply
-
-    def _farewell(self) -> SpawnerGone:
-        """All that is left to know of it, once."""
-        replies = []
-        while (reply := self._reply()) is not None:
-            replies.append(reply)
-        why = self._gone or "it takes no more orders"
-        return SpawnerGone(why, tuple(replies), self.close())
 
     def _send(self, message: bytes, descriptor: int = -1) -> None:
         """Send or queue one message; a queued one has a copy of *descriptor*."""
@@ -237,7 +236,7 @@ class Spawner:
             if error.errno in _NO_ROOM:
                 return False
             if error.errno in _NO_PEER:
-                raise self._farewell() from error
+                raise self.ended("it takes no more orders") from error
             raise
         return True
 

@@ -168,6 +168,8 @@ TEXTS: dict[type[Event], Callable[[Any], str | tuple[str, ...]] | None] = {
     ev.ConnectionRefused: _refused,
     ev.ServerStarted: None,
     ev.ServerEnded: None,
+    ev.UserFound: None,
+    ev.UserUnknown: None,
     ev.TrafficCounted: None,
     ev.ServerFailed: _server_failed,
     ev.ForkFailed: _fork_failed,

@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Set
 
 from sentinetd.model.address import Address
-from sentinetd.model.events import ConnectionRefused, Event, SensorTripped, ServerEnded, ServerStarted, TrafficCounted
+from sentinetd.model.events import (
+    ConnectionRefused,
+    Event,
+    SensorTripped,
+    ServerEnded,
+    ServerStarted,
+    TrafficCounted,
+    UserFound,
+    UserUnknown,
+)
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.model.verdict import Reason
 from sentinetd.report.escape import escape
@@ -29,6 +38,9 @@ REASONS: dict[Reason, str] = {
     Reason.INSTANCES: "service_limit",
     Reason.PER_SOURCE: "per_source_limit",
     Reason.PROCESS_LIMIT: "process_limit",
+    Reason.CPS_SOURCE: "connections per second",
+    Reason.LIBWRAP: "libwrap",
+    Reason.IDENT: "ident",
     Reason.WAITING_LIMIT: "waiting_limit",
     Reason.FORK: "fork",
     Reason.EXEC: "exec",
@@ -52,6 +64,10 @@ def service_line(event: Event, success: Set[OnSuccess], failure: Set[OnFailure])
         line = _ended(event, success)
     elif isinstance(event, TrafficCounted):
         line = _traffic(event, success)
+    elif isinstance(event, UserFound):
+        line = f"USERID: {event.service} {event.user}"
+    elif isinstance(event, UserUnknown):
+        line = f"NOID: {event.service} {event.source.text} {event.why}"
     else:
         return None
     return escape(line)[:LONGEST] if line is not None else None
