@@ -51,12 +51,13 @@ class Player:
         self.now = START
         self.minute = 0
         self.load = 0.0
+        self.tables = False
         self.connections = 0
         self.pids = 100
         self.give(Reloaded(self.settings, start=dict(enumerate(services, 1))))
 
     def moment(self) -> Moment:
-        return Moment(self.now, self.now + WALL, self.minute, self.load)
+        return Moment(self.now, self.now + WALL, self.minute, self.load, self.tables)
 
     def give(self, given: Input) -> list[Effect]:
         return self.engine.handle(given, self.moment())

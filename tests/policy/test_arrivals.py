@@ -226,7 +226,9 @@ def test_the_limit_counts_servers_of_all_services() -> None:
 
 def test_a_name_is_asked_for_and_decides() -> None:
     player = Player(service(only_from=NAMED))
-    assert player.arrive() == [Ask(1, Question.NAME, Address.parse(SOURCE), ANSWER_WITHIN)]
+    connection = player.connection(SOURCE)
+    source = Address.parse(SOURCE)
+    assert player.give(Arrived(connection)) == [Ask(connection, Question.NAME, source, ANSWER_WITHIN)]
     assert kinds(answer(player, "a.example")) == ["Serve"]
     player.arrive()
     assert reasons(answer(player, "b.example")) == [Reason.NAME]
@@ -324,8 +326,8 @@ def test_a_waiting_service_is_suspended_while_its_source_is_asked_about() -> Non
     connection = player.connection(SOURCE)
     assert player.give(Arrived(connection))[0] == Suspend(1)
     assert player.arrive("192.0.2.2") == []
-    assert answer(player, "a.example") == [Serve(connection)]
-    player.launch()
+    assert answer(player, "a.example", connection.number) == [Serve(connection)]
+    player.launch(connection.number)
     assert player.end(player.pids)[-1] == Rearm(connection)
 
 

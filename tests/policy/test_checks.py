@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from policy.player import addresses, dgram, sensor, service
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
-from sentinetd.model.service import Interval, Service
-from sentinetd.model.verdict import ADMITTED, Question, Reason, Unknown, Verdict
+from sentinetd.model.service import Flag, Interval, OnSuccess, Service
+from sentinetd.model.verdict import ADMIT, ADMITTED, Question, Reason, Unknown, Verdict
 from sentinetd.policy.checks import CHAIN, Facts, decide
 
 ASK = Unknown(Question.NAME, Address.parse("192.0.2.7"))
+UNKNOWN: dict[Question, str | None] = dict.fromkeys(Question)
 FORBIDDING = Facts(
     minute=700, load=9.0, banned=True, room=False, servers=5, servers_of_source=5, processes=5, limit=5,
-    answers={Question.NAME: None},
+    answers=UNKNOWN, pace=False, tables=True,
 )  # fmt: skip
 """Facts by which every check objects, for a service with every limit."""
 
@@ -35,6 +36,7 @@ def limited(**attributes: Any) -> Service:
 
 
 NOTHING_KNOWN = Facts()
+ONLY = frozenset({Flag.IDONLY})
 
 
 def judge(one: Service, facts: Facts = NOTHING_KNOWN, source: str | None = "192.0.2.7") -> Verdict | Unknown:
@@ -47,24 +49,34 @@ def outcome(verdict: Verdict | Unknown) -> Reason | Question:
 
 def test_each_check_comes_before_all_that_follow_it() -> None:
     """Take away one ground to refuse after the other, and the next in the order of the chain shows."""
-    asked = addresses("a.example", "192.0.2.7")
-    steps: list[tuple[Service, Facts]] = [
-        (limited(flags=sensor().flags), FORBIDDING),
-        (limited(), FORBIDDING),
-        (limited(), FORBIDDING._replace(banned=False)),
-        (limited(only_from=asked), FORBIDDING._replace(banned=False)),
-        (limited(only_from=asked), FORBIDDING._replace(banned=False, room=True)),
-        (limited(only_from=asked), FORBIDDING._replace(banned=False, room=True, load=0.0)),
-        (limited(only_from=asked), FORBIDDING._replace(banned=False, room=True, load=0.0, minute=1)),
-        (limited(only_from=asked), FORBIDDING._replace(banned=False, room=True, load=0.0, minute=1, servers=0)),
-        (limited(only_from=addresses("a.example")), Facts(minute=1, limit=5, processes=5)),
-        (limited(only_from=addresses("a.example")), Facts(minute=1, answers={Question.NAME: None})),
+    named = limited(
+        only_from=addresses("a.example", "192.0.2.7"),
+        no_access=addresses("b.example"),
+        flags=frozenset({Flag.IDONLY}),
+        log_on_success=frozenset({OnSuccess.USERID}),
+    )
+    grounds: list[tuple[Reason, dict[str, Any]]] = [
+        (Reason.CPS_SOURCE, {"pace": True}),
+        (Reason.CPS, {"room": True}),
+        (Reason.LOAD, {"load": 0.0}),
+        (Reason.TIME, {"minute": 1}),
+        (Reason.INSTANCES, {"servers": 0}),
+        (Reason.PER_SOURCE, {"servers_of_source": 0}),
+        (Reason.PROCESS_LIMIT, {"processes": 0}),
+        (Reason.NAME_UNKNOWN, {"answers": UNKNOWN | {Question.NAME: ""}}),
+        (Reason.LIBWRAP, {"tables": False}),
+        (Reason.IDENT, {"answers": UNKNOWN | {Question.NAME: "", Question.USER: "root"}}),
     ]
-    assert [outcome(judge(one, facts)) for one, facts in steps] == [
-        Reason.SENSOR, Reason.BANNED, Reason.ADDRESS, Reason.CPS, Reason.LOAD, Reason.TIME, Reason.INSTANCES,
-        Reason.PER_SOURCE, Reason.PROCESS_LIMIT, Reason.NAME_UNKNOWN,
-    ]  # fmt: skip
-    assert len(steps) == len(CHAIN)
+    facts = FORBIDDING
+    assert outcome(judge(limited(flags=sensor().flags), facts)) is Reason.SENSOR
+    assert outcome(judge(limited(), facts)) is Reason.BANNED
+    facts = facts._replace(banned=False)
+    assert outcome(judge(limited(), facts)) is Reason.ADDRESS
+    for reason, mended in grounds:
+        assert outcome(judge(named, facts)) is reason
+        facts = facts._replace(**mended)
+    assert judge(named, facts) is ADMITTED
+    assert len(grounds) + 3 == len(CHAIN)
 
 
 @pytest.mark.parametrize(
@@ -211,6 +223,43 @@ def test_a_refusal_names_the_attribute_that_decided(one: Service, facts: Facts, 
     verdict = judge(one, facts)
     assert isinstance(verdict, Verdict)
     assert verdict.attribute == attribute
+
+
+@pytest.mark.parametrize(
+    ("flags", "facts", "expected"),
+    [
+        pytest.param((), Facts(tables=True), Question.TABLES, id="rules: ask"),
+        pytest.param((), Facts(tables=False), Reason.NO_OBJECTION, id="no rules: no question"),
+        pytest.param((Flag.NOLIBWRAP,), Facts(tables=True), Reason.NO_OBJECTION, id="NOLIBWRAP"),
+        pytest.param((), Facts(tables=True, answers={Question.TABLES: ADMIT}), Reason.NO_OBJECTION, id="admitted"),
+        pytest.param((), Facts(tables=True, answers={Question.TABLES: "deny"}), Reason.LIBWRAP, id="not admitted"),
+        pytest.param(
+            (), Facts(tables=True, answers={Question.TABLES: None}), Reason.LIBWRAP, id="a missing fact denies"
+        ),
+    ],
+)
+def test_hosts_access(flags: tuple[Flag, ...], facts: Facts, expected: Reason | Question) -> None:
+    assert outcome(judge(service(flags=frozenset(flags)), facts)) is expected
+
+
+@pytest.mark.parametrize(
+    ("attributes", "facts", "expected"),
+    [
+        pytest.param({}, Facts(), Question.USER, id="asked for"),
+        pytest.param({"wait": True}, Facts(), Reason.NO_OBJECTION, id="not where a server waits"),
+        pytest.param({"log_on_success": frozenset()}, Facts(), Reason.NO_OBJECTION, id="only where it is logged"),
+        pytest.param({}, Facts(answers={Question.USER: None}), Reason.NO_OBJECTION, id="unknown is served"),
+        pytest.param(
+            {"flags": frozenset({Flag.IDONLY})}, Facts(answers={Question.USER: None}), Reason.IDENT, id="IDONLY"
+        ),
+        pytest.param(
+            {"flags": frozenset({Flag.IDONLY})}, Facts(answers={Question.USER: "x"}), Reason.NO_OBJECTION, id="known"
+        ),
+    ],
+)
+def test_ident(attributes: dict[str, Any], facts: Facts, expected: Reason | Question) -> None:
+    one = service(**{"log_on_success": frozenset({OnSuccess.USERID}), **attributes})
+    assert outcome(judge(one, facts)) is expected
 
 
 def test_decide_knows_only_values() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from rig.carrier import NUMBER, Carrier, Ended, read_all, reset, tcp_pair
 from rig.deadline import wait_for
 from sentinetd.model.address import Address
 from sentinetd.model.routine import Ending
+from sentinetd.serve.flow import State
 from sentinetd.serve.redirect import Redirect
 
 LOCALHOST = (Address.parse("127.0.0.1"),)
@@ -128,9 +130,32 @@ def test_the_last_words_of_a_target_that_hangs_up_on_a_talker_arrive(carrier: Ca
     for _ in range(50):
         client.sendall(bytes(10_000))
     assert read_all(client) == b"too much!"
-    client.close()
-    ended = carrier.ended()
+    ended = carrier.ended()  # even though the client holds on
     assert (ended.ending, ended.bytes_out) == (Ending.CLOSED, 9)
+    client.close()
+
+
+def test_what_a_broken_target_said_is_read_out_before_the_end(carrier: Carrier, target: socket.socket) -> None:
+    client = relay(carrier, port_of(target))
+    server, _ = target.accept()
+    (session,) = carrier.sessions._table.values()
+    assert isinstance(session, Redirect)
+    wait_for(lambda: session._down, "both flows")
+    up, down = session._up, session._down
+    assert up is not None
+    assert down is not None
+    server.setblocking(False)
+    while select.select([], [server], [], 0.3)[1]:
+        server.send(bytes(65536))  # more than the client's connection holds
+    assert down.state is State.WAITING
+    reset(server)
+    client.sendall(b"x")
+    wait_for(lambda: up.sink_broken, "the broken target to be noticed")
+    assert read_all(client).strip(b"\0") == b""
+    for _ in range(5):
+        client.sendall(b"still talking")  # and not reset for it
+    client.close()
+    assert carrier.ended().ending is Ending.CLOSED
 
 
 def test_a_target_that_does_not_read_presses_back(carrier: Carrier, target: socket.socket) -> None:

@@ -12,8 +12,9 @@ import pytest
 from rig.carrier import NUMBER, Carrier, Ended, read_all, reset, tcp_pair
 from rig.deadline import wait_for
 from sentinetd.model.routine import Ending, Routine
+from sentinetd.serve.flow import State
 from sentinetd.serve.internal import chargen
-from sentinetd.serve.streams import STREAMS
+from sentinetd.serve.streams import STREAMS, Echo
 
 
 def carry(
@@ -66,6 +67,9 @@ def test_echo_presses_back_on_who_does_not_read(carrier: Carrier) -> None:
 def test_a_stalled_client_does_not_hold_up_another(carrier: Carrier) -> None:
     with carry(carrier, Routine.ECHO, number=1) as stalled, carry(carrier, Routine.ECHO, number=2) as lively:
         flood(stalled)
+        (session,) = (one for one in carrier.sessions._table.values() if one.number == 1)
+        assert isinstance(session, Echo)
+        assert session._flow.state is State.WAITING  # and costs no turn of the loop
         lively.sendall(b"hello")
         assert lively.recv(100) == b"hello"
 
@@ -125,6 +129,7 @@ def test_silence_ends_it_where_a_limit_is_set(carrier: Carrier, routine: Routine
         client.sendall(b"x")
         assert carrier.ended().ending is Ending.TIMEOUT
     assert len(carrier.sessions) == 0
+    wait_for(lambda: not carrier.sessions._sweeping, "no more looks for idle sessions")
 
 
 def test_traffic_puts_off_the_limit(carrier: Carrier) -> None:

@@ -148,6 +148,11 @@ class Guard:
             os.kill(pid, signal.SIGKILL)
         self.until(lambda: self.running <= {self.spawner.pid}, "the end of all servers")
 
+    def stop_spawner(self) -> None:
+        """Stop it, so that it reads nothing."""
+        os.kill(self.spawner.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.spawner.pid, os.WSTOPPED)
+
     def end_spawner(self) -> None:
         """Kill the spawner and reap it."""
         os.kill(self.spawner.pid, signal.SIGKILL)

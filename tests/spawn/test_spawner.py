@@ -106,7 +106,7 @@ def test_killed_with_orders(guard: Guard) -> None:
     guard.spawner.teach(1, TRUE)
     order(guard, 1)
     guard.exit(1)
-    os.kill(guard.spawner.pid, signal.SIGSTOP)
+    guard.stop_spawner()
     for number in (9, 3, 7):
         order(guard, number)
     guard.end_spawner()
@@ -120,12 +120,13 @@ def test_killed_with_orders(guard: Guard) -> None:
 
 
 def test_killed_and_reaped(guard: Guard) -> None:
-    """Who learns of the end by the process, not by the socket, loses nothing either."""
+    """Who learns of the end by the process, not by the socket, loses nothing either: what was said comes before the
+    reset that an order left unread makes of the socket."""
     guard.spawner.teach(1, TRUE)
     connection = guard.launch(1)
     assert connection.recv(1) == b""
     assert select.select([guard.spawner], [], [], WITHIN)[0]
-    os.kill(guard.spawner.pid, signal.SIGSTOP)
+    guard.stop_spawner()
     order(guard, 2)
     guard.end_spawner()
     gone = guard.spawner.ended("killed by signal 9")
@@ -168,7 +169,7 @@ def test_a_reply_that_is_none(guard: Guard) -> None:
 def test_waiting_for_room(guard: Guard) -> None:
     """Orders wait with a copy of their descriptor, up to a bound; the caller may close its own at once."""
     guard.spawner.teach(1, ECHO)
-    os.kill(guard.spawner.pid, signal.SIGSTOP)
+    guard.stop_spawner()
     before = len(descriptors())
     clients: list[socket.socket] = []
     while not guard.spawner.wants_write:
@@ -196,7 +197,7 @@ def short_queue(monkeypatch: pytest.MonkeyPatch) -> int:
 def test_too_many_wait(guard: Guard, short_queue: int) -> None:
     """Beyond the bound an order is not taken; a close lets go of what waits."""
     guard.spawner.teach(1, TRUE)
-    os.kill(guard.spawner.pid, signal.SIGSTOP)
+    guard.stop_spawner()
     before = len(descriptors())
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -213,7 +214,7 @@ def test_too_many_wait(guard: Guard, short_queue: int) -> None:
 
 def test_no_descriptor_to_wait_with(guard: Guard) -> None:
     guard.spawner.teach(1, TRUE)
-    os.kill(guard.spawner.pid, signal.SIGSTOP)
+    guard.stop_spawner()
     ours, theirs = socket.socketpair()
     with ours, theirs:
         while not guard.spawner.wants_write:

@@ -93,10 +93,10 @@ async def _talk(sock: socket.socket, source: Address, source_port: int, local: A
     try:
         await loop.sock_sendall(sock, b"%d,%d\r\n" % (source_port, local_port))
         while b"\n" not in reply:
-            part = await loop.sock_recv(sock, LONGEST_REPLY + 1 - len(reply))
-            reply += part
-            if not part or (len(reply) > LONGEST_REPLY and b"\n" not in reply):
+            part = await loop.sock_recv(sock, LONGEST_REPLY - len(reply))  # of a line too long, no bytes are left
+            if not part:
                 return Identity(None, NO_RESPONSE)
+            reply += part
     except OSError:
         return Identity(None, NO_RESPONSE)
     line = reply.partition(b"\n")[0]

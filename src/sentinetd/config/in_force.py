@@ -30,9 +30,6 @@ NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
         ("flags", "LABELED"),
         ("log_on_failure", "USERID"),
         ("type", "RPC"),
-        ("type", "TCPMUX"),
-        ("type", "TCPMUXPLUS"),
-        ("internal", "tcpmux"),
     }
 )
 """`internal`: built-in services by name."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from errno import EAGAIN
 from typing import Any
@@ -24,8 +24,11 @@ from sentinetd.daemon.messages import (
     AskedUser,
     Carried,
     Carry,
+    Choose,
+    Chosen,
     Complaint,
     HangUp,
+    Multiplexed,
     Relay,
     TablesSay,
     User,
@@ -37,11 +40,14 @@ from sentinetd.model.manner import CARRIED
 from sentinetd.model.routine import Ending
 from sentinetd.model.service import Flag, Service
 from sentinetd.model.verdict import ADMIT, Question
+from sentinetd.policy import inputs as policy
 from sentinetd.policy.effects import Ask
 from sentinetd.policy.inputs import Answered, Begun, CarriersGone, Finished, Input, LaunchFailed
 
 CONNECT_WITHIN = 30.0
 """Seconds in which the target of a redirect has to answer."""
+CHOOSE_WITHIN = 30.0
+"""Seconds in which a client of the multiplexer names its service."""
 IDLE_RELAY = 86_400.0
 """Seconds of silence after which a redirected connection is let go."""
 IDLE_ROUTINE = 3_600.0
@@ -72,6 +78,7 @@ class Carrier:
         self._channel: Channel | None = None
         self._unsent: deque[tuple[Any, tuple[int, ...]]] = deque()  # message, descriptors that are ours to close
         self._asked: dict[int, _Asked] = {}
+        self._multiplexed = Multiplexed(())
         self._failed = False
         self.companion = Companion(
             loop,
@@ -122,6 +129,19 @@ class Carrier:
         except OSError as error:
             self._handle(LaunchFailed(number, error.errno or EAGAIN))
 
+    def choose(self, connection: Connection, descriptor: int) -> None:
+        """Have the porter read which multiplexed service *connection* wants. The caller keeps its own *descriptor*."""
+        try:
+            self._queue(Choose(connection.number, CHOOSE_WITHIN), os.dup(descriptor))
+        except OSError as error:
+            self._handle(LaunchFailed(connection.number, error.errno or EAGAIN))
+
+    def multiplex(self, names: Iterable[str]) -> None:
+        """From now on these are the multiplexed services, in lower case."""
+        self._multiplexed = Multiplexed(tuple(sorted(names)))
+        if self._channel is not None:
+            self._queue(self._multiplexed)
+
     def hang_up(self, number: int) -> None:
         """Have the porter let go of connection *number*."""
         self._queue(HangUp(number))
@@ -151,7 +171,7 @@ class Carrier:
         """There is no porter for *message*: a missing fact denies, a connection is tried again like a failed fork."""
         for descriptor in descriptors:
             os.close(descriptor)
-        if isinstance(message, Carry | Relay):
+        if isinstance(message, Carry | Relay | Choose):
             self._handle(LaunchFailed(message.number, EAGAIN))
         elif isinstance(message, Asked | AskedTables | AskedUser):
             self._answered(message.number, None)
@@ -176,6 +196,7 @@ class Carrier:
 
     def _begun(self, channel: Channel) -> None:
         self._channel = channel
+        self._unsent.appendleft((self._multiplexed, ()))
         if self._failed:
             self._failed = False
             self._report(ProcessMended(time.time(), "porter"))
@@ -194,6 +215,8 @@ class Carrier:
                 self._user_said(message)
             case Carried():
                 self._carried(message)
+            case Chosen():
+                self._handle(policy.Chosen(message.number, message.name))
             case Complaint():
                 self._notice(Level.WARNING, f"porter: {message.what}")
 

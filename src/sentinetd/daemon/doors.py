@@ -15,6 +15,7 @@ from sentinetd.errors import EdgeError
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import DatagramUnread, Event, Level, ListenerFailed, ListenerMended, Notice
+from sentinetd.model.manner import multiplexed
 from sentinetd.model.service import Service, SocketType
 from sentinetd.net.held import Held
 from sentinetd.net.listener import AcceptFailed, BindFailed, Datagram, Exhausted, Listener, open_listener
@@ -83,6 +84,10 @@ class Doors:
         door = self._doors.get(number)
         return None if door is None else door.listener
 
+    def admit(self, number: int, service: Service) -> None:
+        """A service without a socket of its own, which the multiplexer leads to."""
+        self._doors[number] = _Door(service, lambda: None)
+
     def open(self, number: int, service: Service) -> None:
         """Open and watch the listener of a new service. EdgeError if it cannot be had; nothing is kept then."""
         door = _Door(service, lambda: None)
@@ -114,7 +119,10 @@ class Doors:
         """Open a paused listener again; *opened* is called when that is done, which may take several attempts."""
         door = self._doors[number]
         door.opened = opened
-        self._try(number, door)
+        if multiplexed(door.service):
+            opened()
+        else:
+            self._try(number, door)
 
     def suspend(self, number: int) -> None:
         """Do not watch the listener: a server has it."""

@@ -46,6 +46,7 @@ from sentinetd.net.host_addresses import Watcher, exempt_own, on_link
 from sentinetd.policy.effects import (
     Ask,
     Forget,
+    Grant,
     HangUp,
     Impose,
     Lift,
@@ -77,6 +78,7 @@ from sentinetd.policy.inputs import (
     Surroundings,
     Tick,
 )
+from sentinetd.serve.tcpmux import GO
 from sentinetd.spawn import protocol
 from sentinetd.spawn.spawner import Backend, Spawner, SpawnerBusy, SpawnerGone
 
@@ -161,6 +163,7 @@ class Guard:
         self._perform: dict[type[Any], Callable[[Any], None]] = {
             Serve: lambda effect: self._serve(effect.connection),
             Reply: lambda effect: self.replies.reply(effect.connection),
+            Grant: lambda effect: say(self.doors.descriptor(effect.connection), GO),
             HangUp: lambda effect: self.carrier.hang_up(effect.number),
             Say: lambda effect: self._say(effect.connection, effect.path),
             Ask: self._ask,
@@ -286,13 +289,19 @@ class Guard:
 
     def _serve(self, connection: Connection) -> None:
         service = self.engine.services.get(connection.service)
-        if service is not None and manner_of(service) is Manner.CARRIED:
-            try:
-                self.carrier.carry(connection, service, self.doors.descriptor(connection), self.replies.position)
-            except KeyError:
-                self._inputs.append(LaunchFailed(connection.number, EBADF))
-        else:
+        manner = None if service is None else manner_of(service)
+        if service is None or manner is Manner.SERVER:
             self._launch(connection)
+            return
+        try:
+            descriptor = self.doors.descriptor(connection)
+        except KeyError:
+            self._inputs.append(LaunchFailed(connection.number, EBADF))
+            return
+        if manner is Manner.CHOSEN:
+            self.carrier.choose(connection, descriptor)
+        else:
+            self.carrier.carry(connection, service, descriptor, self.replies.position)
 
     def _ask(self, effect: Ask) -> None:
         try:

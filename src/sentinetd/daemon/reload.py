@@ -26,7 +26,7 @@ from sentinetd.model.events import (
     ServiceAdjusted,
     ServiceDropped,
 )
-from sentinetd.model.manner import Manner, manner_of
+from sentinetd.model.manner import Manner, manner_of, multiplexed
 from sentinetd.model.service import Flag, Service, SocketType
 from sentinetd.net.listener import AddressInUse
 from sentinetd.policy.checks import asks_for_user
@@ -76,6 +76,9 @@ class Reloader:
         guard.clock.load_wanted = any(service.max_load is not None for service in wanted)
         guard.handle(Reloaded(loaded.settings, started, change.adjust, change.stop))
         guard.replies.refresh()
+        guard.carrier.multiplex(
+            service.name.lower() for service in guard.engine.services.values() if multiplexed(service)
+        )
         for number in change.stop:
             guard.tell(ServiceDropped(time.time(), guard.doors.name(number)))
             guard.doors.close(number)
@@ -123,6 +126,9 @@ class Reloader:
                 continue
             started[number] = service
             guard.teach(number, service)
+            if multiplexed(service):
+                guard.doors.admit(number, service)
+                continue
             try:
                 guard.doors.open(number, service)
             except AddressInUse as error:
@@ -176,8 +182,4 @@ def _needs_porter(service: Service) -> bool:
 
 def _by_kernel(service: Service) -> bool:
     """Whether the server of *service* accepts by itself, so that only the kernel can refuse a source."""
-    return (
-        service.wait
-        and service.socket_type is SocketType.STREAM
-        and manner_of(service) is Manner.SERVER
-    )
+    return service.wait and service.socket_type is SocketType.STREAM and manner_of(service) is Manner.SERVER

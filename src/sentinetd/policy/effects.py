@@ -33,6 +33,13 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """Tell the client that the multiplexed service which it chose begins (RFC 1078, TCPMUXPLUS)."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """Have the porter let go of the connection *number*."""
 
@@ -132,6 +139,7 @@ Effect = (
     Serve
     | Reply
     | Say
+    | Grant
     | HangUp
     | Ask
     | Refuse

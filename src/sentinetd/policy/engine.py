@@ -14,18 +14,19 @@ from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import ServerStarted
 from sentinetd.model.manner import Manner
-from sentinetd.model.service import Service, SocketType
+from sentinetd.model.service import Service, SocketType, Type
 from sentinetd.model.settings import Settings
 from sentinetd.model.verdict import Reason, Unknown
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.checks import AGAIN, NO_ANSWERS, Facts, decide
-from sentinetd.policy.effects import Ask, Effect, Refuse, Reply, Report, Say
+from sentinetd.policy.effects import Ask, Effect, Grant, Refuse, Reply, Report, Say
 from sentinetd.policy.inputs import (
     Answered,
     Arrived,
     Begun,
     CarriersGone,
+    Chosen,
     Ended,
     Exhausted,
     Finished,
@@ -72,6 +73,7 @@ class Engine:
             Launched: servers.launched,
             Begun: servers.begun,
             Finished: servers.finished,
+            Chosen: self._chosen,
             CarriersGone: lambda given, now: servers.carriers_gone(now),
             LaunchFailed: servers.launch_failed,
             LaunchersGone: lambda given, now: servers.launchers_gone(now),
@@ -138,6 +140,24 @@ class Engine:
             return (Say(connection, service.banner), *effects)
         return effects
 
+    def _chosen(self, given: Chosen, now: Moment) -> Iterator[Effect]:
+        """A client of the multiplexer named its service: it is judged as if it had come there (RFC 1078 knows no port
+        of its own for it, but all its limits hold)."""
+        candidate = self._servers.choosing(given.number)
+        if candidate is None:
+            return
+        came = candidate.connection
+        yield from self._services.done(candidate.running, came)
+        target = self._services.multiplexed(given.name)
+        if target is None:
+            yield Refuse(came)
+            return
+        connection = Connection(came.number, target.number, came.source, came.port)
+        if target.reopens is not None:
+            yield from self._refuse(target, connection, Reason.CPS, now)
+        else:
+            yield from self._judge(target, connection, now)
+
     def _banned(self, connection: Connection, service: Service, now: Moment) -> bool:
         source = connection.source
         return source is not None and self.bans.ledger.holds(source, now.now) and not self.bans.exempt(source, service)
@@ -185,10 +205,11 @@ class Engine:
         if running.manner is Manner.ONCE:
             return self._reply(running, connection, now)
         candidate.carried = running.manner is not Manner.SERVER
+        granted = [Grant(connection)] if Type.TCPMUXPLUS in running.service.type else []
         self._services.count(running, connection)
         if running.service.wait:
             return (*self._services.lend(running, connection), *self._servers.order(candidate))
-        return self._servers.order(candidate)
+        return (*granted, *self._servers.order(candidate))
 
     def _reply(self, running: Running, connection: Connection, now: Moment) -> Iterator[Effect]:
         """An internal service that takes no time: there is no server to count, and xinetd's log says process 0."""

@@ -77,6 +77,14 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """The client of connection *number*, which came to the multiplexer, wants the service *name*, in lower case."""
+
+    number: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CarriersGone:
     """The porter ended, and with it every connection that it had."""
 
@@ -163,6 +171,7 @@ Input = (
     | Launched
     | Begun
     | Finished
+    | Chosen
     | CarriersGone
     | LaunchFailed
     | LaunchersGone

@@ -15,6 +15,7 @@ from sentinetd.model.events import (
     TrafficCounted,
     UserFound,
 )
+from sentinetd.model.manner import Manner
 from sentinetd.model.service import Flag
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.agenda import Agenda, Due
@@ -82,6 +83,10 @@ class Servers:
     def finished(self, given: Finished, now: Moment) -> Iterator[Effect]:
         """The porter is done with a connection."""
         server = self.running.get(given.number)
+        candidate = self.choosing(given.number)
+        if candidate is not None:  # it chose nothing that there is, and was told so
+            yield Refuse(candidate.connection)
+            yield from self._services.done(candidate.running, candidate.connection)
         if server is None or not server.carried:
             return
         running = server.running
@@ -92,8 +97,18 @@ class Servers:
             )
         yield from self._end(self.running.pop(given.number), 0, 0, now)
 
+    def choosing(self, number: int) -> Candidate | None:
+        """The candidate that was to choose a multiplexed service by connection *number*; it is not kept any more."""
+        candidate = self.orders.get(number)
+        if candidate is None or candidate.running.manner is not Manner.CHOSEN:
+            return None
+        return self.orders.pop(number)
+
     def carriers_gone(self, now: Moment) -> Iterator[Effect]:
         """The porter ended: so have all connections that it had, and nobody has those it was to have."""
+        for candidate in [one for one in self.orders.values() if one.running.manner is Manner.CHOSEN]:
+            del self.orders[candidate.connection.number]
+            yield from self.give_up(candidate, Reason.FORK, now)
         for server in [one for one in self.running.values() if one.carried]:
             yield from self._end(self.running.pop(server.connection.number), 1, 0, now)
 

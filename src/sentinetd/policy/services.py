@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import ConnectionRefused, ServicePaused
-from sentinetd.model.manner import manner_of
+from sentinetd.model.manner import manner_of, multiplexed
 from sentinetd.model.service import Service
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.agenda import Agenda, Due
@@ -84,6 +84,13 @@ class Services:
     def begin(self, number: int, service: Service, now: float) -> None:
         """The service *number* runs from now on."""
         self.table[number] = Running(number, service, now)
+
+    def multiplexed(self, name: str) -> Running | None:
+        """The running service that the multiplexer knows by *name*, in lower case."""
+        for running in self.table.values():
+            if not running.stopped and running.service.name.lower() == name and multiplexed(running.service):
+                return running
+        return None
 
     def count(self, running: Running, connection: Connection) -> None:
         """*connection* counts as served from its verdict on."""

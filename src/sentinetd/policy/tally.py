@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 
 from sentinetd.model.address import Address
@@ -59,7 +60,7 @@ class Paces:
 
     def __init__(self, rate: SourceRate) -> None:
         self._rate = rate
-        self._levels: dict[Hashable, tuple[float, float]] = {}  # source -> (level, when)
+        self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()  # source -> (level, when)
 
     def takes(self, source: Hashable, now: float) -> bool:
         """Whether one more connection of *source* passes at *now*; if so, it is counted."""
@@ -68,7 +69,7 @@ class Paces:
         level = min(most, level + (now - seen) * most / self._rate.span)
         passes = level >= ALMOST_ONE
         if len(self._levels) >= self.SOURCES:
-            del self._levels[next(iter(self._levels))]
+            self._levels.popitem(last=False)
         self._levels[source] = (level - 1.0 if passes else level, now)
         return passes
 

@@ -65,7 +65,7 @@ class Flow:
         self.moved = 0
         """Bytes taken from the source."""
         self.state = State.FLOWING
-        self.stirred = True
+        self.stirred = False
         """Something moved since whoever watches for idleness set this to False."""
         loop.add_reader(source.fileno(), self._move)
 

@@ -74,6 +74,7 @@ class Session:
 
     def hand_back(self) -> None:
         """Close everything and do not tell: the guard hears of it in another way, and goes on with the connection."""
+        self.client.setblocking(True)  # the mode is the open file's, which the guard and soon the server share
         self._close()
         self._sessions.forget(self)
 

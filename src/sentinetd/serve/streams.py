@@ -62,7 +62,7 @@ class Chargen(Session):
         self._pattern = memoryview(chargen.pattern(position))
         self._at = 0
         self._sent = 0
-        self._stirred = True
+        self._stirred = False
         sessions.loop.add_writer(client.fileno(), self._write)
 
     def _write(self) -> None:

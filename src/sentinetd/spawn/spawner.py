@@ -112,7 +112,7 @@ class Spawner:
     *backend* is what runs; given to the constructor, it is that or an EdgeError, else the C program where it was built
     and this machine can execute it. It is a fresh process, as small when started late as when started first.
 
-    Watch `fileno` for reading, and for writing too while `wants_write`. When `pid` is reaped the spawner has gone, which
+    Watch `fileno` for reading, and for writing while `wants_write`. When `pid` is reaped the spawner has gone, which
     the socket need not tell: a server that was stopped before its exec keeps the other end open. Ask `ended` then.
     """
 
@@ -192,7 +192,7 @@ class Spawner:
         replies = []
         while (reply := self._reply()) is not None:
             replies.append(reply)
-        return SpawnerGone(self._gone or how, tuple(replies), self.close())
+        return SpawnerGone(how, tuple(replies), self.close())
 
     def _reply(self) -> Reply | None:
         """The next reply; None if none has come or the spawner has gone."""
@@ -206,6 +206,8 @@ class Spawner:
             reply = protocol.read_reply(message)
         except BlockingIOError:
             return None
+        except ConnectionResetError:  # told once, before the replies that wait: it died with orders unread (unix(7))
+            return self._reply()
         except (OSError, MessageError) as error:
             self._gone = str(error)
             return None
