@@ -11,7 +11,6 @@ DEPARTURES: dict[str, str] = {
         "xinetd judges cps, times, load and instances before the sensor, so a flood blinds it; here a trip is "
         "judged first and a sensor is never switched off."
     ),
-    "checks before fork": ("xinetd judges lists and bans in a forked child; here every check comes before any fork."),
     "later end replaces": ("In xinetd a second trip never lengthens a ban; here a later end replaces an earlier one."),
     "exactly the source": ("In xinetd a trip from x.y.z.0 bans the whole /24; here exactly the source is banned."),
     "bans are kept": ("xinetd loses its bans at restart; here they are kept, and FOREVER means until lifted."),
@@ -92,15 +91,18 @@ DEPARTURES: dict[str, str] = {
         "In a CRLF file every value is wrong to xinetd; here the carriage return is dropped, with a warning."
     ),
     "argument order": ("NAMEINARGS after server_args crashes every child of xinetd; here the order does not matter."),
-    "mistakes of a file": (
-        "xinetd goes on without a file that it cannot read, and drops an entry that never ends; here a mistake "
-        "that leaves the extent of the configuration unclear keeps the daemon from starting, and changes nothing "
-        "at reload."
+    "an entry without end": (
+        "xinetd drops an entry that never ends and goes on; here, since nobody can tell how far it was meant to go, "
+        "it keeps the daemon from starting, and changes nothing at reload."
     ),
     "stray line": ("A stray line makes xinetd swallow the following entry; here reading goes on at the next keyword."),
     "soft limit told": (
         "xinetd never tells that a log passed its soft limit, and tells each line lost to the hard one; here each "
         "is told once."
+    ),
+    "messages in our words": (
+        "The daemon's messages about a configuration say file and line, the value, what is wrong and a way out, in "
+        "words of our own."
     ),
     "log failure named": ("xinetd does not say which log could not be opened; here file and cause are named."),
     "sensors ignore wait": (

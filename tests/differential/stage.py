@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Stage:
     case: Case
     probe: Path
     dialogues: dict[str, Dialogue] = field(default_factory=dict)
+    syslog: socket.socket | None = None
 
     @property
     def kind(self) -> Kind:
@@ -76,7 +78,7 @@ class Case:
     """One row. *expect* holds one value for each step that returns something, or is `SAME`.
 
     Where the daemons differ on purpose, *departure* names the row of `departures` and a `Per` stands in *expect*
-    at each place of difference. *files* are written beside the configuration; those below ``etc/`` are what the
+    at each place of difference. With *syslog*, what is sent to syslog(3) can be read. *files* are written beside the configuration; those below ``etc/`` are what the
     daemon sees below /etc.
     """
 
@@ -86,6 +88,7 @@ class Case:
     expect: Any
     departure: str = ""
     options: tuple[str, ...] = ()
+    syslog: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
     starts: bool = True
 
@@ -103,6 +106,9 @@ def play(stage: Stage) -> list[Any]:
     """Play the case's script; what its steps saw."""
     for name, text in stage.case.files.items():
         stage.daemon.work.write(name, stage.fill(text)).chmod(0o755)
+    if stage.case.syslog:
+        stage.syslog = stage.daemon.work.listen_to_syslog()
+        stage.syslog.settimeout(5)
     if stage.case.starts:
         stage.daemon.start(*(stage.fill(option) for option in stage.case.options))
     try:
@@ -110,6 +116,8 @@ def play(stage: Stage) -> list[Any]:
     finally:
         for dialogue in stage.dialogues.values():
             dialogue.close()
+        if stage.syslog is not None:
+            stage.syslog.close()
 
 
 _LINE = re.compile(rf"{STAMP}: (.*)")

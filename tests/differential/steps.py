@@ -249,6 +249,25 @@ def told(*parts: str) -> Step:
     return step
 
 
+def syslog(part: str) -> Step:
+    """The first message to syslog(3) that holds *part*: its priority, who sent it, its text."""
+
+    def step(stage: Stage) -> str:
+        assert stage.syslog is not None
+        with suppress(TimeoutError):
+            while True:
+                text = stage.syslog.recv(8192).decode().rstrip("\n\0")
+                if part in text:
+                    found = re.fullmatch(r"<(\d+)>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (\w+)\[\d+\]: (.*)", text)
+                    if found is None:
+                        return f"MALFORMED {text}"
+                    name = found[2].replace(stage.kind.value, "@DAEMON@")
+                    return stage.plain(f"<{found[1]}> {name}[N]: {re.sub(r'pid=[1-9][0-9]*', 'pid=N', found[3])}")
+        return "silence"
+
+    return step
+
+
 def logged(part: str) -> Step:
     """Wait for a line of the service log that holds *part*."""
 

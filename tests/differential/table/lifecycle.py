@@ -20,6 +20,7 @@ from differential.steps import (
     say,
     send,
     stop,
+    syslog,
     talk,
     told,
     world,
@@ -343,7 +344,7 @@ CASES = (
         id="exit: -syslog together with -filelog",
         config=P,
         starts=False,
-        steps=(launch("-syslog", "daemon"),),
+        steps=(launch("-syslog", "daemon", "-filelog", "@WORK@/other.log"),),
         expect=(1,),
     ),
     Case(
@@ -366,6 +367,25 @@ CASES = (
         options=("-reuse", "-logprocs", "5", "-stayalive", "-shutdownprocs", "3"),
         steps=(meet(7001),),
         expect=("served",),
+    ),
+    Case(
+        id="options: -syslog, the daemon's own messages",
+        config=service("p", 7001, "colour = green"),
+        syslog=True,
+        starts=False,
+        steps=(
+            lambda stage: stage.daemon.launch("-syslog", "local5"),
+            syslog("colour"),
+            syslog("Started working"),
+        ),
+        departure="messages in our words",
+        expect=(
+            Per(
+                f"<{21 * 8 + 4}> @DAEMON@[N]: bad service attribute: colour [file=@WORK@/xinetd.conf] [line=3]",
+                f"<{21 * 8 + 4}> @DAEMON@[N]: @WORK@/xinetd.conf:3: colour",
+            ),
+            f"<{21 * 8 + 5}> @DAEMON@[N]: Started working: 1 available service",
+        ),
     ),
     Case(
         id="options: the last -limit wins",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from differential.stage import A, Case, Per
-from differential.steps import begin, end, log, meet, messages, often, talk, told
+from differential.steps import begin, end, log, meet, messages, often, syslog, talk, told
 from rig.entries import defaults, service
 
 HI = "server_args = do=word=hi"
@@ -106,6 +106,32 @@ CASES = (
         steps=(often(6, talk(7001)), told("exceeded hard limit"), messages("Error in p log")),
         departure="soft limit told",
         expect=(["hi\n"] * 6, True, Per(3, 0)),
+    ),
+    *(
+        Case(
+            id=f"log_type = {words}",
+            config=service("p", 7001, HI, f"log_type = {words}", "log_on_success = HOST PID EXIT"),
+            syslog=True,
+            steps=(talk(7001), syslog("START"), syslog("EXIT")),
+            expect=(
+                "hi\n",
+                f"<{priority}> @DAEMON@[N]: START: p pid=N from={A}",
+                f"<{priority}> @DAEMON@[N]: EXIT: p status=0 pid=N",
+            ),
+        )
+        for words, priority in (
+            ("SYSLOG daemon", 3 * 8 + 6),
+            ("SYSLOG local3 notice", 19 * 8 + 5),
+            ("SYSLOG AUTHPRIV debug", 10 * 8 + 7),
+        )
+    ),
+    Case(
+        id="log_type: SYSLOG of defaults",
+        config=defaults("log_type = SYSLOG local0 warning")
+        + service("p", 7001, "instances = 0", without=("log_type",)),
+        syslog=True,
+        steps=(talk(7001), syslog("FAIL")),
+        expect=("closed", f"<{16 * 8 + 4}> @DAEMON@[N]: FAIL: p service_limit from={A}"),
     ),
     Case(
         id="log: a connection that lasts is logged at both ends",

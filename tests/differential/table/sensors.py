@@ -272,6 +272,21 @@ CASES = (
         ),
     ),
     Case(
+        id="sensor: a banned source starts nothing",
+        config=DECOY + service("real", 7001, "log_on_failure ="),
+        steps=(TRIP, told("Adding"), meet(7001), log(Per(3, 1))),
+        departure="refused without fork",
+        expect=(
+            "closed",
+            True,
+            "closed",
+            Per(
+                ["EXIT: real status=0 pid=N", f"FAIL: decoy address from={A}", f"START: real pid=N from={A}"],
+                [f"FAIL: decoy address from={A}"],
+            ),
+        ),
+    ),
+    Case(
         id="sensor: no banner for the banned",
         config=DECOY + service("real", 7001, "banner = @WORK@/banner", "banner_fail = @WORK@/banner"),
         files={"banner": "welcome\n"},
