@@ -48,8 +48,8 @@ def plain_files(path: bytes) -> tuple[HostPattern, ...] | None:
 def ours(allow: bytes, deny: bytes, query: Query) -> Verdict | Unsure:
     known = Known(
         {
-            Fact.CLIENT_NAME: query.name.encode(),
-            Fact.SERVER_NAME: query.server_name.encode(),
+            Fact.CLIENT_NAME: query.name.lower().encode(),
+            Fact.SERVER_NAME: query.server_name.lower().encode(),
             Fact.USER: query.user.encode(),
         },
         plain_files,

@@ -100,10 +100,6 @@ DEPARTURES: dict[str, str] = {
         "xinetd never tells that a log passed its soft limit, and tells each line lost to the hard one; here each "
         "is told once."
     ),
-    "messages in our words": (
-        "The daemon's messages about a configuration say file and line, the value, what is wrong and a way out, in "
-        "words of our own."
-    ),
     "log failure named": ("xinetd does not say which log could not be opened; here file and cause are named."),
     "sensors ignore wait": (
         "A waiting stream sensor makes xinetd spin and bans nobody; here a sensor is served the same whatever wait "

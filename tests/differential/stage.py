@@ -77,9 +77,9 @@ Step = Callable[[Stage], Any]
 class Case:
     """One row. *expect* holds one value for each step that returns something, or is `SAME`.
 
-    Where the daemons differ on purpose, *departure* names the row of `departures` and a `Per` stands in *expect*
-    at each place of difference. With *syslog*, what is sent to syslog(3) can be read. *files* are written beside the configuration; those below ``etc/`` are what the
-    daemon sees below /etc.
+    Where the daemons differ on purpose, *departure* names the row of `departures` and a `Per` stands in *expect* at
+    each place of difference. With *syslog*, what is sent to syslog(3) can be read. *files* are written beside the
+    configuration; those below ``etc/`` are what the daemon sees below /etc.
     """
 
     id: str

@@ -249,8 +249,8 @@ def told(*parts: str) -> Step:
     return step
 
 
-def syslog(part: str) -> Step:
-    """The first message to syslog(3) that holds *part*: its priority, who sent it, its text."""
+def syslog(part: str, whole: bool = True) -> Step:
+    """The first message to syslog(3) that holds *part*: its priority, who sent it and, if *whole*, its text."""
 
     def step(stage: Stage) -> str:
         assert stage.syslog is not None
@@ -262,7 +262,8 @@ def syslog(part: str) -> Step:
                     if found is None:
                         return f"MALFORMED {text}"
                     name = found[2].replace(stage.kind.value, "@DAEMON@")
-                    return stage.plain(f"<{found[1]}> {name}[N]: {re.sub(r'pid=[1-9][0-9]*', 'pid=N', found[3])}")
+                    head = f"<{found[1]}> {name}[N]"
+                    return f"{head}: {re.sub(r'pid=[1-9][0-9]*', 'pid=N', found[3])}" if whole else head
         return "silence"
 
     return step

@@ -10,11 +10,13 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from stat import S_ISREG
+from typing import Self
 
 from sentinetd.ask.hosts_options import Outcome, outcome
 from sentinetd.ask.ident import Identity
 from sentinetd.ask.names import HostName
 from sentinetd.ask.patterns import (
+    LACKING,
     PARANOID,
     UNKNOWN,
     Fact,
@@ -29,7 +31,7 @@ from sentinetd.ask.patterns import (
     merged,
     negation,
     split_at,
-    text_matches,
+    text_pattern,
 )
 from sentinetd.model.address import Address
 
@@ -62,22 +64,42 @@ class Verdict:
     spawns: bool = False
 
 
-ClientPattern = Callable[[Request, Known], Truth]
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """A request as the patterns see it."""
+
+    daemon: bytes
+    port: int
+    server: Host
+    client: Host
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """The two ends of *request*."""
+        return cls(
+            request.daemon.encode("utf-8", "surrogateescape").lower(),
+            request.local_port,
+            Host.at(request.local, Fact.SERVER_NAME),
+            Host.at(request.source, Fact.CLIENT_NAME),
+        )
+
+
+Pattern = Callable[[Ends, Known], Truth]
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
     """A list: one of *patterns*, EXCEPT what *exceptions* has."""
 
-    patterns: tuple[ClientPattern, ...]
+    patterns: tuple[Pattern, ...]
     exceptions: Words | None
 
-    def match(self, request: Request, known: Known) -> Truth:
-        """Whether the list means *request*."""
-        truth = any_of(pattern(request, known) for pattern in self.patterns)
+    def match(self, ends: Ends, known: Known) -> Truth:
+        """Whether the list means *ends*."""
+        truth = any_of([pattern(ends, known) for pattern in self.patterns])
         if truth is False or self.exceptions is None:
             return truth
-        return both(truth, negation(self.exceptions.match(request, known)))
+        return both(truth, negation(self.exceptions.match(ends, known)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +152,9 @@ def _lines(text: bytes) -> Iterator[tuple[int, bytes]]:
         line, first = b"", number + 1
 
 
-def _words(text: bytes, pattern: Callable[[bytes], ClientPattern]) -> Words:
+def _words(text: bytes, pattern: Callable[[bytes], Pattern]) -> Words:
     """The list *text*: ``a EXCEPT b EXCEPT c`` is ``a EXCEPT (b EXCEPT c)``."""
-    lists: list[list[ClientPattern]] = [[]]
+    lists: list[list[Pattern]] = [[]]
     for word in text.translate(bytes.maketrans(_SEPARATORS, b" " * len(_SEPARATORS))).split(b" "):
         if word.lower() == b"except":
             lists.append([])
@@ -145,48 +167,49 @@ def _words(text: bytes, pattern: Callable[[bytes], ClientPattern]) -> Words:
     return words
 
 
-def _daemon(word: bytes) -> ClientPattern:
+def _daemon(word: bytes) -> Pattern:
     """A daemon's name or the server's port, and perhaps ``@`` and a pattern for the server's own address."""
     name, at = split_at(word, b"@", 1)
     digits = name.removeprefix(b"+")
     port = int(digits) if digits.isdigit() and len(digits) < 10 and int(digits) <= 65535 else None
+    means = text_pattern(name)
     server = None if at is None else host_pattern(at)
 
-    def matches(request: Request, known: Known) -> Truth:
-        if port is None:
-            if not text_matches(name, request.daemon.encode("utf-8", "surrogateescape")):
-                return False
-        elif port != request.local_port:
+    def matches(ends: Ends, known: Known) -> Truth:
+        if not (means(ends.daemon) if port is None else port == ends.port):
             return False
-        return server is None or server(Host(request.local, request.local_port, Fact.SERVER_NAME), known, 0)
+        return server is None or server(ends.server, known, 0)
 
     return matches
 
 
-def _client(word: bytes) -> ClientPattern:
+def _client(word: bytes) -> Pattern:
     """A pattern for the client's host, perhaps one for its user and ``@`` before it."""
     user, at = split_at(word, b"@", 1)
-    pattern = host_pattern(word if at is None else at)
+    if at is None:
+        plain = host_pattern(word)
+        return lambda ends, known: plain(ends.client, known, 0)
+    host, means = host_pattern(at), text_pattern(user)
 
-    def matches(request: Request, known: Known) -> Truth:
-        truth = pattern(Host(request.source, request.source_port, Fact.CLIENT_NAME), known, 0)
-        if at is None or truth is False:
-            return truth
+    def matches(ends: Ends, known: Known) -> Truth:
+        if (truth := host(ends.client, known, 0)) is False:
+            return False
         owner = known.facts.get(Fact.USER)
-        return both(truth, Unsure(frozenset((Fact.USER,))) if owner is None else text_matches(user, owner))
+        return both(truth, LACKING[Fact.USER] if owner is None else means(owner))
 
     return matches
 
 
 def judge(allow: Table, deny: Table, request: Request, known: Known) -> Verdict | Unsure:
     """The first rule that matches decides; no rule admits. Unsure if that hangs on what is not known."""
+    ends = Ends.of(request)
     possible: list[Verdict] = []
     lacking = Unsure()
     for table, admits in ((allow, True), (deny, False)):
         for rule in table.rules:
-            if (truth := rule.daemons.match(request, known)) is False:
+            if (truth := rule.daemons.match(ends, known)) is False:
                 continue
-            if (truth := both(truth, rule.clients.match(request, known))) is False:
+            if (truth := both(truth, rule.clients.match(ends, known))) is False:
                 continue
             done = rule.outcome
             where = f"{table.path}:{rule.line}" + (f": {done.why}" if done.why else "")
@@ -241,7 +264,7 @@ class Tables:
                 return Verdict(False, verdict.why or f"could not find out {names}")
             untried.remove(wanted)
             if (value := await self._find_out(wanted, request, max(0.0, end - self._now()))) is not None:
-                facts[wanted] = value
+                facts[wanted] = value.lower()
 
     async def _find_out(self, fact: Fact, request: Request, seconds: float) -> bytes | None:
         if fact is Fact.USER:

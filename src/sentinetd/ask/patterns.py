@@ -15,6 +15,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Self
 
 from sentinetd.model.address import Address
 
@@ -41,6 +42,9 @@ class Unsure:
     facts: frozenset[Fact] = frozenset()
     why: str = ""
 
+
+LACKING = {fact: Unsure(frozenset((fact,))) for fact in Fact}
+"""What is said when just one fact is lacking."""
 
 Truth = bool | Unsure
 
@@ -76,17 +80,22 @@ def merged(first: Truth, second: Truth) -> Unsure:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One end of a connection: its address, its port and which fact its name is."""
+    """One end of a connection: its address, its text as the patterns see it, and which fact its name is."""
 
     address: Address
-    port: int
+    text: bytes
     name: Fact
+
+    @classmethod
+    def at(cls, address: Address, name: Fact) -> Self:
+        """The end that has this *address*."""
+        return cls(address, address.text.encode().lower(), name)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known so far. *patterns_in* gives the patterns of a file, empty where there is none, None where it cannot
-    be read."""
+    """What is known so far, in small letters. *patterns_in* gives the patterns of a file: empty where there is none, None
+    where it cannot be read."""
 
     facts: Mapping[Fact, bytes]
     patterns_in: Callable[[bytes], tuple[HostPattern, ...] | None]
@@ -96,20 +105,24 @@ HostPattern = Callable[[Host, Known, int], Truth]
 """Whether a host is meant, as far as is known, so many files deep."""
 
 
-def text_matches(word: bytes, text: bytes) -> bool:
-    """Whether *text* is meant by *word*: ALL, KNOWN, a suffix, a prefix, with wildcards, or the whole of it."""
-    word, text = word.lower(), text.lower()
+TextPattern = Callable[[bytes], bool]
+"""Whether a text, in small letters, is meant."""
+
+
+def text_pattern(word: bytes) -> TextPattern:
+    """What *word* means of a text: ALL, KNOWN, a suffix, a prefix, with wildcards, or the whole of it."""
+    word = word.lower()
     if b"*" in word or b"?" in word:
-        return glob_matches(word, text)
+        return lambda text: glob_matches(word, text)
     if word.startswith(b"."):
-        return len(text) > len(word) and text.endswith(word)
+        return lambda text: len(text) > len(word) and text.endswith(word)
     if word == b"all":
-        return True
+        return lambda text: True
     if word == b"known":
-        return text != UNKNOWN
+        return lambda text: text != UNKNOWN
     if word.endswith(b"."):
-        return text.startswith(word)
-    return word == text
+        return lambda text: text.startswith(word)
+    return lambda text: text == word
 
 
 def glob_matches(pattern: bytes, text: bytes) -> bool:
@@ -167,7 +180,7 @@ def host_pattern(word: bytes) -> HostPattern:
 
 def _of_name(host: Host, known: Known, holds: Callable[[bytes], bool]) -> Truth:
     name = known.facts.get(host.name)
-    return Unsure(frozenset((host.name,))) if name is None else holds(name.lower())
+    return LACKING[host.name] if name is None else holds(name)
 
 
 def _netgroup(word: bytes) -> HostPattern:
@@ -190,14 +203,12 @@ def _file(path: bytes) -> HostPattern:
 
 
 def _plain(word: bytes) -> HostPattern:
-    of_address_only = not word.strip(b"0123456789./*?")
+    means = text_pattern(word)
+    if not word.strip(b"0123456789./*?"):
+        return lambda host, known, depth: means(host.text)
 
     def matches(host: Host, known: Known, depth: int) -> Truth:
-        if text_matches(word, host.address.text.encode()):
-            return True
-        if of_address_only:
-            return False
-        return _of_name(host, known, lambda name: text_matches(word, name))
+        return means(host.text) or _of_name(host, known, means)
 
     return matches
 

@@ -139,6 +139,7 @@ class Guard:
         self._spawner: Spawner | None = None
         self._spawner_pids: set[int] = set()
         self._spawner_socket = -1
+        self._spawner_since = -math.inf
         self._watcher: Watcher | None = None
         self._inputs: deque[Input] = deque()
         self._at_work = False
@@ -177,7 +178,7 @@ class Guard:
             Lift: lambda effect: self._filter_bans(lambda known: known.lift(effect.network)),
             Signal: lambda effect: self._signal(effect.pid, effect.signal),
             Forget: lambda effect: self._forget(effect.number),
-            Report: lambda effect: self.link.tell(effect.event),
+            Report: lambda effect: self._report(effect.event),
         }
 
     # The one way in, and what follows after each turn of the loop.
@@ -195,6 +196,10 @@ class Guard:
         finally:
             self._at_work = False
 
+    def _report(self, event: Event) -> None:
+        if self.logs.wants(event):
+            self.link.tell(event)
+
     def tell(self, event: Event) -> None:
         """Have *event* written."""
         self.link.tell(event)
@@ -205,11 +210,10 @@ class Guard:
 
     def turn(self, most: float | None = None) -> None:
         """One turn of the loop, of at most *most* seconds, and what it left to send."""
-        self._arrange()
         self.loop.turn(most)
-        self._arrange()
+        self.settle()
 
-    def _arrange(self) -> None:
+    def settle(self) -> None:
         """Send what waits, and watch for room where there is none; have the engine ticked in time."""
         self._pump_link()
         self.carrier.pump()
@@ -241,7 +245,7 @@ class Guard:
         self._pump_link(now=True)
 
     def _watch_writes(self, name: str, wanted: bool, watch: Callable[[Callable[[], None] | None], None]) -> None:
-        """The write itself is in `_arrange`; the watch only wakes the loop for it."""
+        """The write itself is in `settle`; the watch only wakes the loop for it."""
         if wanted != self._writing[name]:
             self._writing[name] = wanted
             watch(_nothing if wanted else None)
@@ -268,6 +272,7 @@ class Guard:
         """Start what starts servers. EdgeError if that cannot be had."""
         self._spawner = Spawner(self._backend)
         self._spawner_pids.add(self._spawner.pid)
+        self._spawner_since = self.loop.now()
         self._spawner_socket = self._spawner.fileno()
         self._writing["spawner"] = False
         self.loop.read(self._spawner_socket, self._spawner_said)
@@ -376,7 +381,10 @@ class Guard:
             self._spawner_reply(reply)
         self.handle(LaunchersGone())
         self.tell(ProcessFailed(time.time(), "spawner", str(gone).removeprefix("spawner: "), 0.0))
-        self._replace_spawner()
+        if self.loop.now() - self._spawner_since < SPAWNER_PAUSE:
+            self.loop.after(SPAWNER_PAUSE, self._replace_spawner)  # one that dies at once would keep us busy
+        else:
+            self._replace_spawner()
 
     def _replace_spawner(self) -> None:
         try:
@@ -424,7 +432,7 @@ class Guard:
             elif pid in self._spawner_pids:
                 self._spawner_pids.discard(pid)
                 if self._spawner is not None and self._spawner.pid == pid:
-                    self._spawner_gone(SpawnerGone(how, unanswered=()))
+                    self._spawner_gone(self._spawner.ended(how))
             else:
                 self.handle(Ended(pid, code, number))
 
@@ -464,6 +472,7 @@ class Guard:
         """Start the courier and wait until the bans of before are in force. What is wrong with the store, or ""."""
         self.courier.start(self.loop.now())
         self._last_word = self.loop.now()
+        self.settle()
         while self.restored is None:
             if self.loop.now() - self._last_word > RESTORE_SILENCE:
                 return f"the courier said nothing for {RESTORE_SILENCE:.0f} seconds"
@@ -533,6 +542,7 @@ class Guard:
         self.courier.leave()
         self.carrier.companion.leave()
         self.link.say(last)
+        self.settle()
         end = self.loop.now() + FAREWELL
         while self.link.behind and self.courier.pid and self.loop.now() < end:
             self.turn(0.2)
@@ -540,4 +550,4 @@ class Guard:
 
 
 def _nothing() -> None:
-    """The loop woke up; `Guard._arrange` does the rest."""
+    """The loop woke up; `Guard.settle` does the rest."""

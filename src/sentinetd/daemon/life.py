@@ -100,6 +100,7 @@ class Life:
             self._end("no services", 1)
         else:
             self._ready(guard, pid_file)
+        guard.settle()
         while not self._ending or self._servers_left():
             guard.turn()
         return self._leave(guard, pid_file)

@@ -10,7 +10,9 @@ import os
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.messages import DAEMON_LOG, FileSink, ServiceLog, SyslogSink
 from sentinetd.errors import EdgeError
+from sentinetd.model.events import ConnectionRefused, Event, ServerEnded, ServerStarted
 from sentinetd.model.service import FileLog, OnFailure, OnSuccess, Service, SyslogLog
+from sentinetd.model.verdict import Reason
 
 Target = FileLog | SyslogLog
 
@@ -36,6 +38,8 @@ class Logs:
         self._link = link
         self._sinks: dict[Target, int] = {}
         self._users: dict[int, Target | None] = {}  # service number -> its log
+        self._successes: set[int] = set()  # services whose admitted connections are logged
+        self._refusals: set[int] = set()  # services whose refused connections are
         self._next = DAEMON_LOG + 1
 
     def follow(self, number: int, service: Service) -> None:
@@ -43,6 +47,8 @@ class Logs:
         target = service.log_type
         sink = None if target is None else self._sink(target, service.id)
         self._users[number] = target
+        _member(self._successes, number, target is not None and bool(service.log_on_success))
+        _member(self._refusals, number, target is not None and bool(service.log_on_failure))
         self._link.service(
             ServiceLog(
                 number,
@@ -52,10 +58,21 @@ class Logs:
             )
         )
 
+    def wants(self, event: Event) -> bool:
+        """Whether anybody writes *event*: what happens for each connection of a service that logs nothing is not even
+        sent to the courier."""
+        if isinstance(event, ServerStarted | ServerEnded):
+            return event.number in self._successes
+        if isinstance(event, ConnectionRefused):
+            return event.number in self._refusals or event.reason is Reason.LOAD
+        return True
+
     def leave(self, number: int) -> None:
         """The service *number* is gone and logs no more."""
         if number in self._users:
             del self._users[number]
+            self._successes.discard(number)
+            self._refusals.discard(number)
             self._link.forget(number)
 
     def _sink(self, target: Target, label: str) -> int:
@@ -92,3 +109,10 @@ class Logs:
                 users = [number for number, used in self._users.items() if used == target]
                 troubles.append((min(users, default=0), error))
         return troubles
+
+
+def _member(numbers: set[int], number: int, belongs: bool) -> None:
+    if belongs:
+        numbers.add(number)
+    else:
+        numbers.discard(number)

@@ -83,7 +83,7 @@ def _writer(hint: Any) -> _Step | None:
         inner = _writer(_only(arguments))
         return None if inner is None else lambda value: None if value is None else inner(value)
     if origin is tuple:
-        element = _writer(arguments[0])
+        element = _writer(_each(arguments))
         return list if element is None else lambda value: [element(one) for one in value]
     raise TypeError(f"{hint} cannot cross between processes")
 
@@ -94,6 +94,13 @@ def _only(arguments: tuple[Any, ...]) -> Any:
     if len(others) != 1:
         raise TypeError(f"{arguments}: only one type and None can cross between processes")
     return others[0]
+
+
+def _each(arguments: tuple[Any, ...]) -> Any:
+    """The X of ``tuple[X, ...]``."""
+    if arguments[1:] != (Ellipsis,):
+        raise TypeError(f"{arguments}: only a tuple of any length can cross between processes")
+    return arguments[0]
 
 
 @cache
@@ -114,7 +121,7 @@ def _reader(hint: Any) -> _Step:
         inner = _reader(_only(arguments))
         return lambda packed: None if packed is None else inner(packed)
     if origin is tuple:
-        element = _reader(arguments[0])
+        element = _reader(_each(arguments))
         return lambda packed: tuple(element(one) for one in _list(packed))
     raise TypeError(f"{hint} cannot cross between processes")
 

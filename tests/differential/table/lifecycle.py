@@ -375,15 +375,11 @@ CASES = (
         starts=False,
         steps=(
             lambda stage: stage.daemon.launch("-syslog", "local5"),
-            syslog("colour"),
+            syslog("colour", whole=False),
             syslog("Started working"),
         ),
-        departure="messages in our words",
         expect=(
-            Per(
-                f"<{21 * 8 + 4}> @DAEMON@[N]: bad service attribute: colour [file=@WORK@/xinetd.conf] [line=3]",
-                f"<{21 * 8 + 4}> @DAEMON@[N]: @WORK@/xinetd.conf:3: colour",
-            ),
+            f"<{21 * 8 + 4}> @DAEMON@[N]",
             f"<{21 * 8 + 5}> @DAEMON@[N]: Started working: 1 available service",
         ),
     ),
