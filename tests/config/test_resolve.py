@@ -487,8 +487,6 @@ def test_the_same_id_twice_is_no_mistake() -> None:
         pytest.param(
             entry("echo", "type = INTERNAL; flags = INTERCEPT NOLIBWRAP", server=""),
             [
-                "line: main.conf:6: type: echo is understood but not in force in this version; "
-                "service echo is not started",
                 "line: main.conf:7: flags: Internal services cannot be intercepted: echo; delete the flag INTERCEPT; "
                 "it is ignored",
             ],

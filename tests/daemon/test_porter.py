@@ -160,9 +160,10 @@ def test_a_failure_is_not_remembered(guard: Guard, resolver: Resolver) -> None:
 
 
 def test_the_deadline_holds_though_the_server_is_silent(guard: Guard) -> None:
+    assert guard.name_of("192.0.2.20") == "local.example.test"  # it is up
     begun = time.monotonic()
     assert guard.name_of("192.0.2.7", seconds=0.3) is None
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 2.0  # the resolver itself tries for four
 
 
 def test_askers_share_one_look_up(guard: Guard, resolver: Resolver) -> None:

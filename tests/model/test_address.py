@@ -59,8 +59,8 @@ def test_what_an_address_means(text: str, version: int, value: int, spelled: str
 
 @pytest.mark.parametrize(
     "text",
-    ["", "192.0.2", "192.0.2.1.1", "192.0.2.256", "192.0.2.01", "192.0.2.-1", "1.2.3.4 ", "\u0661.2.3.4", "::g", "1::2::3",
-     "fe80::1%", "host.example", "192.0.2.1%eth0", "0x7f.1.1.1", ":::"],
+    ["", "192.0.2", "192.0.2.1.1", "192.0.2.256", "192.0.2.01", "192.0.2.-1", "1.2.3.4 ", "\u0661.2.3.4", "::g",
+     "1::2::3", "fe80::1%", "host.example", "192.0.2.1%eth0", "0x7f.1.1.1", ":::"],
 )  # fmt: skip
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):

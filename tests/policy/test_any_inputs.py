@@ -35,6 +35,7 @@ from sentinetd.policy.inputs import (
     Arrived,
     Begun,
     CarriersGone,
+    Chosen,
     Ended,
     Exhausted,
     Finished,
@@ -50,6 +51,7 @@ from sentinetd.policy.inputs import (
     Surroundings,
     Tick,
 )
+from sentinetd.policy.services import Candidate, Server
 
 MAXIMUM = 4
 NAMED = addresses("a.example", "198.51.100.0/24")
@@ -60,6 +62,8 @@ KINDS: list[Service] = [
     service("paced", cps=Cps(2, 3), cps_source=SourceRate(1, 5.0)),
     service("few", instances=2, per_source=1, banner="/b", banner_success="/s", banner_fail="/f"),
     service("relay", redirect=Redirect("192.0.2.9", 80)),
+    service("tcpmux", type=frozenset({Type.INTERNAL}), instances=3),
+    service("muxed", type=frozenset({Type.TCPMUXPLUS}), cps=Cps(2, 3), only_from=NAMED),
     service("daytime", type=frozenset({Type.INTERNAL}), only_from=NAMED),
     service("waiting", wait=True, cps=Cps(2, 3)),
     dgram("tftp", only_from=NAMED),
@@ -88,7 +92,7 @@ PIDS = st.integers(100, 108)  # few, so that they are used again
 class AnyInputs(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.player = Player(*KINDS[:4], limit=6, maximum=MAXIMUM, max_bans_per_minute=50)
+        self.player = Player(*KINDS[:8], limit=6, maximum=MAXIMUM, max_bans_per_minute=50)
         self.engine = self.player.engine
         self.streams: set[int] = set()  # connections that were accepted
         self.open: set[int] = set()  # those of them of which nobody has said what becomes of them
@@ -97,7 +101,7 @@ class AnyInputs(RuleBasedStateMachine):
         self.suspended: set[int] = set()
         self.paused: set[int] = set()
         self.bans: dict[Network, float] = {}
-        self.begun = len(KINDS[:4])
+        self.begun = len(KINDS[:8])
         self.gone: set[int] = set()
         self.stopped: set[int] = set()
 
@@ -184,6 +188,11 @@ class AnyInputs(RuleBasedStateMachine):
         if self.ordered:
             self.give(Begun(self.ordered.pop(which % len(self.ordered)), 50))
 
+    @rule(which=ONE_OF, name=st.sampled_from(["muxed", "plain", "nothing"]))
+    def choose(self, which: int, name: str) -> None:
+        if self.ordered:
+            self.give(Chosen(self.ordered[which % len(self.ordered)], name))
+
     @rule(which=ONE_OF)
     def fail(self, which: int) -> None:
         if self.ordered:
@@ -260,7 +269,7 @@ class AnyInputs(RuleBasedStateMachine):
     @invariant()
     def counts_are_what_is_there(self) -> None:
         engine = self.engine
-        there = [
+        there: list[Candidate | Server] = [
             *(asked.candidate for asked in engine._waiting._asked.values()),
             *engine._servers.orders.values(),
             *engine._servers.retries.values(),

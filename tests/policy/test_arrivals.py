@@ -9,9 +9,9 @@ import pytest
 from policy.player import Player, addresses, dgram, events, kinds, reasons, sensor, service
 from sentinetd.model.address import Address
 from sentinetd.model.events import ConnectionRefused, ServicePaused
-from sentinetd.model.service import Cps, Flag, Service, SocketType, Type
+from sentinetd.model.service import Cps, Flag, Service, SocketType, SourceRate, Type
 from sentinetd.model.verdict import Question, Reason
-from sentinetd.policy.effects import Ask, Pause, Rearm, Refuse, Reply, Resume, Serve, Suspend
+from sentinetd.policy.effects import Ask, Pause, Rearm, Refuse, Reply, Resume, Say, Serve, Suspend
 from sentinetd.policy.inputs import Answered, Arrived, Exhausted, LaunchFailed, Tick
 from sentinetd.policy.waiting import ANSWER_WITHIN, MOST, MOST_OF_SOURCE
 
@@ -187,6 +187,47 @@ def test_a_pause_for_want_of_descriptors_takes_some_time() -> None:
     player.give(Exhausted(1))
     assert player.later(0.9) == []
     assert player.later(0.1) == [Resume(1)]
+
+
+# The pace of one source.
+
+
+def test_one_source_that_comes_too_often_is_refused_and_others_are_not() -> None:
+    player = Player(service(cps_source=SourceRate(2, 10.0)))
+    assert [reasons(player.arrive()) for _ in range(3)] == [[], [], [Reason.CPS_SOURCE]]
+    assert kinds(player.arrive("192.0.2.2")) == ["Serve"]
+    assert player.engine.state(1) == "Active"
+    player.later(5.0)
+    assert [reasons(player.arrive()) for _ in range(2)] == [[], [Reason.CPS_SOURCE]]
+
+
+def test_the_owner_of_an_ipv6_network_is_one_source() -> None:
+    player = Player(service(cps_source=SourceRate(2, 10.0)))
+    assert [len(reasons(player.arrive(f"2001:db8::{number}"))) for number in range(4)] == [0, 0, 1, 1]
+
+
+# Banners.
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        pytest.param({}, ["/banner", "/success"], id="admitted"),
+        pytest.param({"no_access": addresses(SOURCE)}, ["/banner", "/fail"], id="refused"),
+        pytest.param({"wait": True}, [], id="a server that waits"),
+        pytest.param({"flags": sensor().flags}, ["/banner", "/fail"], id="a sensor"),
+    ],
+)
+def test_banners(attributes: dict[str, Any], said: list[str]) -> None:
+    one = service(banner="/banner", banner_success="/success", banner_fail="/fail", **attributes)
+    effects = Player(one).arrive()
+    assert [effect.path for effect in effects if isinstance(effect, Say)] == said
+
+
+def test_a_banned_source_is_told_nothing() -> None:
+    player = Player(sensor(), service(banner="/banner", banner_fail="/fail"))
+    player.arrive()
+    assert kinds(player.arrive(number=2)) == ["ConnectionRefused", "Refuse"]
 
 
 # Limits.
@@ -373,6 +414,14 @@ def test_a_dgram_sensor_judges_every_datagram() -> None:
     player = Player(sensor(socket_type=SocketType.DGRAM, wait=True, deny_dgram=True))
     for number in range(5):
         assert kinds(player.arrive(f"192.0.2.{number}"))[0] == "Impose"
+
+
+def test_a_service_that_became_a_sensor_is_one_though_its_last_server_runs() -> None:
+    player = Player(dgram())
+    player.serve()
+    player.adjust(flags=sensor().flags, deny_time=60.0, deny_dgram=True)
+    assert kinds(player.arrive("192.0.2.2"))[0] == "Impose"
+    assert kinds(player.end(player.pids)) == ["ServerEnded", "Rearm"]
 
 
 # Internal services.

@@ -194,7 +194,7 @@ def test_a_look_up_asks_once_for_each_prefix_length_however_many_bans_there_are(
     made.impose(Network.parse("198.51.100.0/24"), NOW + 1)
     counting = []
     for table in made._tables.values():
-        table.ends = Counting(table.ends)  # type: ignore[assignment]
+        table.ends = Counting(table.ends)  # type: ignore[assignment, arg-type]
         counting.append(table.ends)
     made.holds(Address(4, 1, "0.0.0.1"), NOW)
     assert [table.asked for table in counting] == [1, 1]  # type: ignore[attr-defined]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from policy.player import Player, addresses, dgram, events, kinds, reasons, sensor, service
 from sentinetd.model.events import ForkFailed, ServerEnded, ServerFailed, ServerSignalled, ServerStarted
-from sentinetd.model.service import Flag, Interval, Redirect, Service
+from sentinetd.model.service import Cps, Flag, Interval, Redirect, Service, SourceRate, Type
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.effects import Effect, Forget, HangUp, Rearm, Refuse, Release, Resume, Serve, Signal
 from sentinetd.policy.inputs import (
@@ -17,6 +18,7 @@ from sentinetd.policy.inputs import (
     Arrived,
     Begun,
     CarriersGone,
+    Chosen,
     Ended,
     Exhausted,
     Finished,
@@ -235,8 +237,8 @@ def test_what_waits_for_its_next_attempt_outlives_the_spawner() -> None:
 # What the porter carries.
 
 
-def relay(**attributes: object) -> Service:
-    return service("relay", **{"redirect": Redirect("192.0.2.9", 80), **attributes})
+def relay() -> Service:
+    return service("relay", redirect=Redirect("192.0.2.9", 80))
 
 
 def test_the_life_of_a_connection_that_is_carried() -> None:
@@ -273,6 +275,79 @@ def test_a_carried_connection_of_a_dropped_service_is_hung_up_on() -> None:
     assert player.give(Finished(1, 0, 0))[-1] == Forget(1)
 
 
+# What comes by the multiplexer (RFC 1078).
+
+
+def multiplexer(**target: Any) -> Player:
+    tcpmux = service("tcpmux", type=frozenset({Type.INTERNAL}))
+    return Player(tcpmux, service("chosen", **{"type": frozenset({Type.TCPMUX}), **target}), service("other"))
+
+
+def test_a_chosen_service_judges_and_serves_who_came_to_the_multiplexer() -> None:
+    player = multiplexer()
+    assert kinds(player.arrive()) == ["Serve"]
+    assert (player.engine.count(1), player.engine.count(2)) == (1, 0)
+    [serve] = player.give(Chosen(1, "chosen"))
+    assert isinstance(serve, Serve)
+    assert (serve.connection.number, serve.connection.service) == (1, 2)
+    assert (player.engine.count(1), player.engine.count(2)) == (0, 1)
+    assert events(player.launch(1), ServerStarted)[0].service == "chosen"
+    player.end(player.pids)
+    assert idle(player)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        pytest.param({"no_access": addresses(SOURCE)}, Reason.ADDRESS, id="address"),
+        pytest.param({"instances": 0}, Reason.INSTANCES, id="instances"),
+        pytest.param({"per_source": 0}, Reason.PER_SOURCE, id="per_source"),
+        pytest.param({"cps_source": SourceRate(0, 1.0)}, Reason.CPS_SOURCE, id="cps_source"),
+    ],
+)
+def test_every_limit_of_a_chosen_service_holds(target: dict[str, Any], reason: Reason) -> None:
+    player = multiplexer(**target)
+    player.arrive()
+    effects = player.give(Chosen(1, "chosen"))
+    assert (reasons(effects), kinds(effects)[-1]) == ([reason], "Refuse")
+    assert idle(player)
+
+
+def test_a_chosen_service_that_is_paused_refuses() -> None:
+    player = multiplexer(cps=Cps(1, 10))
+    for _ in range(3):
+        player.arrive()
+    assert kinds(player.give(Chosen(1, "chosen"))) == ["Serve"]
+    assert kinds(player.give(Chosen(2, "chosen"))) == ["ConnectionRefused", "Refuse", "Pause", "ServicePaused"]
+    player.now += 5.0
+    assert reasons(player.give(Chosen(3, "chosen"))) == [Reason.CPS]
+
+
+@pytest.mark.parametrize("name", [pytest.param("nothing", id="no service"), pytest.param("other", id="not its own")])
+def test_what_is_not_reached_through_the_multiplexer_is_not_served(name: str) -> None:
+    player = multiplexer()
+    player.arrive()
+    assert kinds(player.give(Chosen(1, name))) == ["Refuse"]
+    assert idle(player)
+
+
+@pytest.mark.parametrize(
+    "given", [pytest.param(Finished(1, 0, 0), id="nothing was chosen"), pytest.param(CarriersGone(), id="porter gone")]
+)
+def test_who_chooses_nothing_is_hung_up_on(given: Finished | CarriersGone) -> None:
+    player = multiplexer()
+    player.arrive()
+    assert "Refuse" in kinds(player.give(given))
+    assert idle(player)
+
+
+def test_only_who_came_to_the_multiplexer_chooses() -> None:
+    player = multiplexer()
+    player.arrive(number=3)
+    assert player.give(Chosen(1, "chosen")) == []
+    assert player.engine.count(3) == 1
+
+
 # A reload.
 
 
@@ -283,7 +358,7 @@ def test_a_carried_connection_of_a_dropped_service_is_hung_up_on() -> None:
         pytest.param({"only_from": addresses("192.0.2.1", "192.0.2.3")}, id="only_from"),
     ],
 )
-def test_servers_whose_source_is_not_admitted_any_more_are_told_to_end(change: dict[str, object]) -> None:
+def test_servers_whose_source_is_not_admitted_any_more_are_told_to_end(change: dict[str, Any]) -> None:
     player = Player(service("ssh"))
     pids = [player.serve(f"192.0.2.{number}") for number in (1, 2, 3)]
     effects = player.adjust(**change)

@@ -72,6 +72,8 @@ TEXTS = [
     (ev.ConnectionRefused(AT, 7, "ftp", A, 21, Reason.ADDRESS), []),
     (ev.ServerStarted(AT, 7, "ftp", A, 21, 99), []),
     (ev.ServerEnded(AT, 7, "ftp", A, 99, 0, 0, 2.5), []),
+    (ev.UserFound(AT, 7, "ftp", A, "UNIX : joe"), []),
+    (ev.UserUnknown(AT, 7, "ftp", A, "no server"), []),
     (ev.TrafficCounted(AT, 7, "ftp", A, 12, 3456), []),
     (
         ev.ServerFailed(AT, "ftp", "execve", "/usr/sbin/none", errno.ENOENT, True),

@@ -7,12 +7,12 @@ import socket
 from dataclasses import dataclass
 
 from sentinetd.model.address import Address
+from sentinetd.model.verdict import NO_SERVER
 
 PORT = 113
 LONGEST_REPLY = 1023
 """Bytes of a reply with its CR LF; RFC 1413 section 5 allows 1,000 characters before them."""
 
-NO_SERVER = "no server"
 TIMEOUT = "timeout"
 SYSTEM_ERROR = "system error"
 NO_RESPONSE = "error while receiving response"

@@ -94,8 +94,10 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known so far, in small letters. *patterns_in* gives the patterns of a file: empty where there is none, None
-    where it cannot be read."""
+    """What is known so far, in small letters.
+
+    *patterns_in* gives the patterns of a file: empty where there is none, None where it cannot be read.
+    """
 
     facts: Mapping[Fact, bytes]
     patterns_in: Callable[[bytes], tuple[HostPattern, ...] | None]

@@ -28,7 +28,6 @@ NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
         ("proxy_protocol", ""),
         ("flags", "INTERCEPT"),
         ("flags", "LABELED"),
-        ("log_on_failure", "USERID"),
         ("type", "RPC"),
     }
 )

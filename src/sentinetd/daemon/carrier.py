@@ -39,7 +39,7 @@ from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessM
 from sentinetd.model.manner import CARRIED
 from sentinetd.model.routine import Ending
 from sentinetd.model.service import Flag, Service
-from sentinetd.model.verdict import ADMIT, Question
+from sentinetd.model.verdict import ADMIT, NO_SERVER, Question
 from sentinetd.policy import inputs as policy
 from sentinetd.policy.effects import Ask
 from sentinetd.policy.inputs import Answered, Begun, CarriersGone, Finished, Input, LaunchFailed
@@ -112,7 +112,7 @@ class Carrier:
                 self._queue(Asked(number, effect.question, source, effect.seconds))
             case Question.TABLES:
                 self._queue(AskedTables(number, service.libwrap_name, source, port, here, at, effect.seconds))
-            case Question.USER:
+            case Question.USER | Question.REFUSED_USER:
                 self._queue(AskedUser(number, source, port, here, at, effect.seconds))
 
     def carry(self, connection: Connection, service: Service, descriptor: int, position: int) -> None:
@@ -181,6 +181,11 @@ class Carrier:
         if asked is not None:
             self._handle(Answered(number, asked.effect.question, value))
 
+    def _waits(self, number: int, *questions: Question) -> _Asked | None:
+        """What connection *number* waits for, if it is one of *questions*: of another it may hear too late."""
+        asked = self._asked.get(number)
+        return asked if asked is not None and asked.effect.question in questions else None
+
     def reaped(self, how: str) -> None:
         """The porter's process has ended."""
         self._channel = None
@@ -208,7 +213,8 @@ class Carrier:
     def _said(self, message: Any) -> None:
         match message:
             case Answer():
-                self._answered(message.number, message.value)
+                if self._waits(message.number, message.question) is not None:
+                    self._answered(message.number, message.value)
             case TablesSay():
                 self._tables_said(message)
             case User():
@@ -221,7 +227,7 @@ class Carrier:
                 self._notice(Level.WARNING, f"porter: {message.what}")
 
     def _tables_said(self, message: TablesSay) -> None:
-        asked = self._asked.get(message.number)
+        asked = self._waits(message.number, Question.TABLES)
         if asked is None:
             return
         where = f" by {message.where}" if message.where else ""
@@ -236,14 +242,15 @@ class Carrier:
         self._answered(message.number, ADMIT if message.admit else "")
 
     def _user_said(self, message: User) -> None:
-        asked = self._asked.get(message.number)
+        asked = self._waits(message.number, Question.USER, Question.REFUSED_USER)
         if asked is None:
             return
-        if message.name is None and Flag.IDONLY in asked.service.flags:
-            connection = asked.effect.connection
-            self._report(
-                UserUnknown(time.time(), connection.service, asked.service.id, asked.effect.source, message.why)
-            )
+        connection, question, source = asked.effect.connection, asked.effect.question, asked.effect.source
+        if message.name is None and question is Question.REFUSED_USER:
+            if message.why != NO_SERVER:  # which most hosts have not
+                self._notice(Level.ERROR, f"Failed to contact identity server at {source.text}: {message.why}")
+        elif message.name is None and Flag.IDONLY in asked.service.flags:
+            self._report(UserUnknown(time.time(), connection.service, asked.service.id, source, message.why))
         self._answered(message.number, message.name)
 
     def _carried(self, message: Carried) -> None:

@@ -110,8 +110,9 @@ STEPS = {
 class Guard:
     """Owns the loop, the engine, the listeners and the other processes.
 
-    *courier_arguments* and *porter_arguments* are what those are started with; *files* is the limit of open files that
-    servers get by default; *backend* what starts servers, None for the best there is.
+    *limit* and *log_procs* are as the engine's; *courier_arguments* and *porter_arguments* are what those are started
+    with; *files* is the limit of open files that servers get by default; *backend* what starts servers, None for the
+    best there is.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Guard:
         *,
         greeting: Greeting,
         limit: int | None,
+        log_procs: int,
         files: int,
         backend: Backend | None,
         courier_arguments: list[str],
@@ -127,7 +129,7 @@ class Guard:
     ) -> None:
         self.loop = Loop()
         self.clock = Clock()
-        self.engine = Engine(settings, limit)
+        self.engine = Engine(settings, limit, log_procs)
         self.link = Link(time.time)
         self.logs = Logs(self.link)
         self.doors = Doors(self.loop, self._on_arrival, self._on_exhaustion, self.tell, time.time)

@@ -161,6 +161,7 @@ class Life:
             settings,
             greeting=Greeting(self._ident, os.getpid()),
             limit=self._options.limit,
+            log_procs=self._options.log_procs,
             files=files,
             backend=BACKENDS[self._options.spawner],
             courier_arguments=arguments + (["--user", courier] if courier else []),

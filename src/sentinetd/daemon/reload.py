@@ -31,6 +31,7 @@ from sentinetd.model.service import Flag, Service, SocketType
 from sentinetd.net.listener import AddressInUse
 from sentinetd.policy.checks import asks_for_user
 from sentinetd.policy.inputs import Reloaded
+from sentinetd.policy.suspects import identifies_refused
 
 LEVELS = {
     diagnostic.Level.ERROR: Level.ERROR,
@@ -177,7 +178,8 @@ class Reloader:
 def _needs_porter(service: Service) -> bool:
     """Whether *service* has something to be done that reads foreign bytes or waits for the network."""
     names = service.only_from.names or service.no_access.names
-    return bool(names) or manner_of(service) in (Manner.CARRIED, Manner.CHOSEN) or asks_for_user(service)
+    asks = bool(names) or asks_for_user(service) or identifies_refused(service)
+    return asks or manner_of(service) in (Manner.CARRIED, Manner.CHOSEN)
 
 
 def _by_kernel(service: Service) -> bool:

@@ -46,6 +46,8 @@ class Question(Enum):
     """Whether hosts.allow and hosts.deny admit the source: `ADMIT`, or anything else."""
     USER = "user"
     """Who owns the connection at its other end (RFC 1413), as that host says."""
+    REFUSED_USER = "refused-user"
+    """The same of a connection that is refused whatever the answer; for its service's log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +70,8 @@ class Unknown:
 
 ADMIT = "admit"
 """The answer to `Question.TABLES` that lets a source in."""
+
+NO_SERVER = "no server"
+"""Why a client's user is not known, if its host has no ident server: xinetd's words, and seldom worth telling."""
 
 ADMITTED = Verdict(True, Reason.NO_OBJECTION)

@@ -18,6 +18,8 @@ class Due(IntEnum):
     """A connection for which no process could be made, by its number."""
     KILL = 4
     """A server that was told to end, by its connection's number."""
+    IDENTITY = 5
+    """A refused client that must have been identified by now, by its connection's number."""
 
 
 class Agenda:

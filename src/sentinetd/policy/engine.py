@@ -1,13 +1,14 @@
 """The decision machine: every input goes through `Engine.handle`, which answers with effects and does nothing itself.
 
 Its state is what outlives one decision, each part in a file of its own: running services (`services`), connections that
-wait for an answer (`waiting`), orders and servers (`servers`), bans (`bans`), and what is due when (`agenda`). Here is
-what happens to a connection when it comes or is judged again, and what a reload, the clock and the end change.
+wait for an answer (`waiting`), refused ones of whom more is wanted (`suspects`), orders and servers (`servers`), bans
+(`bans`), and what is due when (`agenda`). Here is what happens to a connection when it comes or is judged again, and
+what a reload, the clock and the end change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sentinetd.model.address import Address
@@ -16,7 +17,7 @@ from sentinetd.model.events import ServerStarted
 from sentinetd.model.manner import Manner
 from sentinetd.model.service import Service, SocketType, Type
 from sentinetd.model.settings import Settings
-from sentinetd.model.verdict import Reason, Unknown
+from sentinetd.model.verdict import Question, Reason, Unknown
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.checks import AGAIN, NO_ANSWERS, Facts, decide
@@ -44,6 +45,7 @@ from sentinetd.policy.inputs import (
 )
 from sentinetd.policy.servers import Servers
 from sentinetd.policy.services import Candidate, Running, Server, Services, refused
+from sentinetd.policy.suspects import LOG_PROCS, Suspects, identifies_refused
 from sentinetd.policy.tally import Recent
 from sentinetd.policy.waiting import ANSWER_WITHIN, Waiting
 
@@ -56,14 +58,16 @@ EXHAUSTED_AT_LEAST = 1
 
 
 class Engine:
-    """Decides. *limit*: the most server processes at once (option -limit), None for no limit."""
+    """Decides. *limit*: the most server processes at once (option -limit), None for no limit; *log_procs*: the most
+    refused clients whose users are looked up at once (option -logprocs)."""
 
-    def __init__(self, settings: Settings, limit: int | None = None) -> None:
+    def __init__(self, settings: Settings, limit: int | None = None, log_procs: int = LOG_PROCS) -> None:
         self._limit = limit
         self.bans = Bans(settings)
         self._agenda = Agenda()
         self._services = Services(self._agenda)
         self._waiting = Waiting(self._agenda)
+        self._suspects = Suspects(self._agenda, log_procs)
         self._servers = Servers(self._services, self._agenda)
         self._told = Recent(TELL_AGAIN_AFTER, TOLD_AT_MOST)
         servers = self._servers
@@ -190,7 +194,8 @@ class Engine:
         if not isinstance(verdict, Unknown) and not verdict.allow:
             if before is None and verdict.reason not in _FREE:
                 running.bucket.take()
-            return self._refuse(running, connection, verdict.reason, now)
+            answers = NO_ANSWERS if before is None else before.answers
+            return self._refuse(running, connection, verdict.reason, now, answers)
         if before is None:
             running.bucket.take()
             before = Candidate(running, connection, NO_ANSWERS)
@@ -218,15 +223,28 @@ class Engine:
         yield Reply(connection)
         yield from self._services.take_back(running, connection)
 
-    def _refuse(self, running: Running, connection: Connection, reason: Reason, now: Moment) -> Iterator[Effect]:
+    def _refuse(
+        self,
+        running: Running,
+        connection: Connection,
+        reason: Reason,
+        now: Moment,
+        answers: Mapping[Question, str | None] = NO_ANSWERS,
+    ) -> Iterator[Effect]:
+        service, source = running.service, connection.source
+        identified = identifies_refused(service) and (
+            source is None or not self.bans.ledger.holds(source, now.now)  # by an earlier trip
+        )
         if reason in (Reason.SENSOR, Reason.EXEMPT):
-            yield from self.bans.tripped(running.service, connection, now)
-        elif self._to_be_told(running.service, connection, reason, now):
+            yield from self.bans.tripped(service, connection, now)
+        elif self._to_be_told(service, connection, reason, now):
             yield refused(running, connection, reason, now)
-        service = running.service
         if service.banner_fail and speaks(service) and reason is not Reason.BANNED:
             yield Say(connection, service.banner_fail)
-        yield Refuse(connection)
+        if identified:
+            yield from self._suspects.refuse(running, connection, answers, now)
+        else:
+            yield Refuse(connection)
         yield from self._services.take_back(running, connection)
         if reason is Reason.CPS and running.reopens is None:
             yield from self._services.pause(running, "excessive incoming connections", running.service.cps.wait, now)
@@ -250,6 +268,8 @@ class Engine:
         yield Ask(connection, unknown.question, source, ANSWER_WITHIN)
 
     def _answered(self, given: Answered, now: Moment) -> Iterable[Effect]:
+        if given.question is Question.REFUSED_USER:
+            return self._suspects.answered(given.number, given.value, now)
         candidate = self._waiting.answered(given.number, given.question)
         if candidate is None:
             return ()  # too late: the connection is gone
@@ -312,6 +332,7 @@ class Engine:
         yield from self._servers.stop(running, now)
         for candidate in self._waiting.leave(running):
             yield from self._servers.give_up(candidate, Reason.SHUTDOWN, now)
+        yield from self._suspects.leave(running, now)
         yield from self._services.bury(running)
 
     def _leaving(self, given: Leaving, now: Moment) -> Iterator[Effect]:
@@ -329,8 +350,10 @@ class Engine:
                 if asked is not None:
                     asked.candidate.answers = {**asked.candidate.answers, asked.question: None}
                     yield from self._judge_again(asked.candidate, now)
+            elif due is Due.IDENTITY:
+                yield from self._suspects.overdue(number, now)
             elif due is Due.RETRY:
-                candidate = self._servers.retry(number, now)
+                candidate = self._servers.retry(number)
                 if candidate is not None:
                     candidate.answers = NO_ANSWERS  # it may have another name by now
                     yield from self._judge_again(candidate, now)

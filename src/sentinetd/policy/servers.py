@@ -138,14 +138,12 @@ class Servers:
             yield from self.give_up(candidate, Reason.FORK, now)
         else:
             self.retries[given.number] = candidate
-            candidate.again = self._agenda.add(now.now + FORK_PAUSE, Due.RETRY, given.number)
+            self._agenda.add(now.now + FORK_PAUSE, Due.RETRY, given.number)
 
-    def retry(self, number: int, now: Moment) -> Candidate | None:
-        """The candidate to be judged again, since its next attempt is due; it is not kept here any more."""
-        candidate = self.retries.get(number)
-        if candidate is None or candidate.again > now.now:
-            return None
-        return self.retries.pop(number)
+    def retry(self, number: int) -> Candidate | None:
+        """The candidate to be judged again, since its next attempt is due; it is not kept here any more. None: it was
+        given up meanwhile."""
+        return self.retries.pop(number, None)
 
     def give_up(self, candidate: Candidate, reason: Reason, now: Moment) -> Iterator[Effect]:
         """Refuse one that had been admitted and will have no server."""
@@ -209,14 +207,13 @@ class Servers:
             if server.carried:
                 yield HangUp(server.connection.number)
                 return
-            server.kill_at = self._agenda.add(now.now + KILL_AFTER, Due.KILL, server.connection.number)
+            self._agenda.add(now.now + KILL_AFTER, Due.KILL, server.connection.number)
             yield from self._signal(server, signal.SIGTERM, now)
 
     def kill(self, number: int, now: Moment) -> Iterator[Effect]:
-        """Kill the server of the connection *number* if it was told to end and its time is over."""
+        """The server of the connection *number* was told to end, and its time is over: kill it if it has not ended."""
         server = self.running.get(number)
-        if server is not None and server.kill_at is not None and server.kill_at <= now.now:
-            server.kill_at = None
+        if server is not None:
             yield from self._signal(server, signal.SIGKILL, now)
 
     def _signal(self, server: Server, number: int, now: Moment) -> Iterator[Effect]:

@@ -46,7 +46,7 @@ class Running:
 class Candidate:
     """A connection that was admitted, or would be but for what is not known yet; until it has a server.
 
-    *carried*: the porter is to have it, no process; *failures* to make one; *again*: when the next attempt is due;
+    *carried*: the porter is to have it, no process; *failures* to make one;
     *unwanted*: the configuration changed while its process was being made, and does not admit it any more.
     """
 
@@ -55,7 +55,6 @@ class Candidate:
     answers: Mapping[Question, str | None]
     carried: bool = False
     failures: int = 0
-    again: float = 0.0
     unwanted: bool = False
 
 
@@ -69,7 +68,6 @@ class Server:
     pid: int
     started: float
     carried: bool = False
-    kill_at: float | None = None
     told_to_end: bool = False
 
 
