@@ -15,6 +15,7 @@ from sentinetd.model.verdict import Reason
 from sentinetd.policy.effects import Effect, Report
 from sentinetd.policy.engine import Engine
 from sentinetd.policy.inputs import Arrived, Ended, Input, Launched, Moment, Reloaded, Tick
+from sentinetd.policy.suspects import LOG_PROCS
 
 START = 1_000_000.0
 """CLOCK_BOOTTIME when a play begins."""
@@ -45,9 +46,11 @@ def dgram(name: str = "tftp", **attributes: Any) -> Service:
 class Player:
     """Services have the numbers 1, 2 ... in the order given."""
 
-    def __init__(self, *services: Service, limit: int | None = None, **bans: Any) -> None:
+    def __init__(
+        self, *services: Service, limit: int | None = None, log_procs: int = LOG_PROCS, **bans: Any
+    ) -> None:
         self.settings = Settings(bans=BanSettings(**bans))
-        self.engine = Engine(self.settings, limit)
+        self.engine = Engine(self.settings, limit, log_procs)
         self.now = START
         self.minute = 0
         self.load = 0.0

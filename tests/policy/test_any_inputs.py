@@ -14,7 +14,7 @@ from policy.player import Player, addresses, dgram, events, sensor, service
 from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Ban
 from sentinetd.model.events import ConnectionRefused
-from sentinetd.model.service import Cps, Flag, OnSuccess, Redirect, Service, SocketType, SourceRate, Type
+from sentinetd.model.service import Cps, Flag, OnFailure, OnSuccess, Redirect, Service, SocketType, SourceRate, Type
 from sentinetd.model.verdict import ADMIT, Question, Reason
 from sentinetd.policy.effects import (
     Ask,
@@ -61,6 +61,7 @@ KINDS: list[Service] = [
     service("strict", flags=frozenset({Flag.IDONLY, Flag.NORETRY}), log_on_success=frozenset({OnSuccess.USERID})),
     service("paced", cps=Cps(2, 3), cps_source=SourceRate(1, 5.0)),
     service("few", instances=2, per_source=1, banner="/b", banner_success="/s", banner_fail="/f"),
+    service("watched", no_access=addresses("192.0.2.1"), log_on_failure=frozenset({OnFailure.USERID})),
     service("relay", redirect=Redirect("192.0.2.9", 80)),
     service("tcpmux", type=frozenset({Type.INTERNAL}), instances=3),
     service("muxed", type=frozenset({Type.TCPMUXPLUS}), cps=Cps(2, 3), only_from=NAMED),
@@ -292,7 +293,7 @@ class AnyInputs(RuleBasedStateMachine):
     def nobody_is_lost(self) -> None:
         """Whoever was accepted and not yet told what becomes of it waits for something that will come."""
         engine = self.engine
-        waits = {*engine._waiting._asked, *engine._servers.orders, *engine._servers.retries}
+        waits = {*engine._waiting._asked, *engine._suspects._kept, *engine._servers.orders, *engine._servers.retries}
         assert self.open == {number for number in waits if number in self.streams}
 
     @invariant()

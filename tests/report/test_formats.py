@@ -271,6 +271,8 @@ KILLED = ev.ServerEnded(AT, 7, "ftp", A, 12879, -1, 15, 0.2)
         pytest.param(ENDED, SUCCESS, "EXIT: ftp status=3 pid=12879 duration=61(sec)", id="all of EXIT"),
         pytest.param(TRAFFIC, success(OnSuccess.EXIT), None, id="TRAFFIC needs TRAFFIC"),
         pytest.param(TRAFFIC, success(OnSuccess.TRAFFIC), "TRAFFIC: ftp in=12(bytes) out=3456(bytes)", id="TRAFFIC"),
+        pytest.param(ev.UserFound(AT, 7, "ftp", A, "UNIX : joe\n"), SUCCESS, "USERID: ftp UNIX : joe\\x0a", id="USERID"),
+        pytest.param(ev.UserUnknown(AT, 7, "ftp", A, "timeout"), SUCCESS, "NOID: ftp 192.168.1.20 timeout", id="NOID"),
         pytest.param(ev.DaemonWorking(AT, 2), SUCCESS, None, id="not of a service"),
     ],
 )
@@ -294,7 +296,9 @@ TRIPPED = ev.SensorTripped(AT, 7, "irc", A, 4000, 3600.0, "")
             )
             for reason, word in {
                 Reason.SENSOR: "address", Reason.BANNED: "address", Reason.ADDRESS: "address", Reason.NAME: "address",
-                Reason.NAME_UNKNOWN: "address", Reason.CPS: "connections per second", Reason.LOAD: "load",
+                Reason.NAME_UNKNOWN: "address", Reason.CPS: "connections per second",
+                Reason.CPS_SOURCE: "connections per second", Reason.LIBWRAP: "libwrap", Reason.IDENT: "ident",
+                Reason.LOAD: "load",
                 Reason.TIME: "time", Reason.INSTANCES: "service_limit", Reason.PER_SOURCE: "per_source_limit",
                 Reason.PROCESS_LIMIT: "process_limit", Reason.WAITING_LIMIT: "waiting_limit", Reason.FORK: "fork",
                 Reason.EXEC: "exec", Reason.SHUTDOWN: "shutdown",

@@ -30,6 +30,7 @@ from sentinetd.daemon.messages import (
     HangUp,
     Multiplexed,
     Relay,
+    Say,
     TablesSay,
     User,
 )
@@ -48,6 +49,8 @@ CONNECT_WITHIN = 30.0
 """Seconds in which the target of a redirect has to answer."""
 CHOOSE_WITHIN = 30.0
 """Seconds in which a client of the multiplexer names its service."""
+SAY_WITHIN = 10.0
+"""Seconds in which a client has to read a banner."""
 IDLE_RELAY = 86_400.0
 """Seconds of silence after which a redirected connection is let go."""
 IDLE_ROUTINE = 3_600.0
@@ -135,6 +138,14 @@ class Carrier:
             self._queue(Choose(connection.number, CHOOSE_WITHIN), os.dup(descriptor))
         except OSError as error:
             self._handle(LaunchFailed(connection.number, error.errno or EAGAIN))
+
+    def say_last(self, number: int, descriptor: int, file: int) -> bool:
+        """Have the porter send *file* to the connection and hang up when the client has read it; False if there is no
+        porter. The caller keeps both descriptors."""
+        if self._channel is None:
+            return False
+        self._queue(Say(number, SAY_WITHIN, True), os.dup(descriptor), os.dup(file))
+        return True
 
     def multiplex(self, names: Iterable[str]) -> None:
         """From now on these are the multiplexed services, in lower case."""

@@ -24,7 +24,7 @@ from sentinetd.daemon.logs import Logs
 from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.daemon.messages import FROM_COURIER, Greeting, Ready, Restored, Written
 from sentinetd.daemon.recipes import NO_ADDRESS, recipe_of
-from sentinetd.daemon.replies import Replies, banner, say
+from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import AddressSet
 from sentinetd.model.ban import Ban
@@ -168,7 +168,7 @@ class Guard:
             Reply: lambda effect: self.replies.reply(effect.connection),
             Grant: lambda effect: say(self.doors.descriptor(effect.connection), GO),
             HangUp: lambda effect: self.carrier.hang_up(effect.number),
-            Say: lambda effect: self._say(effect.connection, effect.path),
+            Say: self._say,
             Ask: self._ask,
             Refuse: lambda effect: self.doors.refuse(effect.connection),
             Release: lambda effect: self.doors.release(effect.connection),
@@ -318,13 +318,19 @@ class Guard:
         except (KeyError, OSError, EdgeError):  # the connection was closed meanwhile, or no porter can be had
             self._inputs.append(Answered(effect.connection.number, effect.question, None))
 
-    def _say(self, connection: Connection, path: str) -> None:
+    def _say(self, effect: Say) -> None:
+        """Send a banner; a last one by the porter, which waits until the client has read it: to close a connection with
+        bytes unread would destroy it on its way (tcp(7))."""
+        connection = effect.connection
         try:
-            say(self.doors.descriptor(connection), banner(path))
+            descriptor = self.doors.descriptor(connection)
+            with open_banner(effect.path) as file:
+                if not (effect.last and self.carrier.say_last(connection.number, descriptor, file.fileno())):
+                    say(descriptor, file.read(LONGEST_BANNER) or b"")
         except (KeyError, OSError) as error:
-            number = connection.service
             why = getattr(error, "strerror", None) or "the connection is gone"
-            self.notice(Level.ERROR, f"service = {self.doors.name(number)}, open of banner {path} failed: {why}")
+            name = self.doors.name(connection.service)
+            self.notice(Level.ERROR, f"service = {name}, open of banner {effect.path} failed: {why}")
 
     def _launch(self, connection: Connection) -> None:
         source = connection.source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import time
@@ -39,11 +40,10 @@ def say(descriptor: int, data: bytes) -> None:
             stream.detach()
 
 
-def banner(path: str) -> bytes:
-    """What the banner file *path* says, up to `LONGEST_BANNER` bytes. OSError if it cannot be read at once."""
+def open_banner(path: str) -> io.FileIO:
+    """The banner file *path*, opened without waiting. OSError if it cannot be."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    with open(descriptor, "rb", buffering=0) as file:
-        return file.read(LONGEST_BANNER) or b""
+    return io.FileIO(descriptor, "r")
 
 
 class Replies:

@@ -26,10 +26,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Send the file *path*, a banner, to the connection; it goes on."""
+    """Send the file *path*, a banner, to the connection; with *last* it is refused next, else it goes on."""
 
     connection: Connection
     path: str
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

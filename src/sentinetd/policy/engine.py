@@ -240,7 +240,7 @@ class Engine:
         elif self._to_be_told(service, connection, reason, now):
             yield refused(running, connection, reason, now)
         if service.banner_fail and speaks(service) and reason is not Reason.BANNED:
-            yield Say(connection, service.banner_fail)
+            yield Say(connection, service.banner_fail, last=True)
         if identified:
             yield from self._suspects.refuse(running, connection, answers, now)
         else:

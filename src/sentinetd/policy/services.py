@@ -46,8 +46,8 @@ class Running:
 class Candidate:
     """A connection that was admitted, or would be but for what is not known yet; until it has a server.
 
-    *carried*: the porter is to have it, no process; *failures* to make one;
-    *unwanted*: the configuration changed while its process was being made, and does not admit it any more.
+    *carried*: the porter is to have it, no process; *failures* to make one; *unwanted*: the configuration changed while
+    its process was being made, and does not admit it any more.
     """
 
     running: Running
@@ -60,8 +60,7 @@ class Candidate:
 
 @dataclass(slots=True)
 class Server:
-    """A running server. *carried*: no process but a connection that the porter, process *pid*, has. *kill_at*: when a
-    process is killed, having been told to end; *told_to_end* stays true."""
+    """A running server. *carried*: no process of its own but a connection that the porter, process *pid*, has."""
 
     running: Running
     connection: Connection
