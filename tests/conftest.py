@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from rig.daemon import Daemon, Kind, Work
-from rig.network import Lab
+from rig.network import Lab, temporary
 from rig.probe import build
 
 ROOT_NEEDED = "this test makes network namespaces and needs root: run `sudo make test`"
@@ -38,8 +37,7 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def probe() -> Iterator[Path]:
     """The probe server, compiled."""
-    directory = Path(tempfile.mkdtemp(prefix="sentinetd-probe-"))
-    directory.chmod(0o755)
+    directory = temporary("probe")
     try:
         yield build(directory)
     finally:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,14 +46,6 @@ def lines(daemon: Daemon, count: int) -> list[str]:
     """The service log without times, once it has *count* lines."""
     wait_for(lambda: len(daemon.service_log()) >= count, daemon.story)
     return [line.partition(": ")[2].replace("::ffff:", "") for line in daemon.service_log()]
-
-
-def open_still(dialogue: Dialogue) -> bool:
-    """Whether the daemon has not hung up yet."""
-    try:
-        return dialogue._socket.recv(1, socket.MSG_DONTWAIT) != b""
-    except BlockingIOError:
-        return True
 
 
 @both
@@ -107,7 +98,7 @@ def test_the_client_stays_connected_until_the_answer_and_no_longer(lab: Lab, mak
         with Dialogue(lab, SIX, 7001, A) as dialogue:
             assert lines(daemon, 1) == ["FAIL: closed address from=192.168.1.20"]
             wait_for(lambda: ident.asked == [f"{dialogue.port},7001"], daemon.story)
-            assert open_still(dialogue)
+            assert dialogue.silent()
             ident.answer.set()
             assert dialogue.rest() == b""
     assert lines(daemon, 2)[1] == UNIX.format("closed")
@@ -121,7 +112,7 @@ def test_as_many_as_logprocs_are_kept_and_the_others_refused_at_once(lab: Lab, m
             wait_for(lambda: ident.asked, daemon.story)
             assert converse(lab, SIX, 7001, A) == "closed"
             assert converse(lab, SIX, 7001, B) == "closed"
-            assert open_still(kept)
+            assert kept.silent()
             ident.answer.set()
             assert kept.rest() == b""
         assert [line.split()[0] for line in lines(daemon, 4)] == ["FAIL:", "FAIL:", "FAIL:", "USERID:"]
@@ -158,4 +149,4 @@ def test_without_the_porter_the_client_is_refused_all_the_same(lab: Lab, make: M
             [porter] = [pid for pid in children_of(daemon.pid) if "porter" in command_line(pid)]
             os.kill(porter, signal.SIGKILL)
             assert dialogue.rest() == b""
-    assert daemon.find("process porter")
+    daemon.await_message("process porter")

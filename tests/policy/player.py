@@ -46,9 +46,7 @@ def dgram(name: str = "tftp", **attributes: Any) -> Service:
 class Player:
     """Services have the numbers 1, 2 ... in the order given."""
 
-    def __init__(
-        self, *services: Service, limit: int | None = None, log_procs: int = LOG_PROCS, **bans: Any
-    ) -> None:
+    def __init__(self, *services: Service, limit: int | None = None, log_procs: int = LOG_PROCS, **bans: Any) -> None:
         self.settings = Settings(bans=BanSettings(**bans))
         self.engine = Engine(self.settings, limit, log_procs)
         self.now = START

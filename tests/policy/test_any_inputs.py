@@ -93,7 +93,7 @@ PIDS = st.integers(100, 108)  # few, so that they are used again
 class AnyInputs(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.player = Player(*KINDS[:8], limit=6, maximum=MAXIMUM, max_bans_per_minute=50)
+        self.player = Player(*KINDS[:9], limit=6, maximum=MAXIMUM, max_bans_per_minute=50)
         self.engine = self.player.engine
         self.streams: set[int] = set()  # connections that were accepted
         self.open: set[int] = set()  # those of them of which nobody has said what becomes of them
@@ -102,7 +102,7 @@ class AnyInputs(RuleBasedStateMachine):
         self.suspended: set[int] = set()
         self.paused: set[int] = set()
         self.bans: dict[Network, float] = {}
-        self.begun = len(KINDS[:8])
+        self.begun = len(KINDS[:9])
         self.gone: set[int] = set()
         self.stopped: set[int] = set()
 
@@ -208,7 +208,7 @@ class AnyInputs(RuleBasedStateMachine):
             st.builds(SetupFailed, NUMBERS, st.just("execve"), st.just(""), st.just(2), st.booleans()),
             st.builds(Ended, PIDS, st.integers(-1, 2), st.integers(0, 9)),
             st.builds(Exhausted, st.integers(0, 9)),
-            st.just(LaunchersGone()),
+            st.builds(LaunchersGone, st.tuples(NUMBERS, NUMBERS)),
             st.just(CarriersGone()),
             st.just(Tick()),
         )

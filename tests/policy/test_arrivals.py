@@ -305,6 +305,23 @@ def test_an_answer_to_nobody_is_dropped(given: Answered) -> None:
     assert player.give(given) == []
 
 
+def test_the_deadline_of_a_question_is_its_own() -> None:
+    player = Player(service(only_from=NAMED))
+    player.arrive()
+    answer(player, "a.example")
+    player.give(LaunchFailed(1, 11))
+    player.later(5.0)  # asked again
+    assert player.later(ANSWER_WITHIN - 0.01) == []
+    assert reasons(player.later(0.01)) == [Reason.NAME_UNKNOWN]
+
+
+def test_only_what_was_asked_is_answered() -> None:
+    player = Player(service(only_from=NAMED))
+    player.arrive()
+    assert player.give(Answered(1, Question.USER, "a.example")) == []
+    assert kinds(answer(player, "a.example")) == ["Serve"]
+
+
 def test_so_many_of_one_source_may_wait() -> None:
     player = Player(service(only_from=NAMED))
     for _ in range(MOST_OF_SOURCE):

@@ -109,7 +109,7 @@ def test_a_process_id_given_anew_ends_the_server_that_had_it() -> None:
         pytest.param(Begun(9, 77), id="begun"),
         pytest.param(Finished(9, 0, 0), id="finished"),
         pytest.param(Ended(9, 0, 0), id="ended"),
-        pytest.param(LaunchersGone(), id="launchers gone"),
+        pytest.param(LaunchersGone((9,)), id="launchers gone"),
         pytest.param(CarriersGone(), id="carriers gone"),
     ],
 )
@@ -220,7 +220,7 @@ def test_orders_that_the_spawner_took_with_it_are_given_up() -> None:
     connection = player.connection(SOURCE, 2)
     player.give(Arrived(connection))
     player.serve()
-    effects = player.give(LaunchersGone())
+    effects = player.give(LaunchersGone((1, 2, connection.number, 99)))
     assert reasons(effects) == [Reason.FORK, Reason.FORK]
     assert effects[-2:] == [Refuse(connection), Rearm(connection)]
     assert (len(player.engine.servers()), player.engine.ordered()) == (1, 0)
@@ -230,7 +230,7 @@ def test_what_waits_for_its_next_attempt_outlives_the_spawner() -> None:
     player = Player(service())
     player.arrive()
     player.give(LaunchFailed(1, EAGAIN))
-    assert player.give(LaunchersGone()) == []
+    assert player.give(LaunchersGone((1,))) == []
     assert kinds(player.later(FORK_PAUSE)) == ["Serve"]
 
 
@@ -260,11 +260,12 @@ def test_the_end_of_the_porter_ends_what_it_carries_and_nothing_else() -> None:
     assert ([server.pid for server in player.engine.servers()], player.engine.ordered()) == ([pid], 1)
 
 
-def test_the_end_of_the_spawner_leaves_orders_to_the_porter() -> None:
-    player = Player(relay())
+def test_orders_to_a_new_spawner_outlive_the_end_of_the_old_one() -> None:
+    player = Player(service())
     player.arrive()
-    assert player.give(LaunchersGone()) == []
-    assert kinds(player.give(Begun(1, 50))) == ["Release", "ServerStarted"]
+    player.arrive()
+    assert reasons(player.give(LaunchersGone((1,)))) == [Reason.FORK]
+    assert kinds(player.give(Launched(2, 50))) == ["Release", "ServerStarted"]
 
 
 def test_a_carried_connection_of_a_dropped_service_is_hung_up_on() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sentinetd.model.address import Address
@@ -38,10 +38,11 @@ def test_bucket(rate: int, times: list[float], count: int) -> None:
     assert passed(Bucket(Cps(rate, 10), 0.0), times) == count
 
 
-@given(st.integers(1, 1000), st.integers(1, 3000))
-def test_a_steady_stream_of_the_rate_always_passes(rate: int, count: int) -> None:
-    bucket = Bucket(Cps(rate, 10), 1e6)
-    times = [1e6 + number / rate for number in range(count)]
+@given(st.integers(1, 1000), st.integers(1, 3000), st.floats(0.0, 1e7))
+@example(1, 20, 0.1)
+def test_a_steady_stream_of_the_rate_always_passes(rate: int, count: int, start: float) -> None:
+    bucket = Bucket(Cps(rate, 10), start)
+    times = [start + number / rate for number in range(count)]
     assert passed(bucket, times) == count
 
 

@@ -7,6 +7,7 @@ without a reset is the kernel's affair), ``silence`` (nothing before the deadlin
 from __future__ import annotations
 
 import errno
+import select
 import socket
 from types import TracebackType
 from typing import Self
@@ -61,6 +62,10 @@ class Dialogue:
         except ConnectionResetError:
             pass  # hung up with bytes of ours unread
         return data
+
+    def silent(self) -> bool:
+        """Whether the other side has neither sent anything nor hung up so far."""
+        return not select.select([self._socket], [], [], 0.0)[0]
 
     def close(self) -> None:
         self._socket.close()

@@ -15,13 +15,12 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from rig.deadline import wait_for
-from rig.network import Lab
+from rig.network import Lab, temporary
 
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -79,8 +78,7 @@ class Work:
     """A directory for one daemon: its configuration, logs, state. *keep* is what survives from run to run."""
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="sentinetd-rig-"))
-        self.path.chmod(0o755)
+        self.path = temporary("rig")
         (self.path / "run").mkdir()
         (self.path / "d").mkdir()
 
@@ -188,13 +186,13 @@ class Daemon:
             self.send(number)
         return self.exit_status()
 
-    def reload(self, config: str | None = None, until: str = "Reconfigured: ") -> Message:
+    def reload(self, config: str | None = None, until: str = "Reconfigured: ", within: float = 10.0) -> Message:
         """Write *config*, send SIGHUP, wait for a new message that holds *until*."""
         if config is not None:
             self.config.write_text(config)
         before = len(self.find(until))
         self.send(signal.SIGHUP)
-        wait_for(lambda: len(self.find(until)) > before or self.ended, self.story)
+        wait_for(lambda: len(self.find(until)) > before or self.ended, self.story, within)
         return self.find(until)[-1]
 
     def messages(self) -> list[Message]:

@@ -1,4 +1,4 @@
-"""An identification server (RFC 1413) of a client's host: it knows the connections that are open there, and no others."""
+"""An identification server (RFC 1413) of a client's host: it knows the connections that are open, and no others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Self
 
 from rig.network import Namespace
 
-ESTABLISHED = "01"  # /proc/net/tcp, st
+OPEN = {"01", "04", "05"}
+"""States in /proc/net/tcp of a connection that the other end has not closed: established, or closed from here."""
 
 
 def owner(namespace: Namespace, here: int, there: int) -> str | None:
@@ -20,7 +21,7 @@ def owner(namespace: Namespace, here: int, there: int) -> str | None:
         rows = [line.split() for line in Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]]
     for row in rows:
         ports = [int(end.rpartition(":")[2], 16) for end in row[1:3]]
-        if ports == [here, there] and row[3] == ESTABLISHED:
+        if ports == [here, there] and row[3] in OPEN:
             return pwd.getpwuid(int(row[7])).pw_name
     return None
 

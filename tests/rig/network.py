@@ -1,22 +1,25 @@
 """A network of its own: a host with several addresses and four clients, each in a network namespace.
 
-The names are unique to the process, so any number of labs live side by side; `Lab.close` removes everything,
-also after a failure half-way. Sockets of clients are made by moving the calling thread into the client's
-namespace for the one system call: a socket keeps the namespace it was born in.
+The names hold the process id, so any number of labs live side by side; `Lab.close` removes everything, also after a
+failure half-way, and what a killed test run left behind goes when the next one begins. Sockets of clients are made by
+moving the calling thread into the client's namespace for the one system call: a socket keeps the namespace it was
+born in.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import secrets
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from rig.deadline import wait_for
 
@@ -46,6 +49,30 @@ NETWORKS = "loopback 127.0.0.0\ntestnet 192.168.1.0\nothernet 10.9.0.0\n"
 EXTRA_SERVICES = "irc 194/tcp\nprobe-svc 7400/tcp probe-alias\nprobe-svc 7400/udp\nprobe-odd 7401/tcp\n"
 
 
+TEMPORARY = "sentinetd-{what}-{pid}-"
+"""Prefix of the rig's temporary directories."""
+
+
+def temporary(what: str) -> Path:
+    """A directory of this process that everybody may enter."""
+    path = Path(tempfile.mkdtemp(prefix=TEMPORARY.format(what=what, pid=os.getpid())))
+    path.chmod(0o755)
+    return path
+
+
+def clear_away() -> None:
+    """Remove what test runs left behind that were killed: their namespaces, what runs in those, their directories."""
+    for name in run("ip", "netns", "list").stdout.split():
+        match = re.fullmatch(r"sx(\d+)[hc]\d*", name)
+        if match and not Path("/proc", match[1]).exists():
+            with suppress(FileNotFoundError):  # another worker was quicker
+                Namespace.found(name).close()
+    for path in Path(tempfile.gettempdir()).glob("sentinetd-*-*-*"):
+        match = re.fullmatch(TEMPORARY.format(what="(?:rig|probe)", pid=r"(\d+)") + ".*", path.name)
+        if match and not Path("/proc", match[1]).exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def run(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command of the rig itself; its output is in the error if it fails."""
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -61,7 +88,19 @@ class Namespace:
         self.name = name
         self.etc = Path("/etc/netns") / name
         run("ip", "netns", "add", name)
-        self._fd = os.open(f"/run/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        self._open()
+
+    @classmethod
+    def found(cls, name: str) -> Self:
+        """One that somebody else made."""
+        self = cls.__new__(cls)
+        self.name = name
+        self.etc = Path("/etc/netns") / name
+        self._open()
+        return self
+
+    def _open(self) -> None:
+        self._fd = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -125,7 +164,8 @@ class Lab:
     """A host namespace with 192.168.1.5 to .8 and fd00::5 to ::8, and clients .20 to .23, joined by a bridge."""
 
     def __init__(self) -> None:
-        tag = secrets.token_hex(3)
+        clear_away()
+        tag = str(os.getpid())
         self.clients: dict[int, Namespace] = {}
         self.host = Namespace(f"sx{tag}h")
         try:

@@ -387,7 +387,7 @@ class Guard:
             spawner.close()
         for reply in gone.replies:
             self._spawner_reply(reply)
-        self.handle(LaunchersGone())
+        self.handle(LaunchersGone(gone.unanswered))
         self.tell(ProcessFailed(time.time(), "spawner", str(gone).removeprefix("spawner: "), 0.0))
         if self.loop.now() - self._spawner_since < SPAWNER_PAUSE:
             self.loop.after(SPAWNER_PAUSE, self._replace_spawner)  # one that dies at once would keep us busy
@@ -522,6 +522,10 @@ class Guard:
             self.notice(Level.ERROR, f"the host's own addresses cannot be read and may get banned: {error}")
             return
         self.handle(Moved(around))
+        self.exempt_in_kernel()
+
+    def exempt_in_kernel(self) -> None:
+        """Who is exempt changed: the kernel must not refuse them either."""
         self._filter_bans(lambda known: known.exempt(self.engine.bans.exemptions))
 
     def need_filter(self) -> None:

@@ -315,7 +315,8 @@ class Life:
         guard.handle(Leaving(servers))
 
     def _servers_left(self) -> bool:
-        return self._waits_for_servers and bool(self._guard.engine.servers())
+        engine = self._guard.engine
+        return self._waits_for_servers and bool(engine.servers() or engine.ordered())
 
     def _leave(self, guard: Guard, pid_file: paths.PidFile | None) -> int:
         write_directly(guard.farewell(Farewell()), self._ident, self._log, self._facility)

@@ -76,6 +76,7 @@ class Reloader:
         guard.clock.tables_wanted = any(Flag.NOLIBWRAP not in service.flags for service in wanted if not service.sensor)
         guard.clock.load_wanted = any(service.max_load is not None for service in wanted)
         guard.handle(Reloaded(loaded.settings, started, change.adjust, change.stop))
+        guard.exempt_in_kernel()
         guard.replies.refresh()
         guard.carrier.multiplex(
             service.name.lower() for service in guard.engine.services.values() if multiplexed(service)

@@ -80,7 +80,7 @@ class Engine:
             Chosen: self._chosen,
             CarriersGone: lambda given, now: servers.carriers_gone(now),
             LaunchFailed: servers.launch_failed,
-            LaunchersGone: lambda given, now: servers.launchers_gone(now),
+            LaunchersGone: servers.launchers_gone,
             SetupFailed: servers.setup_failed,
             Ended: servers.ended,
             Exhausted: self._exhausted,
@@ -344,7 +344,7 @@ class Engine:
         yield from self.bans.expire(now)
         for due, number in self._agenda.pop(now.now):
             if due is Due.REOPEN:
-                yield from self._services.reopen(number, now)
+                yield from self._services.reopen(number)
             elif due is Due.ANSWER:
                 asked = self._waiting.overdue(number, now.now)
                 if asked is not None:

@@ -99,7 +99,9 @@ class LaunchFailed:
 
 @dataclass(frozen=True, slots=True)
 class LaunchersGone:
-    """The spawner ended: orders without an answer are lost."""
+    """The spawner ended, and never said what became of *orders*, by the numbers of their connections."""
+
+    orders: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

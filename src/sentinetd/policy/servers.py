@@ -20,7 +20,7 @@ from sentinetd.model.service import Flag
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.effects import Effect, HangUp, Refuse, Release, Report, Serve, Signal
-from sentinetd.policy.inputs import Begun, Ended, Finished, Launched, LaunchFailed, Moment, SetupFailed
+from sentinetd.policy.inputs import Begun, Ended, Finished, Launched, LaunchersGone, LaunchFailed, Moment, SetupFailed
 from sentinetd.policy.services import Candidate, Running, Server, Services, refused
 
 FORK_ATTEMPTS = 5
@@ -151,11 +151,12 @@ class Servers:
         yield Refuse(candidate.connection)
         yield from self._services.done(candidate.running, candidate.connection)
 
-    def launchers_gone(self, now: Moment) -> Iterator[Effect]:
+    def launchers_gone(self, given: LaunchersGone, now: Moment) -> Iterator[Effect]:
         """The spawner ended. What it did not answer it may have done, so nothing is ordered a second time."""
-        for candidate in [one for one in self.orders.values() if not one.carried]:
-            del self.orders[candidate.connection.number]
-            yield from self.give_up(candidate, Reason.FORK, now)
+        for number in given.orders:
+            candidate = self.orders.pop(number, None)
+            if candidate is not None:
+                yield from self.give_up(candidate, Reason.FORK, now)
         self._early.clear()
 
     def setup_failed(self, given: SetupFailed, now: Moment) -> Iterator[Effect]:

@@ -130,10 +130,10 @@ class Services:
         yield Pause(running.number)
         yield Report(ServicePaused(now.wall, running.service.name, why, seconds))
 
-    def reopen(self, number: int, now: Moment) -> Iterator[Effect]:
-        """Open the listener of the service *number* again, if it is paused and its time has come."""
+    def reopen(self, number: int) -> Iterator[Effect]:
+        """The pause of the service *number* is over: open its listener again, if it has not stopped."""
         running = self.table.get(number)
-        if running is not None and running.reopens is not None and running.reopens <= now.now:
+        if running is not None and running.reopens is not None:
             running.reopens = None
             yield Resume(number)
 

@@ -56,9 +56,8 @@ CASES = (
             meet(7003, "192.168.1.7"),
             meet(7004, "192.168.1.8"),
             meet(7001),
-            messages("Adding"),
         ),
-        expect=("closed", True, "closed", "closed", "closed", 1),
+        expect=("closed", True, "closed", "closed", "closed"),
     ),
     Case(
         id="sensor: FOREVER",

@@ -1,0 +1,306 @@
+"""Further acts: what is said byte by byte, by clients that are slow, odd or known to an identification server."""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+from differential.stage import SIX, A, Stage, Step
+from rig.client import PATIENCE, Dialogue, Post, converse, family_of
+from rig.daemon import children_of
+from rig.deadline import wait_for
+from rig.ident import IdentServer
+from rig.network import HOSTS
+
+EPOCH_1900 = 2_208_988_800  # RFC 868
+
+
+def hear(port: int, data: bytes = b"", host: str = SIX, source: str = A) -> Step:
+    """A conversation of a client that keeps its own side open: what came until the other side hung up."""
+
+    def step(stage: Stage) -> str:
+        try:
+            with Dialogue(stage.lab, host, port, source) as dialogue:
+                if data:
+                    dialogue.send(data)
+                return stage.plain(dialogue.rest().decode("latin-1")) or "closed"
+        except ConnectionRefusedError:
+            return "refused"
+        except TimeoutError:
+            return "silence"
+
+    return step
+
+
+def pieces(
+    port: int, *parts: bytes, host: str = SIX, source: str = A, apart: float = 1.0, finish: bool = False
+) -> Step:
+    """A client that sends *parts* one by one, each when nothing came on the one before for *apart* seconds.
+
+    With *finish* it says at the end that it has said everything.
+    """
+
+    def step(stage: Stage) -> str:
+        with Dialogue(stage.lab, host, port, source) as dialogue:
+            for part in parts:
+                dialogue.send(part)
+                if part is not parts[-1] and _readable(dialogue, apart):
+                    break
+            if finish:
+                dialogue.finish()
+            return dialogue.rest().decode("latin-1") or "closed"
+
+    return step
+
+
+def _readable(dialogue: Dialogue, within: float) -> bool:
+    return bool(select.select([dialogue._socket], [], [], within)[0])
+
+
+def returned(port: int, size: int, host: str = SIX, source: str = A) -> Step:
+    """Send *size* bytes while reading: whether exactly those came back before the other side hung up."""
+
+    def step(stage: Stage) -> str:
+        with Dialogue(stage.lab, host, port, source) as dialogue:
+            sock, left, came = dialogue._socket, memoryview(pattern(size)), bytearray()
+            sock.settimeout(PATIENCE)
+            while len(came) < size:
+                readable, writable, _ = select.select([sock], [sock] if left else [], [], PATIENCE)
+                if writable:
+                    left = left[sock.send(left[:65536]) :]
+                if readable:
+                    if not (piece := sock.recv(65536)):
+                        break
+                    came += piece
+                if not (readable or writable):
+                    return f"silence after {len(came)} bytes"
+            return "all of it" if bytes(came) == pattern(size) else f"{len(came)} bytes"
+
+    return step
+
+
+def pattern(size: int) -> bytes:
+    """So many bytes in which no part repeats soon."""
+    return b"".join(struct.pack("!I", number) for number in range(size // 4 + 1))[:size]
+
+
+def first(count: int, port: int, host: str = SIX, source: str = A) -> Step:
+    """The first *count* bytes that the service says."""
+
+    def step(stage: Stage) -> str:
+        with Dialogue(stage.lab, host, port, source) as dialogue:
+            return dialogue.receive(count).decode("latin-1")
+
+    return step
+
+
+def lines_of(step: Step) -> Step:
+    """The lines that *step* saw."""
+    return lambda stage: step(stage).split("\r\n")
+
+
+def daytime(step: Step) -> Step:
+    """*step*, which is to give the present time as text: ``now``, or what it gave instead."""
+
+    def told(stage: Stage) -> str:
+        text = step(stage)
+        match = re.fullmatch(r"(\d\d) ([A-Z]{3}) (\d{4}) (\d\d:\d\d:\d\d) UTC\r\n", text)
+        if match is None:
+            return repr(text)
+        said = time.strptime(" ".join(match.groups()), "%d %b %Y %H:%M:%S")
+        return _near(time.mktime(said) - time.timezone, text)
+
+    return told
+
+
+def seconds(step: Step) -> Step:
+    """*step*, which is to give the present time as RFC 868 has it: ``now``, or what it gave instead."""
+
+    def told(stage: Stage) -> str:
+        data = step(stage).encode("latin-1")
+        return _near(struct.unpack("!I", data)[0] - EPOCH_1900, repr(data)) if len(data) == 4 else repr(data)
+
+    return told
+
+
+def _near(said: float, text: str) -> str:
+    return "now" if abs(said - time.time()) < 10 else f"another time: {text}"
+
+
+def answer_from(port: int, own_port: int, data: bytes = b"x", source: str = A, host: str = SIX) -> Step:
+    """Send a datagram from the port *own_port*: whether it is answered, once one sent afterwards has been."""
+
+    def step(stage: Stage) -> str:
+        with stage.lab.namespace_of(source).socket(family_of(source), socket.SOCK_DGRAM) as odd:
+            odd.bind((source, own_port))
+            odd.sendto(data, (host, port))
+            with Post(stage.lab, source) as usual:
+                usual.send(data, host, port)
+                usual.receive()
+            odd.setblocking(False)
+            try:
+                return "answered" if odd.recvfrom(65536) else "-"
+            except BlockingIOError:
+                return "left alone"
+
+    return step
+
+
+def answers(count: int, port: int, data: bytes = b"x", source: str = A, host: str = SIX) -> Step:
+    """So many datagrams of one source at once: whether all are answered."""
+
+    def step(stage: Stage) -> str:
+        with Post(stage.lab, source) as box:
+            for _ in range(count):
+                box.send(data, host, port)
+            came = 0
+            try:
+                while came < count:
+                    box.receive(1.0)
+                    came += 1
+            except TimeoutError:
+                return "some" if came else "none"
+            return "all"
+
+    return step
+
+
+def unanswered(port: int, data: bytes = b"x", source: str = A, host: str = SIX) -> Step:
+    """Send a datagram to a service that is to keep silent: what came within a second."""
+
+    def step(stage: Stage) -> str:
+        with Post(stage.lab, source) as box:
+            box.send(data, host, port)
+            try:
+                return repr(box.receive(1.0))
+            except TimeoutError:
+                return "silence"
+
+    return step
+
+
+def size_of(step: Step) -> Step:
+    """How many bytes *step* saw, and its last two."""
+    return lambda stage: (len(seen := step(stage)), seen[-2:])
+
+
+def more_processes(count: int, port: int, data: bytes = b"x") -> Step:
+    """Hold *count* connections that have been served: how many more processes the daemon has than before them."""
+
+    def step(stage: Stage) -> int:
+        with Dialogue(stage.lab, SIX, port, A) as warm:  # whoever is started for the first one is started now
+            warm.send(data)
+            warm.receive(len(data))
+        wait_for(lambda: stage.daemon.service_log() and "EXIT" in stage.daemon.service_log()[-1], stage.daemon.story)
+        before = len(children_of(stage.daemon.pid))
+        held = [Dialogue(stage.lab, SIX, port, A) for _ in range(count)]
+        try:
+            for dialogue in held:
+                dialogue.send(data)
+                dialogue.receive(len(data))
+            return len(children_of(stage.daemon.pid)) - before
+        finally:
+            for dialogue in held:
+                dialogue.close()
+
+    return step
+
+
+def identified(*steps: Step, client: int = 20, hangs_up: bool = False, lie: str = "") -> Step:
+    """*steps* while an identification server runs on a client's host: what they saw, and how often it was asked.
+
+    *lie*: what it says instead of the truth, ``@`` standing for the two ports of the question.
+    """
+
+    def step(stage: Stage) -> Any:
+        kind = Liar if lie else IdentServer
+        with kind(stage.lab.clients[client], hangs_up=hangs_up) as server:
+            if isinstance(server, Liar):
+                server.lie = lie
+            seen = [one(stage) for one in steps]
+            return [*seen, len(server.asked)]
+
+    return step
+
+
+class Liar(IdentServer):
+    """Says *lie*, whatever it was asked."""
+
+    lie = ""
+
+    def _serve(self, client: socket.socket) -> None:
+        with client:
+            question = client.makefile("rb").readline().decode().strip()
+            self.asked.append(question)
+            client.sendall(self.lie.replace("@", question).encode("latin-1"))
+
+
+def tables(allow: str = "", deny: str = "") -> Step:
+    """Put these rules into hosts.allow and hosts.deny, as the running daemon sees them."""
+
+    def step(stage: Stage) -> None:
+        for name, text in (("hosts.allow", allow), ("hosts.deny", deny)):
+            (stage.lab.host.etc / name).write_text(stage.fill(text))
+
+    return step
+
+
+def hosts(text: str = "") -> Step:
+    """Put *text* before the host's usual /etc/hosts, as the running daemon sees it."""
+
+    def step(stage: Stage) -> None:
+        (stage.lab.host.etc / "hosts").write_text(text + HOSTS)
+
+    return step
+
+
+def exists(name: str, within: float = 1.0) -> Step:
+    """Whether a file beside the configuration comes to be."""
+
+    def step(stage: Stage) -> bool:
+        try:
+            return wait_for((stage.daemon.work.path / name).exists, name, within)
+        except AssertionError:
+            return False
+
+    return step
+
+
+def together(*steps: Step) -> Step:
+    """What *steps* saw, as one outcome."""
+    return lambda stage: [one(stage) for one in steps]
+
+
+def either(step: Step, *words: str) -> Step:
+    """*step*, where it does not matter which of *words* it gives: it is the first then."""
+
+    def one(stage: Stage) -> Any:
+        seen = step(stage)
+        return words[0] if seen in words else seen
+
+    return one
+
+
+def run(*words: str, stdout: bool = True) -> Callable[[Stage], list[Any]]:
+    """Run the daemon's program with *words* to its end, in its place: its status, and the lines of its output."""
+
+    def step(stage: Stage) -> list[Any]:
+        done = stage.daemon.run(stage.kind.program, *(stage.fill(word) for word in words))
+        return [done.returncode, stage.plain(done.stdout if stdout else done.stderr).splitlines()]
+
+    return step
+
+
+def slow_reader(port: int, host: str = SIX, source: str = A) -> Step:
+    """Connect and read nothing; meanwhile another client is served: how."""
+
+    def step(stage: Stage) -> str:
+        with Dialogue(stage.lab, host, port, source):
+            return converse(stage.lab, host, 7002, source)
+
+    return step
