@@ -1,0 +1,84 @@
+"""Where the state lies, its lock, and the pid file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from sentinetd.daemon.paths import Lock, PidFile, lock_directory, make_directory, run_directory, state_directory
+from sentinetd.errors import EdgeError
+
+HOME = {"HOME": "/home/ann"}
+
+
+@pytest.mark.parametrize(
+    ("option", "config", "environment", "uid", "expected"),
+    [
+        pytest.param("", "/etc/xinetd.conf", {}, 0, "/var/lib/sentinetd", id="root, the usual file"),
+        pytest.param("", "/srv/x.conf", {}, 0, "/var/lib/sentinetd/3c90ca609ec59e24", id="root, another file"),
+        pytest.param("/srv/state", "/srv/x.conf", {}, 0, "/srv/state", id="as told"),
+        pytest.param(
+            "", "/srv/x.conf", HOME, 1000, "/home/ann/.local/state/sentinetd/3c90ca609ec59e24", id="an ordinary user"
+        ),
+        pytest.param(
+            "", "/srv/x.conf", {"XDG_STATE_HOME": "/s"}, 1000, "/s/sentinetd/3c90ca609ec59e24", id="XDG_STATE_HOME"
+        ),
+    ],
+)
+def test_state_directory(option: str, config: str, environment: dict[str, str], uid: int, expected: str) -> None:
+    assert state_directory(option, config, environment, uid) == expected
+
+
+def test_two_configurations_have_a_state_each_and_one_place_for_locks() -> None:
+    one, other = (state_directory("", f"/srv/{name}.conf", {}, 0) for name in "ab")
+    assert one != other
+    assert run_directory("/srv/a.conf", {}, 0) != run_directory("/srv/b.conf", {}, 0)
+    assert lock_directory({}, 0) == "/run/sentinetd"
+    assert lock_directory({"XDG_RUNTIME_DIR": "/run/user/1000"}, 1000) == "/run/user/1000/sentinetd"
+
+
+def test_a_directory_is_private_also_when_it_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b"
+    for _ in range(2):
+        make_directory(str(path), os.geteuid(), os.getegid())
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        path.chmod(0o777)
+
+
+def test_a_link_in_place_of_the_directory_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "state").symlink_to(tmp_path / "real")
+    with pytest.raises(EdgeError, match="state"):
+        make_directory(str(tmp_path / "state"), os.geteuid(), os.getegid())
+
+
+def test_a_state_directory_has_one_daemon(tmp_path: Path) -> None:
+    first = Lock(str(tmp_path), "/srv/state")
+    with pytest.raises(EdgeError, match=rf"another sentinetd \(process {os.getpid()}\).*--state DIR"):
+        Lock(str(tmp_path), "/srv/state")
+    Lock(str(tmp_path), "/srv/other")
+    assert first
+
+
+def test_the_pid_file_is_ours_or_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    path.write_text("1\n")
+    pid_file = PidFile(str(path))
+    pid_file.write()
+    assert path.read_text() == f"{os.getpid()}\n"
+    assert os.listdir(tmp_path) == ["pid"]
+    path.write_text("1\n")
+    pid_file.remove()
+    assert path.exists()
+    pid_file.write()
+    pid_file.remove()
+    assert not path.exists()
+    pid_file.remove()
+
+
+def test_a_pid_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(EdgeError, match=r"pid file .*No such file"):
+        PidFile(str(tmp_path / "none" / "pid")).write()
