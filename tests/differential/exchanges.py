@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from differential.stage import SIX, A, Stage, Step
+from differential.steps import post
 from rig.client import PATIENCE, Dialogue, Post, converse, family_of
 from rig.daemon import children_of
 from rig.deadline import wait_for
@@ -40,7 +41,8 @@ def hear(port: int, data: bytes = b"", host: str = SIX, source: str = A) -> Step
 def pieces(
     port: int, *parts: bytes, host: str = SIX, source: str = A, apart: float = 1.0, finish: bool = False
 ) -> Step:
-    """A client that sends *parts* one by one, each when nothing came on the one before for *apart* seconds.
+    """A client that sends *parts* one by one: the next when something came on the one before, or nothing for *apart*
+    seconds, and none if the other side hung up.
 
     With *finish* it says at the end that it has said everything.
     """
@@ -49,7 +51,7 @@ def pieces(
         with Dialogue(stage.lab, host, port, source) as dialogue:
             for part in parts:
                 dialogue.send(part)
-                if part is not parts[-1] and _readable(dialogue, apart):
+                if part is not parts[-1] and _ended(dialogue, apart):
                     break
             if finish:
                 dialogue.finish()
@@ -58,8 +60,9 @@ def pieces(
     return step
 
 
-def _readable(dialogue: Dialogue, within: float) -> bool:
-    return bool(select.select([dialogue._socket], [], [], within)[0])
+def _ended(dialogue: Dialogue, within: float) -> bool:
+    sock = dialogue._socket
+    return bool(select.select([sock], [], [], within)[0]) and not sock.recv(1, socket.MSG_PEEK)
 
 
 def returned(port: int, size: int, host: str = SIX, source: str = A) -> Step:
@@ -139,9 +142,7 @@ def answer_from(port: int, own_port: int, data: bytes = b"x", source: str = A, h
         with stage.lab.namespace_of(source).socket(family_of(source), socket.SOCK_DGRAM) as odd:
             odd.bind((source, own_port))
             odd.sendto(data, (host, port))
-            with Post(stage.lab, source) as usual:
-                usual.send(data, host, port)
-                usual.receive()
+            post(port, data, host, source)(stage)
             odd.setblocking(False)
             try:
                 return "answered" if odd.recvfrom(65536) else "-"
@@ -152,22 +153,26 @@ def answer_from(port: int, own_port: int, data: bytes = b"x", source: str = A, h
 
 
 def answers(count: int, port: int, data: bytes = b"x", source: str = A, host: str = SIX) -> Step:
-    """So many datagrams of one source at once: whether all are answered."""
+    """So many datagrams of one source, each after the answer to the one before: whether all are answered.
+
+    One that is lost (xinetd throws away what comes while it answers) is sent again a few times, in quick succession.
+    """
 
     def step(stage: Stage) -> str:
         with Post(stage.lab, source) as box:
-            for _ in range(count):
-                box.send(data, host, port)
-            came = 0
-            try:
-                while came < count:
-                    box.receive(1.0)
-                    came += 1
-            except TimeoutError:
-                return "some" if came else "none"
-            return "all"
+            return "all" if all(_answered(box, data, host, port) for _ in range(count)) else "not all"
 
     return step
+
+
+def _answered(box: Post, data: bytes, host: str, port: int, tries: int = 5) -> bool:
+    for _ in range(tries):
+        box.send(data, host, port)
+        try:
+            return bool(box.receive(0.04))
+        except TimeoutError:
+            continue
+    return False
 
 
 def unanswered(port: int, data: bytes = b"x", source: str = A, host: str = SIX) -> Step:

@@ -30,28 +30,30 @@ RENEWAL = 60.0
 
 @dataclass(slots=True)
 class _Wish:
-    """What is wanted of one registration. *address* None: that there is none. *clear*: what rpcbind may have is to be
-    removed first; *done*: nothing is left to do; *refused*: told already that it has another."""
+    """What is wanted of one registration. *address* None: that there is none. *clear*: what rpcbind has is to be removed
+    first; *held*: it has it of us, as far as we know; *done*: nothing is left to do; *refused*: it has another's."""
 
     address: str | None = None
     clear: bool = False
+    held: bool = False
     done: bool = False
     refused: bool = False
 
 
 class Registrar:
-    """*removed* is told what rpcbind does not have any more, *refused* what it does not take since somebody else has
-    registered it, *reached* why rpcbind cannot be reached, or "" when it can again."""
+    """*removed* is told what rpcbind does not have of us any more; *taken* whether it takes a registration, when it does
+    not since it has another's, and when it does again; *reached* why rpcbind cannot be reached, or "" when it can
+    again."""
 
     def __init__(
         self,
         removed: Callable[[Registration], None],
-        refused: Callable[[Registration], None],
+        taken: Callable[[Registration, bool], None],
         reached: Callable[[str], None],
         path: str = SOCKET,
     ) -> None:
         self._removed = removed
-        self._refused = refused
+        self._taken = taken
         self._reached = reached
         self._path = path
         self._wishes: dict[Registration, _Wish] = {}
@@ -60,19 +62,19 @@ class Registrar:
         self._numbers = count(1)
 
     def offer(self, registration: Registration, address: str) -> None:
-        """From now on *registration* is at *address*, an universal one (RFC 1833, section 3.1: host, then the two bytes
-        of the port)."""
+        """From now on *registration* is at *address*, a universal one (RFC 5665: host, then the two bytes of the
+        port)."""
         wish = self._wishes.setdefault(registration, _Wish())
-        wish.clear = wish.clear or wish.address not in (None, address)
+        wish.clear = wish.clear or (wish.held and wish.address != address)
         wish.address = address
-        wish.done = wish.refused = False
+        wish.done = False
         self._changed.set()
 
     def withdraw(self, registration: Registration) -> None:
-        """*registration*, which this or an earlier process of our user made, is not offered any more."""
-        wish = self._wishes.setdefault(registration, _Wish())
+        """*registration* is not offered any more. One that is not known here was made by an earlier process of ours."""
+        wish = self._wishes.setdefault(registration, _Wish(clear=True))
+        wish.clear = wish.clear or wish.held
         wish.address = None
-        wish.clear = True
         wish.done = False
         self._changed.set()
 
@@ -129,24 +131,24 @@ class Registrar:
     async def _fulfil(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, registration: Registration, wish: _Wish
     ) -> None:
+        # What is wanted may change whenever rpcbind thinks; then there is more to do, and the caller comes again.
         if wish.clear:
             await self._ask(reader, writer, UNSET, registration, "")  # False: there was none, or it is not ours
-            wish.clear = False
-            # What is wanted may have changed while rpcbind thought.
+            wish.clear = wish.held = False
         address = wish.address
         if address is None:
-            if not wish.clear:
-                del self._wishes[registration]
-                self._removed(registration)
+            del self._wishes[registration]
+            self._removed(registration)
             return
-        taken = await self._ask(reader, writer, SET, registration, address)
-        if (wish.address, wish.clear) != (address, False):
-            wish.clear = wish.clear or taken
+        wish.held = True  # also where the answer does not come
+        taken = wish.held = await self._ask(reader, writer, SET, registration, address)
+        if wish.address != address:
+            wish.clear = taken
             return
         wish.done = taken
-        if not taken and not wish.refused:
-            wish.refused = True
-            self._refused(registration)
+        if taken is wish.refused:
+            wish.refused = not taken
+            self._taken(registration, taken)
 
     async def _ask(
         self,

@@ -87,8 +87,6 @@ if TYPE_CHECKING:
 
 SPAWNER_PAUSE = 1.0
 """Seconds before a spawner that could not be started is tried again."""
-GATHER = 0.02
-"""Seconds that routine records wait for others."""
 RESTORE_SILENCE = 20.0
 """Seconds without a word of the courier after which the start goes on without the bans of before."""
 FAREWELL = 5.0
@@ -230,21 +228,27 @@ class Guard:
                 self._tick.cancel()
             self._tick = self.loop.at(due, self._on_tick)
 
-    def _pump_link(self, now: bool = False) -> None:
-        """Send the courier what waits for it; a few routine records may wait for others, for `GATHER` seconds."""
-        if self.link.wants_write and self.link.can_wait and not now:
-            if self._gathering is None:
-                self._gathering = self.loop.after(GATHER, self._gathered)
+    def _pump_link(self) -> None:
+        """Send the courier what waits for it, or have that done when more may have come."""
+        patience = self.link.patience if self.link.wants_write and not self._writing["courier"] else 0.0
+        if not patience:
+            self._pump_link_now()
             return
+        due = self.loop.now() + patience
+        if self._gathering is None or due < self._gathering.due:
+            if self._gathering is not None:
+                self._gathering.cancel()
+            self._gathering = self.loop.at(due, self._pump_link_now)
+
+    def _pump_link_now(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         try:
             self.link.pump()
         except ChannelClosed:
             self.link.detach()  # its death is told when it is reaped
         self._watch_writes("courier", self.link.wants_write, self.courier.watch_writes)
-
-    def _gathered(self) -> None:
-        self._gathering = None
-        self._pump_link(now=True)
 
     def _watch_writes(self, name: str, wanted: bool, watch: Callable[[Callable[[], None] | None], None]) -> None:
         """The write itself is in `settle`; the watch only wakes the loop for it."""

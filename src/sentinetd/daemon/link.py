@@ -31,8 +31,10 @@ RECORDS_AT_ONCE = 128
 """Records in one packet."""
 AT_ONCE = 64
 """Records that are sent without waiting for more."""
+SOON, LATER = 0.002, 0.02
+"""Seconds that records wait for others; the longer ones if all of them are routine."""
 ROUTINE = frozenset({ConnectionRefused, ServerStarted, ServerEnded})
-"""What happens so often, and matters so little by itself, that it may wait a moment for more of its kind."""
+"""What happens so often, and matters so little by itself, that it may wait longer for more of its kind."""
 BANS = (BanImposed, BanLifted, BanEvicted)
 
 _Entry = tuple[int, Any]  # sequence number and record; 0: what only a new courier is told
@@ -65,9 +67,11 @@ class Link:
         return self._channel is not None and bool(self._unsent)
 
     @property
-    def can_wait(self) -> bool:
-        """Whether what waits is little and of no urgency: a process woken for each line costs more than the line."""
-        return not self._urgent and len(self._unsent) < AT_ONCE
+    def patience(self) -> float:
+        """Seconds for which what waits may wait for more: a process woken for each line costs more than the line."""
+        if len(self._unsent) >= AT_ONCE:
+            return 0.0
+        return SOON if self._urgent else LATER
 
     def tell(self, event: Event) -> None:
         """Have *event* written. Only queues; see `pump`."""

@@ -152,15 +152,7 @@ CASES = (
         id="echo: dgram, a refused sender",
         config=internal_dgram("echo", 7001, f"no_access = {B}"),
         steps=(drop_post(7001, "FAIL: echo address", source=B), post(7001, b"mine"), log(2)),
-        departure="no start, no exit",
-        expect=(
-            "dropped",
-            "mine",
-            Per(
-                [f"FAIL: echo address from={B}", f"START: echo pid=0 from={A}", f"START: echo pid=0 from={B}"],
-                [f"FAIL: echo address from={B}", f"START: echo pid=0 from={A}"],
-            ),
-        ),
+        expect=("dropped", "mine", [f"FAIL: echo address from={B}", f"START: echo pid=0 from={A}"]),
     ),
     Case(
         id="echo: dgram with wait = no",
@@ -178,9 +170,9 @@ CASES = (
     Case(
         id="echo: dgram, a flood in the name of one source",
         config=internal_dgram("echo", 7001, NO_LIMIT),
-        steps=(often(3, answers(100, 7001)), answers(10, 7001, source=B)),
+        steps=(answers(300, 7001), answers(10, 7001, source=B)),
         departure="answers are paced",
-        expect=(Per(["all"] * 3, ["some"] * 3), "all"),
+        expect=(Per("all", "not all"), "all"),
     ),
     Case(
         id="discard: stream",
@@ -254,16 +246,8 @@ CASES = (
     Case(
         id="daytime: refused, without a process",
         config=internal("daytime", 7001, f"no_access = {A}"),
-        steps=(meet(7001), meet(7001, source=B), log(3)),
-        departure="no start, no exit",
-        expect=(
-            "closed",
-            "served",
-            Per(
-                [f"FAIL: daytime address from={A}", f"START: daytime pid=0 from={A}", f"START: daytime pid=0 from={B}"],
-                [f"FAIL: daytime address from={A}", f"START: daytime pid=0 from={B}"],
-            ),
-        ),
+        steps=(meet(7001), meet(7001, source=B), log(2)),
+        expect=("closed", "served", [f"FAIL: daytime address from={A}", f"START: daytime pid=0 from={B}"]),
     ),
     Case(
         id="daytime: cps holds",
