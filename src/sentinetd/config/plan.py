@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sentinetd.model.service import Service
-from sentinetd.model.values import Type
+from sentinetd.model.values import Flag, Type
 
 _OF_THE_SOCKET = frozenset({Type.RPC, Type.INTERNAL, Type.UNLISTED})
 
@@ -63,6 +63,7 @@ def identity(service: Service) -> tuple[Any, ...]:
         service.socket_type,
         service.protocol,
         service.wait,
+        Flag.INTERCEPT in service.flags,
         service.family,
         service.address,
         service.port,

@@ -1,4 +1,4 @@
-"""What crosses between the guard and its courier and porter: plain values with bounds, checked on arrival.
+"""What crosses between the guard and its courier, porter and herald: plain values with bounds, checked on arrival.
 
 The guard sends the courier *directives* (which logs there are, what each service logs) and events; the courier answers
 with the bans it keeps and with the sequence number up to which everything is written. A message never carries a path
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sentinetd.model.ban import Ban
 from sentinetd.model.events import EVENTS
+from sentinetd.model.offer import Advertisement, Registration
 from sentinetd.model.routine import Ending, Routine
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.model.verdict import Question
@@ -254,7 +255,71 @@ class TablesSay:
     spawns: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """To the herald: whoever has locked the file that comes with this (flock(2)) is the one that may register."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """To the herald: *registration* is at *address* (RFC 5665) from now on."""
+
+    registration: Registration
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """To the herald: take back *registration*, also if an earlier herald made it."""
+
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """From the herald: rpcbind does not have *registration* of us any more."""
+
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """From the herald: rpcbind did not take *registration*, since it has another's; or it does now."""
+
+    registration: Registration
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """From the herald: why rpcbind cannot be reached, or "": it can again."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advertise:
+    """To the herald: the running service *number* is to be found by mDNS so."""
+
+    number: int
+    advertisement: Advertisement
+
+
+@dataclass(frozen=True, slots=True)
+class Hide:
+    """To the herald: the service *number* is not to be found any more."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """To the herald: addresses of the host changed."""
+
+
 TO_COURIER = (Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Farewell, *EVENTS)
 FROM_COURIER = (Restored, Ready, Written)
 TO_PORTER = (Asked, AskedUser, AskedTables, Carry, Relay, Choose, Say, Multiplexed, HangUp)
 FROM_PORTER = (Answer, User, TablesSay, Carried, Chosen, Complaint)
+TO_HERALD = (Mandate, Offer, Withdraw, Advertise, Hide, Move)
+FROM_HERALD = (Removed, Taken, Reached, Complaint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from sentinetd.model.routine import Routine
-from sentinetd.model.service import Service, SocketType, Type
+from sentinetd.model.service import Flag, Service, SocketType, Type
 
 
 class Manner(Enum):
@@ -19,6 +19,8 @@ class Manner(Enum):
     """The guard, at once: it says one thing and hangs up, or answers a datagram, and reads nothing that it looks at."""
     CARRIED = "carried"
     """The porter, for as long as it lasts: an internal service that reads what the client sends, or a redirect."""
+    INTERCEPTED = "intercepted"
+    """One waiting server for all, behind a private socket: the porter carries there whoever is admitted."""
     CHOSEN = "chosen"
     """The porter reads which multiplexed service is wanted (RFC 1078); that one is judged and served then."""
 
@@ -39,7 +41,7 @@ def manner_of(service: Service) -> Manner:
     if service.redirect is not None:
         return Manner.CARRIED
     if Type.INTERNAL not in service.type:
-        return Manner.SERVER
+        return Manner.INTERCEPTED if service.wait and Flag.INTERCEPT in service.flags else Manner.SERVER
     name = service.name.lower()
     if service.socket_type is not SocketType.STREAM or name in SAID_AT_ONCE:
         return Manner.ONCE

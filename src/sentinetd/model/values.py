@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 
+class Word(Enum):
+    """A value by its name in the configuration. Members are singletons, so they hash as objects do: Enum's own hash is
+    Python code, and flags are looked for at every connection."""
+
+    __hash__ = object.__hash__
+
+
 class SocketType(Enum):
     STREAM = "stream"
     DGRAM = "dgram"
@@ -16,7 +23,7 @@ class SocketType(Enum):
     SEQPACKET = "seqpacket"
 
 
-class Flag(Enum):
+class Flag(Word):
     REUSE = "REUSE"
     INTERCEPT = "INTERCEPT"
     NORETRY = "NORETRY"
@@ -31,7 +38,7 @@ class Flag(Enum):
     LABELED = "LABELED"
 
 
-class Type(Enum):
+class Type(Word):
     RPC = "RPC"
     INTERNAL = "INTERNAL"
     UNLISTED = "UNLISTED"
@@ -40,7 +47,7 @@ class Type(Enum):
     SPECIAL = "SPECIAL"
 
 
-class OnSuccess(Enum):
+class OnSuccess(Word):
     HOST = "HOST"
     DURATION = "DURATION"
     EXIT = "EXIT"
@@ -49,7 +56,7 @@ class OnSuccess(Enum):
     TRAFFIC = "TRAFFIC"
 
 
-class OnFailure(Enum):
+class OnFailure(Word):
     HOST = "HOST"
     ATTEMPT = "ATTEMPT"
     USERID = "USERID"

@@ -15,6 +15,8 @@ class Reason(Enum):
     service log (see `report.formats.xinetd`), never here.
     """
 
+    __hash__ = object.__hash__  # members are singletons; Enum's own hash is Python code
+
     NO_OBJECTION = "no-objection"
     EXEMPT = "exempt"
     SENSOR = "sensor"

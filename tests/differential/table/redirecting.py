@@ -1,0 +1,171 @@
+"""redirect: connections carried on to another host and port."""
+
+from __future__ import annotations
+
+from differential.exchanges import either, hear, returned
+from differential.stage import A6, A, B, Case, Per
+from differential.steps import at_last, begin, end, hung_up, log, meet, message, quietly, reload, say, talk, told, world
+from rig.entries import defaults, service
+
+SEVEN = "192.168.1.7"
+
+
+def carried(*lines: str, to: str = f"{SEVEN} 7100") -> str:
+    """A service that carries its connections on."""
+    return service("r", 7001, f"redirect = {to}", *lines, without=("server",))
+
+
+def target(*lines: str) -> str:
+    """The service at the other end, which writes no log."""
+    given = {line.split()[0] for line in lines}
+    usual = [line for line in (f"bind = {SEVEN}",) if line.split()[0] not in given]
+    return service("t", 7100, *usual, *lines, without=("log_type",))
+
+
+HI, CAT, HOLD = "server_args = do=word=hi", "server_args = do=cat", "server_args = do=hold"
+MET = "server_args = do=hold"
+
+CASES = (
+    Case(
+        id="redirect: an IPv4 target",
+        config=carried() + target(HI),
+        steps=(hear(7001),),
+        expect=("hi\n",),
+    ),
+    Case(
+        id="redirect: an IPv6 target of an IPv4 client",
+        config=carried(to="fd00::7 7100") + target(HI, "bind = fd00::7"),
+        steps=(hear(7001),),
+        expect=("hi\n",),
+    ),
+    Case(
+        id="redirect: an IPv4 target of an IPv6 client",
+        config=carried("bind = fd00::6") + target(HI),
+        steps=(hear(7001, b"", "fd00::6", A6),),
+        expect=("hi\n",),
+    ),
+    Case(
+        id="redirect: a target by its name",
+        config=carried(to="seven.example.test 7100") + target(HI),
+        steps=(hear(7001),),
+        expect=("hi\n",),
+    ),
+    Case(
+        id="redirect: a port by its name",
+        config=carried(to=f"{SEVEN} probe-svc") + target(HI, "port = 7400"),
+        steps=(hear(7001),),
+        expect=("hi\n",),
+    ),
+    Case(
+        id="redirect: both ways, for as long as both like",
+        config=carried() + target(HOLD),
+        steps=(begin("one", 7001), end("one"), log(2)),
+        expect=(["EXIT: r status=0 pid=N", f"START: r pid=N from={A}"],),
+    ),
+    Case(
+        id="redirect: a client that ends its side still gets its answer",
+        config=carried() + target(CAT),
+        steps=(talk(7001, b"question"),),
+        departure="half-close is kept",
+        expect=(Per("closed", "question"),),
+    ),
+    Case(
+        id="redirect: a megabyte and back",
+        config=carried() + target(CAT),
+        steps=(returned(7001, 1 << 20),),
+        expect=("all of it",),
+    ),
+    Case(
+        id="redirect: TRAFFIC counts both ways",
+        config=carried("log_on_success = TRAFFIC EXIT HOST") + target("server = /bin/cat"),
+        steps=(returned(7001, 5000), log(3)),
+        expect=("all of it", ["EXIT: r status=0", f"START: r from={A}", "TRAFFIC: r in=5000(bytes) out=5000(bytes)"]),
+    ),
+    Case(
+        id="redirect: TRAFFIC without redirect drops the service",
+        config=service("p", 7001, "log_on_success = TRAFFIC") + service("q", 7002),
+        steps=(meet(7001), meet(7002)),
+        expect=("refused", "served"),
+    ),
+    Case(
+        id="redirect: a target where nobody listens",
+        config=carried(),
+        steps=(hear(7001), message("can't connect to remote host", level=False)),
+        expect=("closed", f"can't connect to remote host {SEVEN}: Connection refused"),
+    ),
+    Case(
+        id="redirect: a target where nobody listens, logged",
+        config=carried(),
+        steps=(hear(7001), log(2)),
+        expect=("closed", ["EXIT: r status=0 pid=N", f"START: r pid=N from={A}"]),
+    ),
+    Case(
+        id="redirect: the target hangs up",
+        config=carried() + target(HOLD),
+        steps=(begin("one", 7001), quietly(reload(carried())), hung_up("one")),
+        departure="end ends servers",
+        expect=(Per("still open", "hung up"),),
+    ),
+    Case(
+        id="redirect: what the server at the other end sees",
+        config=carried("user = games") + target(),
+        steps=(world(7001, "there", "here", "env.REMOTE_HOST"),),
+        departure="half-close is kept",
+        expect=(Per({}, {"there": SEVEN, "here": SEVEN, "env.REMOTE_HOST": SEVEN}),),
+    ),
+    Case(
+        id="redirect: lists hold",
+        config=carried(f"no_access = {A}") + target(HI),
+        steps=(hear(7001), hear(7001, source=B)),
+        expect=("closed", "hi\n"),
+    ),
+    Case(
+        id="redirect: instances hold",
+        config=carried("instances = 1") + target(HOLD),
+        steps=(begin("one", 7001), hear(7001, source=B), end("one"), at_last(either(meet(7001), "served"), "served")),
+        expect=("closed", "served"),
+    ),
+    Case(
+        id="redirect: per_source of defaults",
+        config=defaults("per_source = 1") + carried() + target(HOLD, "per_source = UNLIMITED"),
+        steps=(begin("one", 7001), hear(7001), begin("two", 7001, source=B)),
+        expect=("closed",),
+    ),
+    Case(
+        id="redirect: a name that there is not",
+        config=carried(to="no.such.name.test 7100") + service("p", 7002),
+        steps=(hear(7001), meet(7002)),
+        departure="looked up when it is wanted",
+        expect=(Per("refused", "closed"), "served"),
+    ),
+    Case(
+        id="redirect: a port that is none",
+        config=carried(to=f"{SEVEN} 70000") + service("p", 7002),
+        steps=(meet(7001), meet(7002)),
+        expect=("refused", "served"),
+    ),
+    Case(
+        id="redirect: a target that a reload changes",
+        config=carried() + target(HI) + service("other", 7101, "server_args = do=word=new", "bind = 192.168.1.7"),
+        steps=(
+            hear(7001),
+            quietly(
+                reload(
+                    carried(to=f"{SEVEN} 7101")
+                    + target(HI)
+                    + service("other", 7101, "server_args = do=word=new", "bind = 192.168.1.7")
+                )
+            ),
+            hear(7001),
+        ),
+        expect=("hi\n", "new\n"),
+    ),
+    Case(
+        id="redirect: KEEPALIVE and NODELAY are accepted",
+        config=carried("flags = KEEPALIVE NODELAY") + target(HI),
+        steps=(hear(7001),),
+        expect=("hi\n",),
+    ),
+)
+
+assert (say, told)
