@@ -41,7 +41,7 @@ check:
 
 .PHONY: lint
 lint:
-	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff check --output-format concise .
 	$(VENV)/bin/mypy
 
 bench:

@@ -23,9 +23,10 @@ MAY_IMPORT = {
     "spawn": {"model", "errors", "ports"},
     "serve": {"model", "errors", "ports"},
     "ask": {"model", "errors", "ports"},
+    "announce": {"model", "errors", "ports"},
     "store": {"model", "errors", "ports"},
     "report": {"model", "errors", "ports"},
-    "daemon": {"model", "errors", "ports", "config", "policy", "net", "spawn", "serve", "ask", "store", "report"},
+    "daemon": {"model", "errors", "ports", "config", "policy", "net", "spawn", "serve", "ask", "announce", "store", "report"},
 }
 
 PURE = {"model", "policy", "config"}

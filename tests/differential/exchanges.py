@@ -38,6 +38,16 @@ def hear(port: int, data: bytes = b"", host: str = SIX, source: str = A) -> Step
     return step
 
 
+def reached(port: int, host: str = SIX, source: str = A) -> Step:
+    """Whether *port* serves a client that keeps its own side open: ``served`` or the word for what happened instead."""
+
+    def step(stage: Stage) -> str:
+        seen = hear(port, b"", host, source)(stage)
+        return seen if seen in ("refused", "closed", "silence") else "served"
+
+    return step
+
+
 def pieces(
     port: int, *parts: bytes, host: str = SIX, source: str = A, apart: float = 1.0, finish: bool = False
 ) -> Step:
@@ -243,6 +253,23 @@ class Liar(IdentServer):
             question = client.makefile("rb").readline().decode().strip()
             self.asked.append(question)
             client.sendall(self.lie.replace("@", question).encode("latin-1"))
+
+
+def asked_at_once(count: int, port: int, host: str = SIX) -> Step:
+    """So many connections of A, which are refused while its identification server thinks: about how many it was asked."""
+
+    def step(stage: Stage) -> int:
+        with IdentServer(stage.lab.clients[20]) as server:
+            server.answer.clear()
+            held = [Dialogue(stage.lab, host, port, A) for _ in range(count)]
+            try:
+                wait_for(lambda: len(server.asked) + sum(_ended(one, 0) for one in held) >= count, stage.daemon.story)
+                return len(server.asked)
+            finally:
+                for dialogue in held:
+                    dialogue.close()
+
+    return step
 
 
 def tables(allow: str = "", deny: str = "") -> Step:

@@ -267,3 +267,16 @@ def test_decide_knows_only_values() -> None:
     assert Facts(minute=3) == Facts(3)
     with pytest.raises(AttributeError):
         Facts().minute = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("flags", "tables", "expected"),
+    [
+        pytest.param((), True, Reason.LIBWRAP, id="nobody to judge"),
+        pytest.param((Flag.NOLIBWRAP,), True, Reason.NO_OBJECTION, id="NOLIBWRAP"),
+        pytest.param((), False, Reason.NO_OBJECTION, id="no rules"),
+    ],
+)
+def test_hosts_access_of_a_client_that_is_not_known(flags: tuple[Flag, ...], tables: bool, expected: Reason) -> None:
+    waiting = service(wait=True, flags=frozenset(flags))
+    assert outcome(judge(waiting, Facts(tables=tables), source=None)) is expected

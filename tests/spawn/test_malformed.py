@@ -23,7 +23,7 @@ from sentinetd.spawn.recipe import MAX_SIZE, Recipe
 from sentinetd.spawn.spawner import Backend, start
 from spawn.guard import WITHIN, descriptors
 
-SOURCES = Path(spawner.PROGRAM).parent
+SOURCES = Path(__file__).resolve().parents[2] / "src/sentinetd/spawn"
 SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 OPTIONS = 'const char *__asan_default_options(void) { return "detect_leaks=0"; }\n'  # the leak check needs ptrace(2)
 RECIPE = Recipe("/bin/true", ("true", "-x"), ("A=1", "B=2"), os.getuid(), os.getgid(), (4,), 0o22, 1, ((7, 64), (0, 9)))

@@ -1,1 +1,1 @@
-"""Where services are is told to others: to rpcbind, and by mDNS. For the process that is named herald, without rights."""
+"""Others are told where our services are: rpcbind, and the local network by mDNS. For the herald, without rights."""

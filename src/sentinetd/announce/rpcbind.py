@@ -30,8 +30,9 @@ RENEWAL = 60.0
 
 @dataclass(slots=True)
 class _Wish:
-    """What is wanted of one registration. *address* None: that there is none. *clear*: what rpcbind has is to be removed
-    first; *held*: it has it of us, as far as we know; *done*: nothing is left to do; *refused*: it has another's."""
+    """What is wanted of one registration. *address* None: that there is none. *clear*: what rpcbind has is to be
+    removed first; *held*: it has it of us, as far as we know; *done*: nothing is left to do; *refused*: it has
+    another's."""
 
     address: str | None = None
     clear: bool = False
@@ -41,9 +42,8 @@ class _Wish:
 
 
 class Registrar:
-    """*removed* is told what rpcbind does not have of us any more; *taken* whether it takes a registration, when it does
-    not since it has another's, and when it does again; *reached* why rpcbind cannot be reached, or "" when it can
-    again."""
+    """*removed* is told what rpcbind does not have of us any more; *taken* that it does not take a registration, since
+    it has another's, and that it does after all; *reached* why rpcbind cannot be reached, or "" when it can again."""
 
     def __init__(
         self,

@@ -144,6 +144,9 @@ def _rpc(draft: Draft, host: Host) -> None:
     if not has(draft, Type.RPC):
         return
     draft.values["port"] = 0
+    protocol = draft.values.get("protocol")
+    if protocol is not None and protocol.name == "tcp":
+        draft.values["flags"] = draft.values.get("flags", frozenset()) | {Flag.NOLIBWRAP}  # as xinetd
     if has(draft, Type.UNLISTED):
         return
     number = host.rpc_number(draft.name)

@@ -20,15 +20,12 @@ Use = tuple[str, str]
 
 NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
     {
-        ("mdns", ""),
         ("capture", ""),
         ("decoy", ""),
         ("tarpit", ""),
         ("ports", ""),
         ("proxy_protocol", ""),
         ("flags", "INTERCEPT"),
-        ("flags", "LABELED"),
-        ("type", "RPC"),
     }
 )
 """`internal`: built-in services by name."""
@@ -60,8 +57,8 @@ def _rows() -> tuple[Attribute, ...]:
 def servable(service: Service) -> bool:
     """Whether *service* can do what it is for with what is in force; it must not be started otherwise.
 
-    One that would admit whom its configuration refuses is not servable either: LABELED, and names in the lists of a
-    waiting stream service.
+    One that would admit whom its configuration refuses is not servable either: names in the lists of a waiting stream
+    service.
     """
     return not any(_needed(service, use) for use in uses(service))
 
@@ -82,4 +79,4 @@ def _needed(service: Service, use: Use) -> bool:
     if option == "INTERCEPT":
         names = (*service.only_from.names, *service.no_access.names)
         return service.socket_type is SocketType.STREAM and bool(names)
-    return attribute in INDISPENSABLE or option == "LABELED"
+    return attribute in INDISPENSABLE

@@ -15,7 +15,7 @@ from sentinetd.model.address_words import address_list, address_remarks
 from sentinetd.model.attribute import BadValue
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.readers import nearest
-from sentinetd.model.settings import BanSettings, Settings, StoreSettings
+from sentinetd.model.settings import BanSettings, MdnsSettings, Settings, StoreSettings
 from sentinetd.model.values import Place
 
 NOT_YET_IN_FORCE: Mapping[str, frozenset[str]] = {
@@ -83,7 +83,11 @@ class _File:
             else:
                 values[table] = self._values(table, content, readers[table])
         prefix = values["bans"].pop("prefix", {})
-        return Settings(bans=replace(BanSettings(**values["bans"]), **prefix), store=StoreSettings(**values["store"]))
+        return Settings(
+            bans=replace(BanSettings(**values["bans"]), **prefix),
+            store=StoreSettings(**values["store"]),
+            mdns=MdnsSettings(**values["mdns"]),
+        )
 
     def _tables(self) -> dict[str, Any]:
         import tomllib  # most installations have no such file
@@ -161,6 +165,7 @@ def _readers(host: Host) -> dict[str, dict[str, Reader]]:
             "prefix": _prefix,
         },
         "store": {"required": _truth},
+        "mdns": {"enabled": _truth},
     }
 
 

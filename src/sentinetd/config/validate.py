@@ -31,6 +31,7 @@ BUILT_IN = {
 SENSOR_ONLY = ("deny_time", "deny_dgram", "deny_prefix", "exempt", "capture", "decoy", "tarpit")
 
 IDENT_PORT = 113
+RPC_VERSIONS_MOST = 1000
 
 
 def _required(draft: Draft) -> None:
@@ -101,7 +102,22 @@ def _internal(draft: Draft) -> None:
         )
 
 
+def _rpc(draft: Draft) -> None:
+    """rpcbind knows transports, and is told of each version by itself."""
+    if not has(draft, Type.RPC):
+        return
+    protocol, versions = draft.values.get("protocol"), draft.values.get("rpc_version")
+    if protocol is not None and protocol.name not in ("tcp", "udp"):
+        text = f"Service {draft.name}: rpcbind knows no protocol {protocol.name}"
+        draft.wrong(text, "write protocol = tcp or protocol = udp", "protocol")
+    if versions is not None and versions[1] - versions[0] >= RPC_VERSIONS_MOST:
+        text = f"rpc_version {versions[0]}-{versions[1]} is more than {RPC_VERSIONS_MOST} versions"
+        draft.wrong(text, "write the versions that the server has", "rpc_version")
+
+
 def _labeled(draft: Draft) -> None:
+    """What starts our servers gives them no SELinux context of their client's. To run them all in the same one, and say
+    nothing, would break the separation that was asked for."""
     if not has(draft, Flag.LABELED):
         return
     values = draft.values
@@ -113,11 +129,10 @@ def _labeled(draft: Draft) -> None:
         ),
         (bool(values.get("wait")), "Tcp wait services cannot support labeled networking"),
         (bool(values.get("redirect")), "Redirected services cannot support labeled networking"),
+        (True, "Labeled networking is not supported, with or without SELinux"),
     )
-    for applies, text in cases:
-        if applies:
-            draft.wrong(f"{text}: {draft.name}", "delete the flag LABELED", "flags")
-            return
+    text = next(text for applies, text in cases if applies)
+    draft.wrong(f"{text}: {draft.name}", "delete the flag LABELED", "flags")
 
 
 def _tcpmux(draft: Draft) -> None:
@@ -190,6 +205,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     _arguments,
     _intercept,
     _internal,
+    _rpc,
     _labeled,
     _tcpmux,
     _redirected,

@@ -81,6 +81,7 @@ class Carrier:
         self._channel: Channel | None = None
         self._unsent: deque[tuple[Any, tuple[int, ...]]] = deque()  # message, descriptors that are ours to close
         self._asked: dict[int, _Asked] = {}
+        self._relayed: dict[int, Service] = {}
         self._multiplexed = Multiplexed(())
         self._failed = False
         self.companion = Companion(
@@ -126,6 +127,7 @@ class Carrier:
             order: Any = Carry(number, CARRIED[service.name.lower()], position, IDLE_ROUTINE)
         else:
             keepalive = Flag.KEEPALIVE in service.flags
+            self._relayed[number] = service
             order = Relay(number, redirect.host, redirect.port, keepalive, CONNECT_WITHIN, IDLE_RELAY)
         try:
             self._queue(order, os.dup(descriptor))
@@ -206,6 +208,7 @@ class Carrier:
             self._undone(message, descriptors)
         for number in list(self._asked):
             self._answered(number, None)
+        self._relayed.clear()
         self._handle(CarriersGone())
 
     # What the companion tells.
@@ -265,8 +268,10 @@ class Carrier:
         self._answered(message.number, message.name)
 
     def _carried(self, message: Carried) -> None:
-        if message.ending is Ending.UNREACHABLE:
-            self._notice(Level.ERROR, f"can't connect to remote host: {message.error}")
+        service = self._relayed.pop(message.number, None)
+        if message.ending is Ending.UNREACHABLE and service is not None and service.redirect is not None:
+            where = f"{service.redirect.host} port {service.redirect.port}"
+            self._notice(Level.ERROR, f"can't connect to remote host {where}: {message.error}. service = {service.id}")
         elif message.ending is Ending.FULL:
             self._report(
                 Notice(time.time(), Level.ERROR, "the porter carries as many connections as it can; one was let go")

@@ -15,10 +15,11 @@ from sentinetd.errors import EdgeError
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import DatagramUnread, Event, Level, ListenerFailed, ListenerMended, Notice
-from sentinetd.model.manner import multiplexed
+from sentinetd.model.manner import Manner, manner_of, multiplexed
 from sentinetd.model.service import Service, SocketType
 from sentinetd.net.held import Held
 from sentinetd.net.listener import AcceptFailed, BindFailed, Datagram, Exhausted, Listener, open_listener
+from sentinetd.net.passage import Passage
 from sentinetd.net.source import local_of
 
 if TYPE_CHECKING:
@@ -31,14 +32,20 @@ PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
 class _Door:
-    """One service's listener; None while it is paused or cannot be opened."""
+    """One service's listener; None while it is paused or cannot be opened. An intercepted service's server does not get
+    that one but *private*."""
 
-    __slots__ = ("attempts", "burst", "listener", "opened", "peeked", "retry", "service", "watched")
+    __slots__ = (
+        "attempts", "burst", "lent", "listener", "opened", "paused", "peeked", "private", "retry", "service", "watched"
+    )  # fmt: skip
 
     def __init__(self, service: Service, opened: Callable[[], None]) -> None:
         self.service = service
         self.opened = opened  # called when the listener opens at a later attempt
         self.listener: Listener | None = None
+        self.private: Listener | None = None
+        self.lent = False  # a server has the private socket
+        self.paused = False
         self.retry: Moment | None = None
         self.attempts = 0
         self.peeked: Datagram | None = None  # the datagram that the present server was started for
@@ -47,25 +54,35 @@ class _Door:
 
 
 class Doors:
-    """*arrived*, *exhausted* and *report* are told what happens; *wall* gives Unix time for events."""
+    """*arrived*, *exhausted* and *report* are told what happens; *wall* gives Unix time for events.
+
+    Of intercepted services, *wanted* is told that somebody waits at the private socket; *front* has datagrams carried
+    from the public socket to a private port, and with the number alone, has that ended.
+    """
 
     def __init__(
         self,
         loop: Loop,
         arrived: Callable[[Connection], None],
+        wanted: Callable[[Connection], None],
+        front: Callable[[int, Listener | None, int], None],
         exhausted: Callable[[int], None],
         report: Callable[[Event], None],
         wall: Callable[[], float],
     ) -> None:
         self._loop = loop
         self._arrived = arrived
+        self._wanted = wanted
+        self._front = front
         self._exhausted = exhausted
         self._report = report
         self._wall = wall
         self._doors: dict[int, _Door] = {}
         self._held = Held()
+        self._passage: Passage | None = None
         self._numbers = count(1)
         self.filter: SourceFilter | None = None
+        self.changes = 0  # counts whatever changes what is offered: a listener opens or closes, a configuration changes
 
     @property
     def open_count(self) -> int:
@@ -103,6 +120,7 @@ class Doors:
     def adjust(self, number: int, service: Service) -> None:
         """The configuration of a service changed, its socket did not."""
         self._doors[number].service = service
+        self.changes += 1
         listener = self._doors[number].listener
         if listener is not None:
             self._attach(listener.socket, service)
@@ -111,44 +129,79 @@ class Doors:
         """The service is gone."""
         door = self._doors.pop(number)
         self._shut(door)
+        if door.private is not None:
+            self._loop.read(door.private.fileno(), None)
+            door.private.close()
+            if not _stream(door.service):
+                self._front(number, None, 0)
 
     def pause(self, number: int) -> None:
-        """Close the listener for a while; clients are refused by the kernel."""
-        self._shut(self._doors[number])
+        """Close the listener for a while; clients are refused by the kernel. One whose datagrams are carried stays open
+        for those who were admitted."""
+        door = self._doors[number]
+        door.paused = True
+        if _stream(door.service) or door.private is None:
+            self._shut(door)
+        self._watch_private(number, door)
 
     def resume(self, number: int, opened: Callable[[], None]) -> None:
         """Open a paused listener again; *opened* is called when that is done, which may take several attempts."""
         door = self._doors[number]
         door.opened = opened
-        if multiplexed(door.service):
+        door.paused = False
+        self._watch_private(number, door)
+        if multiplexed(door.service) or door.listener is not None:
             opened()
         else:
             self._try(number, door)
 
     def suspend(self, number: int) -> None:
         """Do not watch the listener: a server has it."""
-        self._watch(number, self._doors[number], False)
+        door = self._doors[number]
+        if door.private is None:
+            self._watch(number, door, False)
+        else:
+            door.lent = True
+            self._watch_private(number, door)
 
     def rearm(self, connection: Connection) -> None:
         """Watch the listener of a waiting service again, after the server that *connection* was for has ended."""
         door = self._doors.get(connection.service)
-        if door is None or door.listener is None:
+        shared = None if door is None else door.private or door.listener
+        if door is None or shared is None:
             return
         if door.service.socket_type is not SocketType.STREAM and door.peeked is not None:
-            if door.listener.peek() == door.peeked:
-                door.listener.consume()
+            if shared.peek() == door.peeked:
+                shared.consume()
                 self._report(DatagramUnread(self._wall(), door.service.id, connection.source, connection.port))
             door.peeked = None
-        self._watch(connection.service, door, True)
+        if door.private is None:
+            self._watch(connection.service, door, True)
+        else:
+            door.lent = False
+            self._watch_private(connection.service, door)
 
     def descriptor(self, connection: Connection) -> int:
         """What the server of *connection* gets as its 0, 1 and 2; it stays ours. KeyError if that is gone."""
         if connection.number in self._held:
             return self._held.peek(connection.number)
-        listener = self._doors[connection.service].listener
-        if listener is None:
+        door = self._doors[connection.service]
+        shared = door.private or door.listener
+        if shared is None:
             raise KeyError(connection.service)
-        return listener.fileno()
+        return shared.fileno()
+
+    def way(self, number: int) -> tuple[int, int]:
+        """A descriptor, which is the caller's, that may come to the private socket of service *number*, and the port of
+        that. KeyError if it is gone, OSError if no descriptor can be had."""
+        door = self._doors[number]
+        if door.private is None or self._passage is None:
+            raise KeyError(number)
+        return self._passage.way(door.service.socket_type), door.private.port
+
+    def meet(self, number: int, source: Address, port: int) -> Connection:
+        """A datagram client came to the intercepted service *number*."""
+        return Connection(next(self._numbers), number, source, port)
 
     def local(self, connection: Connection) -> tuple[Address, int]:
         """The address and port at which *connection* came."""
@@ -172,20 +225,31 @@ class Doors:
         door = self._doors.get(connection.service)
         if door is None or door.listener is None or (door.service.sensor and not _stream(door.service)):
             return
+        if door.private is not None and connection.source is not None:
+            return  # the porter has it
+        shared = door.private or door.listener
         if not _stream(door.service):
-            door.listener.consume()
+            shared.consume()
             door.peeked = None
         else:
             try:
-                door.listener.refuse_one()
+                shared.refuse_one()
             except EdgeError:
                 self._exhausted(connection.service)
+
+    def offers(self) -> Iterator[tuple[int, Service, Listener | None]]:
+        """Every service by number, and its listener if that is open."""
+        for number, door in self._doors.items():
+            yield number, door.service, door.listener
 
     def close_all(self) -> None:
         """Close every listener and hang up on whoever still waits."""
         for number in list(self._doors):
             self.close(number)
         self._held.close_all()
+        if self._passage is not None:
+            self._passage.close()
+            self._passage = None
 
     def services(self) -> Iterator[tuple[int, Listener | None]]:
         """Every service's listener."""
@@ -197,13 +261,33 @@ class Doors:
         listener = open_listener(service, prepare=lambda bound: self._attach(bound, service))
         if listener.notice:
             self._report(Notice(self._wall(), Level.NOTICE, listener.notice))
+        if manner_of(service) is Manner.INTERCEPTED and door.private is None:
+            try:
+                self._open_private(number, door, listener)
+            except EdgeError:
+                listener.close()
+                raise
         door.listener = listener
+        self.changes += 1
         door.attempts = 0
         self._watch(number, door, True)
 
+    def _open_private(self, number: int, door: _Door, listener: Listener) -> None:
+        if self._passage is None:
+            self._passage = Passage()
+        door.private = self._passage.listener(door.service, listener.socket.family)
+        self._watch_private(number, door)
+
+    def _watch_private(self, number: int, door: _Door) -> None:
+        """The private socket is watched as long as no server has it and none may be started."""
+        if door.private is None:
+            return
+        ready = None if door.lent or door.paused else lambda: self._wait_behind(number, door)
+        self._loop.read(door.private.fileno(), ready)
+
     def _attach(self, bound: socket.socket, service: Service) -> None:
         """Banned and not admitted sources are refused by the kernel where the server accepts by itself."""
-        if self.filter is not None and service.wait and _stream(service) and not service.sensor:
+        if self.filter is not None and self._knocked_at(service):
             self.filter.attach(bound, service.only_from, service.no_access, service.exempt)
 
     def _shut(self, door: _Door) -> None:
@@ -214,6 +298,7 @@ class Doors:
             self._unwatch(door)
             door.listener.close()
             door.listener = None
+            self.changes += 1
 
     def _watch(self, number: int, door: _Door, watched: bool) -> None:
         if door.listener is None or door.watched == watched:
@@ -221,12 +306,15 @@ class Doors:
         if not watched:
             self._unwatch(door)
             return
+        door.watched = True
         if not _stream(door.service):
+            if door.private is not None:
+                self._front(number, door.listener, door.private.port)
+                return
             ready = self._drain if door.service.sensor else self._peek
         else:
-            ready = self._knock if door.service.wait and not door.service.sensor else self._accept
+            ready = self._knock if self._knocked_at(door.service) else self._accept
         self._loop.read(door.listener.fileno(), lambda: ready(number, door))
-        door.watched = True
 
     def _unwatch(self, door: _Door) -> None:
         if door.listener is not None and door.watched:
@@ -287,6 +375,19 @@ class Doors:
 
     def _knock(self, number: int, door: _Door) -> None:
         self._arrived(Connection(next(self._numbers), number, None))
+
+    def _wait_behind(self, number: int, door: _Door) -> None:
+        """Somebody waits at the private socket."""
+        if door.private is not None and not _stream(door.service):
+            door.peeked = door.private.peek()
+            if door.peeked is None:
+                return
+        self._wanted(Connection(next(self._numbers), number, None))
+
+    @staticmethod
+    def _knocked_at(service: Service) -> bool:
+        """Whether a server accepts at the listener of *service* itself."""
+        return service.wait and _stream(service) and manner_of(service) is not Manner.INTERCEPTED and not service.sensor
 
 
 def _stream(service: Service) -> bool:

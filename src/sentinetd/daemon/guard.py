@@ -23,6 +23,7 @@ from sentinetd.daemon.link import Link
 from sentinetd.daemon.logs import Logs
 from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.daemon.messages import FROM_COURIER, Greeting, Ready, Restored, Written
+from sentinetd.daemon.offers import Offers
 from sentinetd.daemon.recipes import NO_ADDRESS, recipe_of
 from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
 from sentinetd.errors import EdgeError
@@ -109,8 +110,8 @@ class Guard:
     """Owns the loop, the engine, the listeners and the other processes.
 
     *limit* and *log_procs* are as the engine's; *courier_arguments* and *porter_arguments* are what those are started
-    with; *files* is the limit of open files that servers get by default; *backend* what starts servers, None for the
-    best there is.
+    with, the herald as the porter; *files* is the limit of open files that servers get by default; *backend* what
+    starts servers, None for the best there is; *run* the directory that notes what is registered with rpcbind.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Guard:
         backend: Backend | None,
         courier_arguments: list[str],
         porter_arguments: list[str],
+        run: str,
     ) -> None:
         self.loop = Loop()
         self.clock = Clock()
@@ -145,7 +147,7 @@ class Guard:
         self._at_work = False
         self._tick: Moment | None = None
         self._gathering: Moment | None = None
-        self._writing = {"courier": False, "porter": False, "spawner": False}
+        self._writing = {"courier": False, "porter": False, "herald": False, "spawner": False}
         self._failed: set[str] = set()
         self._last_word = 0.0
         self._bans_learned = 0
@@ -160,6 +162,9 @@ class Guard:
             garbled=lambda why: self._garbled("courier", why),
         )
         self.carrier = Carrier(self.loop, porter_arguments, self.handle, self.tell)
+        self.offers = Offers(self.loop, porter_arguments, run, self.tell)
+        self._offered = 0  # the changes of doors up to which everything is offered
+        self._advertise = False
         self.replies = Replies(self.doors, self.engine)
         self._perform: dict[type[Any], Callable[[Any], None]] = {
             Serve: lambda effect: self._serve(effect.connection),
@@ -213,11 +218,21 @@ class Guard:
         self.loop.turn(most)
         self.settle()
 
+    def offer(self, advertise: bool) -> None:
+        """Have others told what services there are now; *advertise*: also by mDNS."""
+        self._advertise = advertise
+        self._offered = -1
+
     def settle(self) -> None:
         """Send what waits, and watch for room where there is none; have the engine ticked in time."""
         self._pump_link()
         self.carrier.pump()
         self._watch_writes("porter", self.carrier.wants_write, self.carrier.companion.watch_writes)
+        if self._offered != self.doors.changes:
+            self._offered = self.doors.changes
+            self.offers.refresh(self.doors.offers(), self._advertise)
+        self.offers.pump()
+        self._watch_writes("herald", self.offers.wants_write, self.offers.companion.watch_writes)
         spawner = self._spawner
         if spawner is not None and self._writing["spawner"] != spawner.wants_write:
             self._writing["spawner"] = spawner.wants_write
@@ -441,6 +456,9 @@ class Guard:
             elif pid == self.carrier.companion.pid:
                 self._writing["porter"] = False
                 self.carrier.reaped(how)
+            elif pid == self.offers.companion.pid:
+                self._writing["herald"] = False
+                self.offers.reaped(how)
             elif pid in self._spawner_pids:
                 self._spawner_pids.discard(pid)
                 if self._spawner is not None and self._spawner.pid == pid:
@@ -526,6 +544,7 @@ class Guard:
             self.notice(Level.ERROR, f"the host's own addresses cannot be read and may get banned: {error}")
             return
         self.handle(Moved(around))
+        self.offers.moved()
         self.exempt_in_kernel()
 
     def exempt_in_kernel(self) -> None:
@@ -557,10 +576,11 @@ class Guard:
         """Have everything written and the other processes ended. What could not be written in time."""
         self.courier.leave()
         self.carrier.companion.leave()
+        self.offers.companion.leave()
         self.link.say(last)
         self.settle()
         end = self.loop.now() + FAREWELL
-        while self.link.behind and self.courier.pid and self.loop.now() < end:
+        while ((self.link.behind and self.courier.pid) or self.offers.pending) and self.loop.now() < end:
             self.turn(0.2)
         return self.link.remaining()
 

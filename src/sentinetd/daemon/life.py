@@ -95,6 +95,7 @@ class Life:
         if trouble:
             guard.notice(Level.CRITICAL, f"bans of before are not in force: {trouble}")
         guard.look_around()
+        guard.offers.remember()
         self._reloader.put_in_force(loaded, first=True)
         if not guard.engine.services and not self._options.stay_alive:
             self._end("no services", 1)
@@ -166,6 +167,7 @@ class Life:
             backend=BACKENDS[self._options.spawner],
             courier_arguments=arguments + (["--user", courier] if courier else []),
             porter_arguments=["--user", porter] if porter else [],
+            run=self._run,
         )
         for text in notes:
             guard.notice(Level.ERROR, text)

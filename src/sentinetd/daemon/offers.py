@@ -30,6 +30,7 @@ from sentinetd.daemon.messages import (
     Withdraw,
 )
 from sentinetd.errors import EdgeError
+from sentinetd.model.address import Address
 from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessMended
 from sentinetd.model.offer import Advertisement, Registration
 from sentinetd.model.service import Service, Type
@@ -61,13 +62,11 @@ class Offers:
         self._unsent: deque[Any] = deque()
         self._wanted: dict[Registration, tuple[str, str]] = {}  # address, and the id of its service
         self._clashes: frozenset[tuple[Registration, str]] = frozenset()
-        # What rpcbind may have of us, by the address that the herald was told; "": by one that nobody remembers.
-        self._made: dict[Registration, str] = {}
-        self._written: frozenset[Registration] = frozenset()
+        self._made: set[Registration] = set()  # what rpcbind may have of us
+        self._written: frozenset[Registration] = frozenset()  # what the file says of that
         self._advertised: dict[int, Advertisement] = {}
         self._unreachable = False
         self._failed = False
-        self._unwritable = False
         self.companion = Companion(
             loop,
             "sentinetd.daemon.herald",
@@ -87,10 +86,10 @@ class Offers:
     @property
     def pending(self) -> bool:
         """Whether something is still to be taken back, and can be."""
-        return bool(self._made.keys() - self._wanted.keys()) and self._channel is not None and not self._unreachable
+        return self._channel is not None and not self._unreachable and not self._made <= self._wanted.keys()
 
     def remember(self) -> None:
-        """Learn what an earlier run may have left registered; it is taken back with the next `refresh`."""
+        """Learn what an earlier run may have left registered; the first `refresh` has it taken back."""
         try:
             with open(self._memory, "rb") as file:
                 data = file.read(MEMORY_MOST)
@@ -102,30 +101,26 @@ class Offers:
         for line in data.decode("ascii", "replace").splitlines():
             words = line.split()
             if len(words) == 3 and words[0].isdecimal() and words[1].isdecimal():
-                self._made[Registration(int(words[0]), int(words[1]), words[2])] = ""
+                self._made.add(Registration(int(words[0]), int(words[1]), words[2]))
         self._written = frozenset(self._made)
 
     def refresh(self, services: Open, advertise: bool) -> None:
         """Offer what *services* are now, and nothing else; *advertise*: also by mDNS."""
-        services = list(services)
-        self._offer(services)
-        advertised = {}
-        for number, service, listener in services if advertise else ():
-            if listener is not None and service.mdns and not service.sensor:
-                advertised[number] = _advertisement(service, listener)
-        before, self._advertised = self._advertised, advertised
-        for number in before.keys() - advertised.keys():
-            self._queue(Hide(number))
-        for number, one in advertised.items():
-            if before.get(number) != one:
-                self._queue(Advertise(number, one))
-        if (self._made or advertised) and not self.companion.pid and not self._failed:
+        known = list(services)
+        self._register(known)
+        self._advertise(known if advertise else ())
+        if (self._made or self._wanted or self._advertised) and not self.companion.pid and not self._failed:
             try:
-                self.companion.start(self._loop.now())
+                self._start()
             except EdgeError as error:
                 self._notice(Level.CRITICAL, f"nothing can be registered with rpcbind or advertised: {error}")
 
-    def _offer(self, services: Open) -> None:
+    def moved(self) -> None:
+        """Addresses of the host changed."""
+        if self._advertised:
+            self._queue(Move())
+
+    def _register(self, services: Open) -> None:
         wanted: dict[Registration, tuple[str, str]] = {}
         clashes = set()
         for _, service, listener in services:
@@ -134,22 +129,181 @@ class Offers:
             for registration, address in registrations(service, listener):
                 if registration in wanted:
                     clashes.add((registration, service.id))
-                wanted.setdefault(registration, (address, service.id))
-        before, self._wanted = self._wanted, wanted
+                else:
+                    wanted[registration] = (address, service.id)
         for registration, service_id in sorted(clashes - self._clashes):
-            self._refused(registration, service_id, f"service {wanted[registration][1]} has it")
+            self._not_registered(registration, service_id, f"service {wanted[registration][1]} has it")
         self._clashes = frozenset(clashes)
-        news = [one for one in wanted if before.get(one, ("",))[0] != wanted[one][0]]
-        orders: list[Any] = []
-        for registration in sorted(self._made.keys() - wanted.keys()):
-            if registration in before or not self._made[registration]:
-                self._made[registration] = self._made[registration] or "?"
-                orders.append(Withdraw(registration))
-        for registration in sorted(news):
-            if self._made.get(registration) == "":
-                orders.append(Withdraw(registration))  # an earlier run's, at another port
-            self._made[registration] = wanted[registration][0]
-            orders.append(Offer(registration, wanted[registration][0]))
-        self._write()
-        for order in orders:
-            self._queue(order)
+        before, self._wanted = self._wanted, wanted
+        for registration in sorted(before.keys() - wanted.keys()):
+            self._queue(Withdraw(registration))
+        for registration, (address, _) in wanted.items():
+            if before.get(registration, ("", ""))[0] != address:
+                self._queue(Offer(registration, address))
+                if self._channel is not None:
+                    self._made.add(registration)
+
+    def _advertise(self, services: Open) -> None:
+        found = {}
+        for number, service, listener in services:
+            if listener is not None and service.mdns and not service.sensor and not loopback(listener.address):
+                found[number] = advertisement(service, listener)
+        before, self._advertised = self._advertised, found
+        for number in before.keys() - found.keys():
+            self._queue(Hide(number))
+        for number, one in found.items():
+            if before.get(number) != one:
+                self._queue(Advertise(number, one))
+
+    def _start(self) -> None:
+        if self._lock is None:
+            try:
+                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+                self._lock = os.open(self._lock_path, flags, 0o600)
+            except OSError as error:
+                raise EdgeError(f"{self._lock_path}: {error.strerror}") from error
+        self.companion.start(self._loop.now())
+
+    def _queue(self, message: Any) -> None:
+        if self._channel is not None:  # else all is told when there is a herald
+            self._unsent.append(message)
+
+    def pump(self) -> None:
+        """Write down what may be registered, then send what the channel takes."""
+        if self._made != self._written:
+            self._write()
+        while self._channel is not None and self._unsent:
+            batch = [self._unsent[place] for place in range(min(BATCH, len(self._unsent)))]
+            rights: list[int] = []
+            if isinstance(batch[0], Mandate) and self._lock is not None:
+                batch, rights = batch[:1], [self._lock]
+            try:
+                if not self._channel.send(0, batch, rights):
+                    return
+            except ChannelClosed:
+                return  # its death is told when it is reaped
+            for _ in batch:
+                self._unsent.popleft()
+
+    def _write(self) -> None:
+        self._written = frozenset(self._made)
+        lines = "".join(f"{one.program} {one.version} {one.netid}\n" for one in sorted(self._made))
+        fresh = f"{self._memory}.new"
+        try:
+            with open(fresh, "w", encoding="ascii") as file:
+                file.write(lines)
+            os.rename(fresh, self._memory)
+        except OSError as error:
+            text = f"what is registered with rpcbind cannot be written down: {self._memory}: {error.strerror}"
+            self._notice(Level.ERROR, f"{text}; after a crash it would stay there")
+
+    def reaped(self, how: str) -> None:
+        """The herald's process has ended."""
+        self._channel = None
+        self._unsent.clear()
+        self.companion.reaped(how)
+
+    # What the companion tells.
+
+    def _begun(self, channel: Channel) -> None:
+        """A new herald: it takes back whatever one before may have made, and is told everything again."""
+        self._channel = channel
+        self._unreachable = False
+        self._unsent = deque([Mandate()])
+        self._unsent.extend(Withdraw(registration) for registration in sorted(self._made))
+        self._made |= self._wanted.keys()
+        self._unsent.extend(Offer(registration, address) for registration, (address, _) in self._wanted.items())
+        self._unsent.extend(Advertise(number, one) for number, one in self._advertised.items())
+        if self._failed:
+            self._failed = False
+            self._report(ProcessMended(time.time(), "herald"))
+
+    def _died(self, why: str, pause: float) -> None:
+        self._failed = True
+        self._report(ProcessFailed(time.time(), "herald", why, pause))
+
+    def _said(self, message: Any) -> None:
+        match message:
+            case Removed():
+                if message.registration not in self._wanted:
+                    self._made.discard(message.registration)
+            case Taken():
+                self._taken(message.registration, message.taken)
+            case Reached():
+                self._reached(message.why)
+            case Complaint():
+                self._notice(Level.ERROR, f"herald: {message.what}")
+
+    def _taken(self, registration: Registration, taken: bool) -> None:
+        if registration not in self._wanted:
+            return
+        service_id = self._wanted[registration][1]
+        if taken:
+            self._made.add(registration)
+            self._notice(Level.NOTICE, f"service {service_id} is registered now: {_named(registration)}")
+        else:
+            self._made.discard(registration)  # it is somebody else's, and not ours to take back
+            self._not_registered(registration, service_id, "somebody else has registered it; tried again")
+
+    def _not_registered(self, registration: Registration, service_id: str, why: str) -> None:
+        """In xinetd's words, with the reason."""
+        what = f"service={service_id} program={registration.program} version={registration.version}"
+        self._notice(Level.ERROR, f"pmap_set failed. {what} ({registration.netid}): {why}")
+
+    def _reached(self, why: str) -> None:
+        self._unreachable = bool(why)
+        if why:
+            self._notice(Level.ERROR, f"rpcbind cannot be reached: {why}; RPC services are not found; tried again")
+        else:
+            self._notice(Level.NOTICE, "rpcbind can be reached again")
+
+    def _notice(self, level: Level, text: str) -> None:
+        self._report(Notice(time.time(), level, text))
+
+
+def registrations(service: Service, listener: Listener) -> list[tuple[Registration, str]]:
+    """What an RPC service with *listener* is registered as, each with its universal address (RFC 5665): every version,
+    for each address family that the socket takes."""
+    if service.rpc_number is None or service.rpc_version is None:
+        return []
+    transport = "tcp" if service.protocol.name == "tcp" else "udp"
+    port = f"{listener.port >> 8}.{listener.port & 0xFF}"
+    v4, v6 = families(listener)
+    hosts = []
+    if v4:
+        hosts.append((transport, listener.address.text if listener.address.version == 4 else "0.0.0.0"))
+    if v6:
+        hosts.append((f"{transport}6", listener.address.text.partition("%")[0]))
+    low, high = service.rpc_version
+    return [
+        (Registration(service.rpc_number, version, netid), f"{host}.{port}")
+        for version in range(low, high + 1)
+        for netid, host in hosts
+    ]
+
+
+def families(listener: Listener) -> tuple[bool, bool]:
+    """Whether *listener* takes IPv4, and whether IPv6."""
+    if listener.socket.family == socket.AF_INET or listener.address.version == 4:
+        return True, False
+    alone = listener.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    return listener.address.value == 0 and not alone, True
+
+
+def loopback(address: Address) -> bool:
+    """Whether *address* is of no use to other hosts."""
+    return address.value == 1 if address.version == 6 else address.value >> 24 == 127
+
+
+def advertisement(service: Service, listener: Listener) -> Advertisement:
+    """How *service*, which listens at *listener*, is found by mDNS."""
+    name = f"{service.id} on {socket.gethostname().partition('.')[0]}"
+    label = name.encode("utf-8", "replace")[:LABEL_LONGEST].decode("utf-8", "ignore")
+    transport = "tcp" if service.protocol.name == "tcp" else "udp"
+    bound = "" if listener.address.value == 0 else listener.address.text.partition("%")[0]
+    v4, v6 = families(listener)
+    return Advertisement(label, f"_{service.name.lower()}._{transport}", listener.port, bound, v4, v6)
+
+
+def _named(registration: Registration) -> str:
+    return f"program {registration.program} version {registration.version} ({registration.netid})"

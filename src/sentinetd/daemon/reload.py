@@ -12,6 +12,7 @@ from itertools import count
 from sentinetd.config.in_force import servable
 from sentinetd.config.load import Loaded
 from sentinetd.config.plan import Plan, plan
+from sentinetd.daemon.clock import Tables
 from sentinetd.daemon.guard import Guard
 from sentinetd.errors import EdgeError
 from sentinetd.model import diagnostic
@@ -88,6 +89,7 @@ class Reloader:
             self._open_late(number, started[number], why, retried=number in postponed)
         for number, service in change.adjust.items():
             self._adjust(number, service)
+        guard.offer(loaded.settings.mdns.enabled)
         if not first:
             for number, trouble in guard.logs.refresh(guard.engine.services):
                 guard.notice(Level.ERROR, f"log of service {number}: {trouble}; the old file is written on")
@@ -107,6 +109,13 @@ class Reloader:
                 guard.need_filter()
             except EdgeError as error:
                 guard.notice(Level.WARNING, f"the kernel cannot filter sources here: {error}")
+        unjudged = [one.id for one in wanted if _by_kernel(one) and Flag.NOLIBWRAP not in one.flags]
+        if unjudged and Tables().have_rules():
+            guard.notice(
+                Level.WARNING,
+                f"hosts.allow or hosts.deny has rules, and servers that accept by themselves show no client to judge: "
+                f"everybody is refused at {', '.join(unjudged)}; use flags = INTERCEPT, or NOLIBWRAP",
+            )
 
     def _open(self, change: Plan) -> tuple[dict[int, Service], dict[int, EdgeError], dict[int, EdgeError]]:
         """Open what is new: what is to run, what of it could not be opened because its address is in use (maybe by

@@ -34,8 +34,16 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MdnsSettings:
+    """`[mdns]`: *enabled*: services are advertised on the local network, but for those with `mdns = no`."""
+
+    enabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole file; what it leaves out is as here."""
 
     bans: BanSettings = BanSettings()
     store: StoreSettings = StoreSettings()
+    mdns: MdnsSettings = MdnsSettings()

@@ -20,6 +20,8 @@ class Due(IntEnum):
     """A server that was told to end, by its connection's number."""
     IDENTITY = 5
     """A refused client that must have been identified by now, by its connection's number."""
+    JUDGE = 6
+    """The datagram clients of an intercepted service, by its number."""
 
 
 class Agenda:

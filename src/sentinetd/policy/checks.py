@@ -110,8 +110,9 @@ def _within(interval: Interval, minute: int) -> bool:
 
 
 def instances(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
-    """As many servers of this service run as may (xinetd.conf(5), instances)."""
-    if service.instances is None or facts.servers < service.instances:
+    """As many servers of this service run as may (xinetd.conf(5), instances). An intercepted service never has more
+    than one, however many clients."""
+    if service.instances is None or facts.servers < service.instances or Flag.INTERCEPT in service.flags:
         return None
     return Verdict(False, Reason.INSTANCES, "instances")
 
@@ -156,11 +157,13 @@ def names(service: Service, connection: Connection, facts: Facts) -> Verdict | U
 def hosts_access(service: Service, connection: Connection, facts: Facts) -> Verdict | Unknown | None:
     """hosts.allow and hosts.deny do not admit the source (hosts_access(5)); unless the service has NOLIBWRAP.
 
-    What cannot be judged is refused.
+    What cannot be judged is refused: the client of a server that accepts by itself, too, which only INTERCEPT shows.
     """
     source = connection.source
-    if not facts.tables or source is None or Flag.NOLIBWRAP in service.flags:
+    if not facts.tables or Flag.NOLIBWRAP in service.flags:
         return None
+    if source is None:
+        return Verdict(False, Reason.LIBWRAP, "libwrap")
     if Question.TABLES not in facts.answers:
         return Unknown(Question.TABLES, source)
     return None if facts.answers[Question.TABLES] == ADMIT else Verdict(False, Reason.LIBWRAP, "libwrap")

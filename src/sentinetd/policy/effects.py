@@ -87,14 +87,15 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Suspend:
-    """Stop watching the listener of the waiting service *number*: its server has it."""
+    """Stop watching the listener of the waiting service *number*: its server has it. Of an intercepted one: the private
+    socket."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Rearm:
-    """Watch the listener of the waiting service *number* again; *connection* is what its server was started for."""
+    """Watch what `Suspend` stopped to be watched; *connection* is what the server was started for."""
 
     connection: Connection
 

@@ -15,13 +15,13 @@ from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import ServerStarted
 from sentinetd.model.manner import Manner
-from sentinetd.model.service import Service, SocketType, Type
+from sentinetd.model.service import Flag, Service, SocketType, Type
 from sentinetd.model.settings import Settings
 from sentinetd.model.verdict import Question, Reason, Unknown
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.checks import AGAIN, NO_ANSWERS, Facts, decide
-from sentinetd.policy.effects import Ask, Effect, Grant, Refuse, Reply, Report, Say
+from sentinetd.policy.effects import Ask, Effect, Grant, Impose, Refuse, Reply, Report, Say
 from sentinetd.policy.inputs import (
     Answered,
     Arrived,
@@ -42,6 +42,7 @@ from sentinetd.policy.inputs import (
     Reloaded,
     SetupFailed,
     Tick,
+    Wanted,
 )
 from sentinetd.policy.servers import Servers
 from sentinetd.policy.services import Candidate, Running, Server, Services, refused
@@ -73,6 +74,7 @@ class Engine:
         servers = self._servers
         self._handlers: dict[type[Any], Callable[[Any, Moment], Iterable[Effect]]] = {
             Arrived: self._arrived,
+            Wanted: self._wanted,
             Answered: self._answered,
             Launched: servers.launched,
             Begun: servers.begun,
@@ -84,7 +86,7 @@ class Engine:
             SetupFailed: servers.setup_failed,
             Ended: servers.ended,
             Exhausted: self._exhausted,
-            Learned: lambda given, now: self.bans.learned(given.bans, now),
+            Learned: lambda given, now: self._imposing(self.bans.learned(given.bans, now), now),
             Reloaded: self._reloaded,
             Moved: lambda given, now: self.bans.moved(given.surroundings),
             Leaving: self._leaving,
@@ -138,11 +140,27 @@ class Engine:
             return (Refuse(connection),)
         service = running.service
         if service.wait and not service.sensor and (running.serving is not None or running.reopens is not None):
-            return ()  # its listener is not ours at present: what comes there is its server's, and nothing was accepted
+            # Its listener is not ours at present: what comes there is its server's, and nothing was accepted; unless it
+            # is intercepted.
+            return () if running.behind is None else (Refuse(connection),)
         effects = self._judge(running, connection, now)
-        if service.banner and speaks(service) and not self._banned(connection, service, now):
+        if service.banner and speaks(service, connection) and not self._banned(connection, service, now):
             return (Say(connection, service.banner), *effects)
         return effects
+
+    def _wanted(self, given: Wanted, now: Moment) -> Iterable[Effect]:
+        """The server of an intercepted service is started, if nothing forbids it now and it was not started too often:
+        one that ends without serving anybody would be started for the same client again and again."""
+        running = self._services.table.get(given.connection.service)
+        if running is None or running.stopped or running.behind is None or running.reopens is not None:
+            return ()
+        behind = running.behind
+        if behind.connection is not None:
+            return ()
+        if not behind.bucket.has_room(now.now):
+            return self._services.pause(running, "its server ending too often", running.service.cps.wait, now)
+        behind.bucket.take()
+        return self._judge(running, given.connection, now, Candidate(running, given.connection, NO_ANSWERS))
 
     def _chosen(self, given: Chosen, now: Moment) -> Iterator[Effect]:
         """A client of the multiplexer named its service: it is judged as if it had come there (RFC 1078 knows no port
@@ -185,7 +203,7 @@ class Engine:
                 running.counts.total,
                 running.counts.of(source),
                 self._services.processes,
-                self._limit,
+                self._limit if running.behind is None or running.behind.connection is None else None,
                 NO_ANSWERS if before is None else before.answers,
                 before is not None or running.paces is None or banned or running.paces.takes(_whose(source), now.now),
                 now.tables,
@@ -201,7 +219,7 @@ class Engine:
             before = Candidate(running, connection, NO_ANSWERS)
         if isinstance(verdict, Unknown):
             return self._ask(before, verdict, now)
-        if service.banner_success and speaks(service):
+        if service.banner_success and speaks(service, connection):
             return (Say(connection, service.banner_success), *self._serve(before, now))
         return self._serve(before, now)
 
@@ -209,7 +227,8 @@ class Engine:
         running, connection = candidate.running, candidate.connection
         if running.manner is Manner.ONCE:
             return self._reply(running, connection, now)
-        candidate.carried = running.manner is not Manner.SERVER
+        behind = running.behind is not None and connection.source is None
+        candidate.carried = running.manner is not Manner.SERVER and not behind
         granted = [Grant(connection)] if Type.TCPMUXPLUS in running.service.type else []
         self._services.count(running, connection)
         if running.service.wait:
@@ -236,10 +255,10 @@ class Engine:
             source is None or not self.bans.ledger.holds(source, now.now)  # by an earlier trip
         )
         if reason in (Reason.SENSOR, Reason.EXEMPT):
-            yield from self.bans.tripped(service, connection, now)
+            yield from self._imposing(self.bans.tripped(service, connection, now), now)
         elif self._to_be_told(service, connection, reason, now):
             yield refused(running, connection, reason, now)
-        if service.banner_fail and speaks(service) and reason is not Reason.BANNED:
+        if service.banner_fail and speaks(service, connection) and reason is not Reason.BANNED:
             yield Say(connection, service.banner_fail, last=True)
         if identified:
             yield from self._suspects.refuse(running, connection, answers, now)
@@ -248,6 +267,16 @@ class Engine:
         yield from self._services.take_back(running, connection)
         if reason is Reason.CPS and running.reopens is None:
             yield from self._services.pause(running, "excessive incoming connections", running.service.cps.wait, now)
+
+    def _imposing(self, effects: Iterable[Effect], now: Moment) -> Iterator[Effect]:
+        """Do *effects*; whoever is banned by them sends no further datagram to an intercepted service's server."""
+        for effect in effects:
+            yield effect
+            if isinstance(effect, Impose) and self._servers.visitors:
+                for number in self._servers.visitors.within(effect.network):
+                    server = self._servers.running[number]
+                    if self._banned(server.connection, server.running.service, now):
+                        yield from self._servers.terminate(server, now)
 
     def _to_be_told(self, service: Service, connection: Connection, reason: Reason, now: Moment) -> bool:
         """A banned source is told of once a minute and service, and so is one whose datagrams are not admitted; any
@@ -318,12 +347,28 @@ class Engine:
             elif not server.told_to_end:
                 staying.append(server)
         most = running.service.instances
-        if most is not None:
+        if most is not None and running.behind is None:
             for server in staying[most:]:  # the oldest stay
                 yield from self._servers.terminate(server, now)
         for candidate in self._servers.orders.values():
             if candidate.running is running:
                 candidate.unwanted = not admitted(candidate.connection)
+
+    def _judge_visitors(self, number: int, now: Moment) -> Iterator[Effect]:
+        """Each datagram is to be admitted, not only a client's first: access times begin and end."""
+        running = self._services.table.get(number)
+        if running is None or running.behind is None:
+            return
+        running.behind.watched = False
+        facts = Facts(now.minute)
+        for server in [one for one in running.servers.values() if one.carried]:
+            connection = server.connection
+            if any(check(running.service, connection, facts) for check in AGAIN) or self._banned(
+                connection, running.service, now
+            ):
+                yield from self._servers.terminate(server, now)
+            else:
+                self._servers.watch(number, running.behind, now)
 
     def _stop(self, running: Running, now: Moment) -> Iterator[Effect]:
         """The service is dropped: nothing new, and its servers are to end."""
@@ -350,6 +395,8 @@ class Engine:
                 if asked is not None:
                     asked.candidate.answers = {**asked.candidate.answers, asked.question: None}
                     yield from self._judge_again(asked.candidate, now)
+            elif due is Due.JUDGE:
+                yield from self._judge_visitors(number, now)
             elif due is Due.IDENTITY:
                 yield from self._suspects.overdue(number, now)
             elif due is Due.RETRY:
@@ -361,9 +408,11 @@ class Engine:
                 yield from self._servers.kill(number, now)
 
 
-def speaks(service: Service) -> bool:
+def speaks(service: Service, connection: Connection) -> bool:
     """Whether a banner can be said: to a stream that was accepted for its server."""
-    return service.socket_type is SocketType.STREAM and not service.wait
+    if service.wait and (Flag.INTERCEPT not in service.flags or connection.source is None):
+        return False
+    return service.socket_type is SocketType.STREAM
 
 
 def _whose(source: Address | None) -> Hashable:

@@ -43,6 +43,14 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Somebody who was admitted waits at the private socket of an intercepted service; *connection*, which has no
+    source, is to stand for the server that is started for it."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The porter's answer for the connection *number*; *value* None: it could not be found out in time."""
 
@@ -169,6 +177,7 @@ class Tick:
 
 Input = (
     Arrived
+    | Wanted
     | Answered
     | Launched
     | Begun

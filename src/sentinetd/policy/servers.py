@@ -6,6 +6,7 @@ import signal
 from collections import OrderedDict
 from collections.abc import Iterator
 
+from sentinetd.model.connection import Connection
 from sentinetd.model.events import (
     ForkFailed,
     ServerEnded,
@@ -16,9 +17,10 @@ from sentinetd.model.events import (
     UserFound,
 )
 from sentinetd.model.manner import Manner
-from sentinetd.model.service import Flag
+from sentinetd.model.service import Flag, SocketType
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.agenda import Agenda, Due
+from sentinetd.policy.behind import Behind, Visitors
 from sentinetd.policy.effects import Effect, HangUp, Refuse, Release, Report, Serve, Signal
 from sentinetd.policy.inputs import Begun, Ended, Finished, Launched, LaunchersGone, LaunchFailed, Moment, SetupFailed
 from sentinetd.policy.services import Candidate, Running, Server, Services, refused
@@ -31,6 +33,8 @@ KILL_AFTER = 5.0
 """Seconds that a server has between TERM and KILL."""
 EARLY_MOST = 10_000
 """Children reaped before the spawner named them that are remembered."""
+JUDGE_EVERY = 10.0
+"""Seconds between two judgements of an intercepted service's datagram clients."""
 LATE_MOST = 1_000
 """Servers remembered after their end, since what kept them from starting may be told later than that."""
 
@@ -44,6 +48,7 @@ class Servers:
         self.orders: dict[int, Candidate] = {}  # by connection: ordered, not yet named
         self.retries: dict[int, Candidate] = {}  # by connection: to be ordered again
         self.running: dict[int, Server] = {}  # by connection
+        self.visitors = Visitors()  # those among the running
         self.spared = False  # the daemon leaves, the servers stay
         self._numbers: dict[int, int] = {}  # process id -> connection
         self._early: dict[int, Ended] = {}  # by process id: reaped before the spawner's answer named it
@@ -106,8 +111,11 @@ class Servers:
 
     def carriers_gone(self, now: Moment) -> Iterator[Effect]:
         """The porter ended: so have all connections that it had, and nobody has those it was to have."""
-        for candidate in [one for one in self.orders.values() if one.running.manner is Manner.CHOSEN]:
+        for candidate in [one for one in self.orders.values() if one.running.manner is Manner.CHOSEN or _visits(one)]:
             del self.orders[candidate.connection.number]
+            yield from self.give_up(candidate, Reason.FORK, now)
+        for candidate in [one for one in self.retries.values() if _visits(one)]:
+            del self.retries[candidate.connection.number]
             yield from self.give_up(candidate, Reason.FORK, now)
         for server in [one for one in self.running.values() if one.carried]:
             yield from self._end(self.running.pop(server.connection.number), 1, 0, now)
@@ -117,12 +125,27 @@ class Servers:
         server = Server(running, connection, pid, now.now, carried)
         self.running[connection.number] = running.servers[connection.number] = server
         yield Release(connection)
-        yield Report(
-            ServerStarted(now.wall, running.number, running.service.id, connection.source, connection.port, pid)
-        )
+        behind = running.behind
+        begun = [(connection, pid)] if behind is None else self._begun_behind(behind, server, now)
+        for one, process in begun:
+            yield Report(ServerStarted(now.wall, running.number, running.service.id, one.source, one.port, process))
         user = candidate.answers.get(Question.USER)
         if user is not None and connection.source is not None:
             yield Report(UserFound(now.wall, running.number, running.service.id, connection.source, user))
+
+    def _begun_behind(self, behind: Behind, server: Server, now: Moment) -> list[tuple[Connection, int]]:
+        """A client of an intercepted service, or its server, has begun; what is to be told as started, by whom."""
+        connection = server.connection
+        if connection.source is not None and _visits(server):
+            self.visitors.add(connection.number, connection.source)
+            self.watch(server.running.number, behind, now)
+        return behind.begun(connection, server.pid)
+
+    def watch(self, number: int, behind: Behind, now: Moment) -> None:
+        """Have the datagram clients of the service *number* judged again before long."""
+        if not behind.watched:
+            behind.watched = True
+            self._agenda.add(now.now + JUDGE_EVERY, Due.JUDGE, number)
 
     def launch_failed(self, given: LaunchFailed, now: Moment) -> Iterator[Effect]:
         """No process could be made: try again in a while, or give up."""
@@ -187,9 +210,12 @@ class Servers:
         if len(self._late) > LATE_MOST:
             self._late.popitem(last=False)
         source, duration = connection.source, now.now - server.started
-        yield Report(
-            ServerEnded(now.wall, running.number, running.service.id, source, server.pid, status, number, duration)
-        )
+        if source is not None and _visits(server):
+            self.visitors.remove(connection.number, source)
+        if running.behind is None or running.behind.over(connection):
+            yield Report(
+                ServerEnded(now.wall, running.number, running.service.id, source, server.pid, status, number, duration)
+            )
         yield from self._services.done(running, connection)
 
     def stop(self, running: Running, now: Moment) -> Iterator[Effect]:
@@ -225,3 +251,8 @@ class Servers:
         """Without an order nobody will name those that were reaped early."""
         if not self.orders:
             self._early.clear()
+
+
+def _visits(one: Candidate | Server) -> bool:
+    """Whether this is a client whose datagrams the porter carries to an intercepted service's server."""
+    return one.running.behind is not None and one.carried and one.running.service.socket_type is SocketType.DGRAM

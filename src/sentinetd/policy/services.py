@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import ConnectionRefused, ServicePaused
-from sentinetd.model.manner import manner_of, multiplexed
+from sentinetd.model.manner import Manner, manner_of, multiplexed
 from sentinetd.model.service import Service
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.agenda import Agenda, Due
+from sentinetd.policy.behind import Behind
 from sentinetd.policy.effects import Effect, Forget, Pause, Rearm, Report, Resume, Suspend
 from sentinetd.policy.inputs import Moment
 from sentinetd.policy.tally import Bucket, Counts, Paces
@@ -19,7 +20,9 @@ from sentinetd.policy.tally import Bucket, Counts, Paces
 class Running:
     """A running service."""
 
-    __slots__ = ("bucket", "counts", "manner", "number", "paces", "reopens", "servers", "service", "serving", "stopped")
+    __slots__ = (
+        "behind", "bucket", "counts", "manner", "number", "paces", "reopens", "servers", "service", "serving", "stopped"
+    )  # fmt: skip
 
     def __init__(self, number: int, service: Service, now: float) -> None:
         self.number = number
@@ -31,6 +34,7 @@ class Running:
         self.servers: dict[int, Server] = {}  # by connection
         self.reopens: float | None = None  # when a paused listener opens again
         self.serving: Connection | None = None  # a waiting service's listener is lent for this one
+        self.behind = Behind(service.cps, now) if self.manner is Manner.INTERCEPTED else None
         self.stopped = False  # not configured any more; stays until its last server has ended
 
     def adjust(self, service: Service, now: float) -> None:
@@ -40,6 +44,12 @@ class Running:
         self.service = service
         self.manner = manner_of(service)
         self.bucket.limit(service.cps, now)
+        if self.behind is not None:
+            self.behind.bucket.limit(service.cps, now)
+
+    def occupies(self, connection: Connection) -> int:
+        """Processes that *connection* takes: none if it is only carried to a server that others share."""
+        return 1 if self.behind is None or connection.source is None else 0
 
 
 @dataclass(slots=True)
@@ -92,23 +102,33 @@ class Services:
     def count(self, running: Running, connection: Connection) -> None:
         """*connection* counts as served from its verdict on."""
         running.counts.add(connection.source)
-        self.processes += 1
+        self.processes += 1 if running.behind is None else running.occupies(connection)
 
     def uncount(self, running: Running, connection: Connection) -> None:
         """*connection* is judged again, or is done with."""
         running.counts.remove(connection.source)
-        self.processes -= 1
+        self.processes -= 1 if running.behind is None else running.occupies(connection)
 
     def lend(self, running: Running, connection: Connection) -> list[Effect]:
-        """A waiting service's listener is not watched from the verdict on *connection* until that one is done with."""
+        """A waiting service's listener is not watched from the verdict on *connection* until that one is done with; an
+        intercepted one's private socket, while it has a server."""
         if not running.service.wait or running.serving is not None:
             return []
+        if running.behind is not None:
+            if connection.source is not None:
+                return []
+            running.behind.connection = connection
+            return [Suspend(running.number)]
         running.serving = connection
         return [Suspend(running.number)]
 
     def take_back(self, running: Running, connection: Connection) -> list[Effect]:
         """*connection* is done with: a listener that was lent for it is watched again, unless its service stops."""
-        if running.serving is not connection:
+        if running.behind is not None:
+            if running.behind.connection is not connection:
+                return []
+            running.behind.connection = None
+        elif running.serving is not connection:
             return []
         running.serving = None
         return [] if running.stopped else [Rearm(connection)]

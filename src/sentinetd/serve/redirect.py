@@ -1,4 +1,5 @@
-"""The `redirect` of xinetd.conf(5): a connection carried on to another host, each direction until its own end."""
+"""A connection carried on, each direction until its own end: the `redirect` of xinetd.conf(5), and to servers behind
+private sockets."""
 
 from __future__ import annotations
 
@@ -41,6 +42,29 @@ class Redirect(Session):
         except OSError as error:
             self.end(Ending.UNREACHABLE, in_words(error))
             return
+        self._carry(target, keepalive)
+
+    async def join(self, target: socket.socket, where: tuple[str, int], seconds: float) -> None:
+        """Connect *target*, a socket that is the session's from now on, to *where* within *seconds*; then carry bytes
+        both ways."""
+        target.setblocking(False)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._sessions.loop.sock_connect(target, where)
+        except TimeoutError:
+            target.close()
+            self.end(Ending.UNREACHABLE, os.strerror(errno.ETIMEDOUT))
+            return
+        except OSError as error:
+            target.close()
+            self.end(Ending.UNREACHABLE, in_words(error))
+            return
+        except BaseException:
+            target.close()
+            raise
+        self._carry(target, False)
+
+    def _carry(self, target: socket.socket, keepalive: bool) -> None:
         if not self.open:
             target.close()
             return
