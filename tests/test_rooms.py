@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "announce": {"model", "errors", "ports"},
     "store": {"model", "errors", "ports"},
     "report": {"model", "errors", "ports"},
+    "cli": {"model", "errors", "config", "report"},
     "daemon": {"model", "errors", "ports", "config", "policy", "net", "spawn", "serve", "ask", "announce", "store", "report"},
 }
 
@@ -34,6 +35,9 @@ WORLD = {"socket", "asyncio", "sqlite3", "subprocess", "time", "select", "thread
 
 ELSEWHERE = {"asyncio", "ssl", "sqlite3", "logging", "argparse", "subprocess", "threading", "http", "email", "urllib"}
 """What the process that runs as root never loads."""
+
+TOOLS = {"click", "rich"}
+"""What is there for people at a terminal, and no process of the daemon loads."""
 
 
 def modules() -> list[Path]:
@@ -72,6 +76,11 @@ def test_a_pure_room_knows_no_world(path: Path) -> None:
     assert not {name.split(".")[0] for name in imported(path)} & WORLD
 
 
+def test_only_the_tools_know_what_they_stand_on() -> None:
+    users = {room_of(path) for path in modules() if {name.split(".")[0] for name in imported(path)} & TOOLS}
+    assert users == {"cli"}
+
+
 def test_the_guard_loads_little() -> None:
     """Every module counts: it is the process that runs as root, and its memory is what an idle host pays."""
     told = subprocess.run(
@@ -79,4 +88,4 @@ def test_the_guard_loads_little() -> None:
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     loaded = {name.split(".")[0] for name in told.stdout.split()}
-    assert not loaded & ELSEWHERE
+    assert not loaded & (ELSEWHERE | TOOLS)

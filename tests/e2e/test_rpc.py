@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +49,23 @@ def stub(*lines: str, name: str = "stub") -> str:
     return service(name, None, *(line for line in usual if line.split()[0] not in given), *lines)
 
 
+Starter = Callable[[Daemon], Rpcbind]
+
+
+@pytest.fixture
+def start_rpcbind() -> Iterator[Starter]:
+    """Starts rpcbind in a daemon's place; it ends with the test."""
+    started: list[Rpcbind] = []
+
+    def start(daemon: Daemon) -> Rpcbind:
+        started.append(Rpcbind(daemon))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
 def make(make_daemon: Maker, kind: Kind, config: str) -> Daemon:
     daemon = make_daemon(kind, config)
     daemon.work.write("stub", STUB).chmod(0o755)
@@ -60,9 +77,9 @@ def processes(daemon: Daemon, title: str) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", list(Kind), ids=lambda kind: kind.value)
-def test_a_client_finds_the_server_and_is_answered(kind: Kind, make_daemon: Maker) -> None:
+def test_a_client_finds_the_server_and_is_answered(kind: Kind, make_daemon: Maker, start_rpcbind: Starter) -> None:
     daemon = make(make_daemon, kind, rstatd() + stub("bind = 192.168.1.6"))
-    rpcbind = Rpcbind(daemon)
+    rpcbind = start_rpcbind(daemon)
     daemon.start()
     rpcbind.await_keys((RSTAT, 1, "udp"), (RSTAT, 2, "udp"), (RSTAT, 3, "udp"), (OTHER, 1, "tcp"))
     for version in (1, 3):
@@ -76,19 +93,19 @@ def test_a_client_finds_the_server_and_is_answered(kind: Kind, make_daemon: Make
     assert rpcbind.rows() == []
 
 
-def test_the_start_does_not_wait_for_rpcbind(make_daemon: Maker) -> None:
+def test_the_start_does_not_wait_for_rpcbind(make_daemon: Maker, start_rpcbind: Starter) -> None:
     daemon = make(make_daemon, Kind.SENTINETD, rstatd() + stub())
     daemon.start()
     daemon.await_message("rpcbind cannot be reached")
-    rpcbind = Rpcbind(daemon)
+    rpcbind = start_rpcbind(daemon)
     rpcbind.await_keys((RSTAT, 1, "udp"), (RSTAT, 2, "udp"), (RSTAT, 3, "udp"), (OTHER, 1, "tcp"))
     daemon.await_message("rpcbind can be reached again")
     assert len(daemon.find("rpcbind cannot be reached")) == 1
 
 
-def test_what_runs_for_rpcbind_has_no_rights(make_daemon: Maker) -> None:
+def test_what_runs_for_rpcbind_has_no_rights(make_daemon: Maker, start_rpcbind: Starter) -> None:
     daemon = make(make_daemon, Kind.SENTINETD, stub())
-    rpcbind = Rpcbind(daemon)
+    rpcbind = start_rpcbind(daemon)
     daemon.start()
     rpcbind.await_keys((OTHER, 1, "tcp"))
     (herald,) = processes(daemon, "herald")
@@ -99,9 +116,9 @@ def test_what_runs_for_rpcbind_has_no_rights(make_daemon: Maker) -> None:
     assert rpcbind.rows()[0].owner == status["Uid"].split()[0]
 
 
-def test_a_reload_registers_what_is_new_and_removes_what_is_old(make_daemon: Maker) -> None:
+def test_a_reload_registers_what_is_new_and_removes_what_is_old(make_daemon: Maker, start_rpcbind: Starter) -> None:
     daemon = make(make_daemon, Kind.SENTINETD, rstatd("rpc_version = 2-3") + stub())
-    rpcbind = Rpcbind(daemon)
+    rpcbind = start_rpcbind(daemon)
     daemon.start()
     rpcbind.await_keys((RSTAT, 2, "udp"), (RSTAT, 3, "udp"), (OTHER, 1, "tcp"))
     before = {row.key: row.address for row in rpcbind.rows()}
@@ -114,10 +131,10 @@ def test_a_reload_registers_what_is_new_and_removes_what_is_old(make_daemon: Mak
     rpcbind.await_keys((RSTAT, 3, "udp"), (RSTAT, 4, "udp"))
 
 
-def test_only_what_was_registered_is_removed(make_daemon: Maker) -> None:
+def test_only_what_was_registered_is_removed(make_daemon: Maker, start_rpcbind: Starter) -> None:
     """xinetd takes the other transport's registration away with its own."""
     daemon = make(make_daemon, Kind.SENTINETD, rstatd("rpc_version = 3"))
-    rpcbind = Rpcbind(daemon)
+    rpcbind = start_rpcbind(daemon)
     other = make(make_daemon, Kind.XINETD, stub("type = RPC", "rpc_version = 3", name="rstatd"))
     other.work.write("run/rpcbind.sock", "")  # a place for rpcbind's own socket
     other.enter = daemon.enter  # type: ignore[method-assign]
@@ -129,9 +146,9 @@ def test_only_what_was_registered_is_removed(make_daemon: Maker) -> None:
     rpcbind.await_keys((RSTAT, 3, "tcp"))
 
 
-def test_what_another_has_registered_is_left_to_it(make_daemon: Maker) -> None:
+def test_what_another_has_registered_is_left_to_it(make_daemon: Maker, start_rpcbind: Starter) -> None:
     daemon = make(make_daemon, Kind.SENTINETD, stub() + rstatd("rpc_version = 3"))
-    rpcbind = Rpcbind(daemon)
+    rpcbind = start_rpcbind(daemon)
     other = make(make_daemon, Kind.XINETD, stub(name="elder"))
     other.enter = daemon.enter  # type: ignore[method-assign]
     other.start()
@@ -152,9 +169,9 @@ def test_what_another_has_registered_is_left_to_it(make_daemon: Maker) -> None:
         pytest.param(("herald",), id="all that know of it"),
     ],
 )
-def test_a_crash_leaves_nothing_registered(dead: tuple[str, ...], make_daemon: Maker) -> None:
+def test_a_crash_leaves_nothing_registered(dead: tuple[str, ...], make_daemon: Maker, start_rpcbind: Starter) -> None:
     daemon = make(make_daemon, Kind.SENTINETD, rstatd() + stub())
-    rpcbind = Rpcbind(daemon)
+    rpcbind = start_rpcbind(daemon)
     daemon.start()
     rpcbind.await_keys((RSTAT, 1, "udp"), (RSTAT, 2, "udp"), (RSTAT, 3, "udp"), (OTHER, 1, "tcp"))
     killed = [pid for title in dead for pid in processes(daemon, title)]
@@ -173,9 +190,9 @@ def test_a_crash_leaves_nothing_registered(dead: tuple[str, ...], make_daemon: M
     assert not daemon.find("pmap_set failed")
 
 
-def test_a_dead_herald_is_replaced(make_daemon: Maker) -> None:
+def test_a_dead_herald_is_replaced(make_daemon: Maker, start_rpcbind: Starter) -> None:
     daemon = make(make_daemon, Kind.SENTINETD, stub() + rstatd())
-    rpcbind = Rpcbind(daemon)
+    rpcbind = start_rpcbind(daemon)
     daemon.start()
     rpcbind.await_keys((RSTAT, 1, "udp"), (RSTAT, 2, "udp"), (RSTAT, 3, "udp"), (OTHER, 1, "tcp"))
     (herald,) = processes(daemon, "herald")
@@ -185,9 +202,9 @@ def test_a_dead_herald_is_replaced(make_daemon: Maker) -> None:
     rpcbind.await_keys((RSTAT, 4, "udp"))
 
 
-def test_a_service_closed_by_cps_is_not_offered_meanwhile(make_daemon: Maker) -> None:
+def test_a_service_closed_by_cps_is_not_offered_meanwhile(make_daemon: Maker, start_rpcbind: Starter) -> None:
     daemon = make(make_daemon, Kind.SENTINETD, stub("cps = 1 2"))
-    rpcbind = Rpcbind(daemon)
+    rpcbind = start_rpcbind(daemon)
     daemon.start()
     rpcbind.await_keys((OTHER, 1, "tcp"))
     ask(daemon, SIX, "tcp", OTHER, 1)
@@ -208,9 +225,11 @@ def test_a_service_closed_by_cps_is_not_offered_meanwhile(make_daemon: Maker) ->
         pytest.param(("flags = IPv6", "bind = fd00::6"), {"udp6": "fd00::6"}, id="one IPv6 address"),
     ],
 )
-def test_netids_are_those_of_the_socket(lines: tuple[str, ...], netids: dict[str, str], make_daemon: Maker) -> None:
+def test_netids_are_those_of_the_socket(
+    lines: tuple[str, ...], netids: dict[str, str], make_daemon: Maker, start_rpcbind: Starter
+) -> None:
     daemon = make(make_daemon, Kind.SENTINETD, rstatd("rpc_version = 3", *lines))
-    rpcbind = Rpcbind(daemon)
+    rpcbind = start_rpcbind(daemon)
     daemon.start()
     rpcbind.await_keys(*((RSTAT, 3, netid) for netid in netids))
     assert {row.netid: row.address.rsplit(".", 2)[0] for row in rpcbind.rows()} == netids
@@ -219,11 +238,11 @@ def test_netids_are_those_of_the_socket(lines: tuple[str, ...], netids: dict[str
         assert ask(daemon, host, netid, RSTAT, 3).returncode == 0, daemon.story()
 
 
-def test_hosts_deny_does_not_hold_for_rpc_over_tcp(make_daemon: Maker) -> None:
+def test_hosts_deny_does_not_hold_for_rpc_over_tcp(make_daemon: Maker, start_rpcbind: Starter) -> None:
     daemon = make(make_daemon, Kind.SENTINETD, stub())
     daemon.lab.write_etc(hosts_deny="ALL: ALL\n")
     daemon.work.write("etc/hosts.deny", "ALL: ALL\n")
-    rpcbind = Rpcbind(daemon)
+    rpcbind = start_rpcbind(daemon)
     daemon.start()
     rpcbind.await_keys((OTHER, 1, "tcp"))
     (row,) = rpcbind.rows()

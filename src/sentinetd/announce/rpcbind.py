@@ -51,11 +51,13 @@ class Registrar:
         taken: Callable[[Registration, bool], None],
         reached: Callable[[str], None],
         path: str = SOCKET,
+        renewal: float = RENEWAL,
     ) -> None:
         self._removed = removed
         self._taken = taken
         self._reached = reached
         self._path = path
+        self._renewal = renewal
         self._wishes: dict[Registration, _Wish] = {}
         self._changed = asyncio.Event()
         self._trouble = ""
@@ -85,7 +87,7 @@ class Registrar:
             self._changed.clear()
             await self._attempt()
             if all(wish.done for wish in self._wishes.values()):
-                attempts, pause = 0, RENEWAL
+                attempts, pause = 0, self._renewal
             else:
                 pause = PAUSES[min(attempts, len(PAUSES) - 1)]
                 attempts += 1

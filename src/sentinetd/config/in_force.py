@@ -13,7 +13,7 @@ from sentinetd.config.table import attributes
 from sentinetd.model.attribute import Attribute
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.service import Service
-from sentinetd.model.values import Place, SocketType, Type
+from sentinetd.model.values import Place, Type
 
 Use = tuple[str, str]
 """An attribute and one of its options; the option is empty where the attribute as a whole is meant."""
@@ -25,7 +25,6 @@ NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
         ("tarpit", ""),
         ("ports", ""),
         ("proxy_protocol", ""),
-        ("flags", "INTERCEPT"),
     }
 )
 """`internal`: built-in services by name."""
@@ -55,11 +54,7 @@ def _rows() -> tuple[Attribute, ...]:
 
 
 def servable(service: Service) -> bool:
-    """Whether *service* can do what it is for with what is in force; it must not be started otherwise.
-
-    One that would admit whom its configuration refuses is not servable either: names in the lists of a waiting stream
-    service.
-    """
+    """Whether *service* can do what it is for with what is in force; it must not be started otherwise."""
     return not any(_needed(service, use) for use in uses(service))
 
 
@@ -76,7 +71,4 @@ def warnings(service: Service) -> Iterator[Diagnostic]:
 
 def _needed(service: Service, use: Use) -> bool:
     attribute, option = use
-    if option == "INTERCEPT":
-        names = (*service.only_from.names, *service.no_access.names)
-        return service.socket_type is SocketType.STREAM and bool(names)
     return attribute in INDISPENSABLE

@@ -31,6 +31,8 @@ BUILT_IN = {
 SENSOR_ONLY = ("deny_time", "deny_dgram", "deny_prefix", "exempt", "capture", "decoy", "tarpit")
 
 IDENT_PORT = 113
+INTERCEPTABLE = ("tcp", "udp", "mptcp")
+"""Protocols behind which a server can be given a private socket of TCP or UDP, and see no difference."""
 RPC_VERSIONS_MOST = 1000
 
 
@@ -82,10 +84,23 @@ def _intercept(draft: Draft) -> None:
         text = f"Internal services cannot be intercepted: {draft.name}"
     elif not draft.values.get("wait"):
         text = f"Multi-threaded services cannot be intercepted: {draft.name}"
+    elif multiplexed(draft):
+        text = f"Multiplexed services cannot be intercepted: {draft.name}"
     else:
+        _interceptable(draft)
         return
     draft.values["flags"] -= {Flag.INTERCEPT}
     draft.warn(text, "delete the flag INTERCEPT; it is ignored", "flags")
+
+
+def _interceptable(draft: Draft) -> None:
+    kind, protocol = draft.values.get("socket_type"), draft.values.get("protocol")
+    if kind in (SocketType.RAW, SocketType.SEQPACKET):
+        text = f"special service {draft.name},{kind.value} not supported: it cannot be intercepted"
+        draft.wrong(text, "delete the flag INTERCEPT, or write stream or dgram", "flags")
+    elif protocol is not None and protocol.name not in INTERCEPTABLE:
+        text = f"special service {draft.name},{protocol.name} not supported: it cannot be intercepted"
+        draft.wrong(text, f"delete the flag INTERCEPT, or write protocol = {' or '.join(INTERCEPTABLE)}", "flags")
 
 
 def _internal(draft: Draft) -> None:
@@ -164,10 +179,10 @@ def _waiting_stream(draft: Draft) -> None:
     values = draft.values
     if values.get("socket_type") is not SocketType.STREAM or not values.get("wait"):
         return
-    if "per_source" in values and values["per_source"] is not None:
-        draft.warn("per_source is ignored where wait = yes", "delete the line, or write wait = no", "per_source")
     if has(draft, Flag.INTERCEPT):
         return
+    if "per_source" in values and values["per_source"] is not None:
+        draft.warn("per_source is ignored where wait = yes", "delete the line, or write wait = no", "per_source")
     for name in ("only_from", "no_access"):
         given = values.get(name)
         if isinstance(given, AddressSet) and given.names:

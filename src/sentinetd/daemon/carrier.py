@@ -18,19 +18,25 @@ from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.messages import (
     FROM_PORTER,
+    Admit,
     Answer,
     Asked,
     AskedTables,
     AskedUser,
+    Attend,
     Carried,
     Carry,
     Choose,
     Chosen,
     Complaint,
     HangUp,
+    Join,
+    Leave,
+    Met,
     Multiplexed,
     Relay,
     Say,
+    Shun,
     TablesSay,
     User,
 )
@@ -43,7 +49,7 @@ from sentinetd.model.service import Flag, Service
 from sentinetd.model.verdict import ADMIT, NO_SERVER, Question
 from sentinetd.policy import inputs as policy
 from sentinetd.policy.effects import Ask
-from sentinetd.policy.inputs import Answered, Begun, CarriersGone, Finished, Input, LaunchFailed
+from sentinetd.policy.inputs import Answered, Arrived, Begun, CarriersGone, Finished, Input, LaunchFailed
 
 CONNECT_WITHIN = 30.0
 """Seconds in which the target of a redirect has to answer."""
@@ -53,6 +59,8 @@ SAY_WITHIN = 10.0
 """Seconds in which a client has to read a banner."""
 IDLE_RELAY = 86_400.0
 """Seconds of silence after which a redirected connection is let go."""
+IDLE_CLIENT = 120.0
+"""The same, for a client whose datagrams are carried: what address translators give to those that were answered."""
 IDLE_ROUTINE = 3_600.0
 """The same, for an internal service."""
 
@@ -66,7 +74,8 @@ class _Asked:
 
 
 class Carrier:
-    """*handle* takes what the engine is to know; *report* what is to be told."""
+    """*handle* takes what the engine is to know; *report* what is to be told; *meet* makes a connection of a datagram
+    client that came to a service, at a port of a source."""
 
     def __init__(
         self,
@@ -74,15 +83,19 @@ class Carrier:
         arguments: Sequence[str],
         handle: Callable[[Input], None],
         report: Callable[[Event], None],
+        meet: Callable[[int, Address, int], Connection],
     ) -> None:
         self._loop = loop
         self._handle = handle
         self._report = report
+        self._meet = meet
         self._channel: Channel | None = None
         self._unsent: deque[tuple[Any, tuple[int, ...]]] = deque()  # message, descriptors that are ours to close
         self._asked: dict[int, _Asked] = {}
         self._relayed: dict[int, Service] = {}
         self._multiplexed = Multiplexed(())
+        self._fronts: dict[int, tuple[int, int]] = {}  # by service: public descriptor, which is not ours; private port
+        self._met: dict[int, Met] = {}  # by connection: datagram clients without a verdict
         self._failed = False
         self.companion = Companion(
             loop,
@@ -134,6 +147,45 @@ class Carrier:
         except OSError as error:
             self._handle(LaunchFailed(number, error.errno or EAGAIN))
 
+    def join(self, connection: Connection, descriptor: int, way: int, port: int) -> None:
+        """Have the porter carry *connection* on to the private *port*, by the socket *way*, which the caller gives
+        away. The caller keeps its own *descriptor*."""
+        try:
+            copy = os.dup(descriptor)
+        except OSError as error:
+            os.close(way)
+            self._handle(LaunchFailed(connection.number, error.errno or EAGAIN))
+            return
+        self._queue(Join(connection.number, port, CONNECT_WITHIN, IDLE_RELAY), copy, way)
+
+    def attend(self, service: int, descriptor: int, port: int) -> None:
+        """From now on, and until `leave`, datagrams that come to *descriptor* are carried to the private *port*, those
+        of admitted clients. OSError if no descriptor can be had. The caller keeps its own."""
+        self._fronts[service] = descriptor, port
+        if self._channel is not None:
+            self._queue(Attend(service, port), os.dup(descriptor))
+
+    def leave(self, service: int) -> None:
+        """The datagram service is gone."""
+        if self._fronts.pop(service, None) is not None:
+            self._queue(Leave(service))
+
+    def admit(self, connection: Connection, way: int) -> None:
+        """Have the porter carry the datagrams of *connection*, by the socket *way*, which the caller gives away."""
+        met = self._met.pop(connection.number, None)
+        if met is None:  # by a porter that is gone
+            os.close(way)
+            self._handle(LaunchFailed(connection.number, EAGAIN))
+        else:
+            self._queue(Admit(connection.number, met.service, met.token, IDLE_CLIENT), way)
+
+    def shun(self, number: int) -> bool:
+        """Have the porter drop the datagrams of connection *number*; False if it is none of those."""
+        met = self._met.pop(number, None)
+        if met is not None:
+            self._queue(Shun(met.service, met.token))
+        return met is not None
+
     def choose(self, connection: Connection, descriptor: int) -> None:
         """Have the porter read which multiplexed service *connection* wants. The caller keeps its own *descriptor*."""
         try:
@@ -177,14 +229,14 @@ class Carrier:
             self._unsent.popleft()
             for descriptor in descriptors:
                 os.close(descriptor)
-            if isinstance(message, Carry | Relay):
+            if isinstance(message, Carry | Relay | Join | Admit):
                 self._handle(Begun(message.number, self.companion.pid))
 
     def _undone(self, message: Any, descriptors: tuple[int, ...]) -> None:
         """There is no porter for *message*: a missing fact denies, a connection is tried again like a failed fork."""
         for descriptor in descriptors:
             os.close(descriptor)
-        if isinstance(message, Carry | Relay | Choose):
+        if isinstance(message, Carry | Relay | Join | Choose):
             self._handle(LaunchFailed(message.number, EAGAIN))
         elif isinstance(message, Asked | AskedTables | AskedUser):
             self._answered(message.number, None)
@@ -203,6 +255,7 @@ class Carrier:
         """The porter's process has ended."""
         self._channel = None
         self.companion.reaped(how)
+        self._met.clear()
         unsent, self._unsent = self._unsent, deque()
         for message, descriptors in unsent:
             self._undone(message, descriptors)
@@ -216,6 +269,11 @@ class Carrier:
     def _begun(self, channel: Channel) -> None:
         self._channel = channel
         self._unsent.appendleft((self._multiplexed, ()))
+        for service, (descriptor, port) in self._fronts.items():
+            try:
+                self._queue(Attend(service, port), os.dup(descriptor))
+            except OSError as error:
+                self._notice(Level.ERROR, f"datagrams of service {service} are not carried: {error.strerror}")
         if self._failed:
             self._failed = False
             self._report(ProcessMended(time.time(), "porter"))
@@ -237,6 +295,10 @@ class Carrier:
                 self._carried(message)
             case Chosen():
                 self._handle(policy.Chosen(message.number, message.name))
+            case Met():
+                connection = self._meet(message.service, message.source, message.port)
+                self._met[connection.number] = message
+                self._handle(Arrived(connection))
             case Complaint():
                 self._notice(Level.WARNING, f"porter: {message.what}")
 

@@ -41,7 +41,7 @@ from sentinetd.model.events import (
     ServiceResumed,
 )
 from sentinetd.model.manner import Manner, manner_of
-from sentinetd.model.service import Service
+from sentinetd.model.service import Service, SocketType
 from sentinetd.model.settings import Settings
 from sentinetd.net.host_addresses import Watcher, exempt_own, on_link
 from sentinetd.policy.effects import (
@@ -78,6 +78,7 @@ from sentinetd.policy.inputs import (
     SetupFailed,
     Surroundings,
     Tick,
+    Wanted,
 )
 from sentinetd.serve.tcpmux import GO
 from sentinetd.spawn import protocol
@@ -85,6 +86,7 @@ from sentinetd.spawn.spawner import Backend, Spawner, SpawnerBusy, SpawnerGone
 
 if TYPE_CHECKING:
     from sentinetd.net.filter import SourceFilter
+    from sentinetd.net.listener import Listener
 
 SPAWNER_PAUSE = 1.0
 """Seconds before a spawner that could not be started is tried again."""
@@ -132,7 +134,9 @@ class Guard:
         self.engine = Engine(settings, limit, log_procs)
         self.link = Link(time.time)
         self.logs = Logs(self.link)
-        self.doors = Doors(self.loop, self._on_arrival, self._on_exhaustion, self.tell, time.time)
+        self.doors = Doors(
+            self.loop, self._on_arrival, self._on_want, self._on_front, self._on_exhaustion, self.tell, time.time
+        )
         self.restored: str | None = None  # once the courier is ready: what is wrong with the store, or ""
         self._settings = settings
         self._greeting = greeting
@@ -161,7 +165,7 @@ class Guard:
             died=lambda why, pause: self._companion_died("courier", why, pause),
             garbled=lambda why: self._garbled("courier", why),
         )
-        self.carrier = Carrier(self.loop, porter_arguments, self.handle, self.tell)
+        self.carrier = Carrier(self.loop, porter_arguments, self.handle, self.tell, self.doors.meet)
         self.offers = Offers(self.loop, porter_arguments, run, self.tell)
         self._offered = 0  # the changes of doors up to which everything is offered
         self._advertise = False
@@ -173,7 +177,7 @@ class Guard:
             HangUp: lambda effect: self.carrier.hang_up(effect.number),
             Say: self._say,
             Ask: self._ask,
-            Refuse: lambda effect: self.doors.refuse(effect.connection),
+            Refuse: lambda effect: self._refuse(effect.connection),
             Release: lambda effect: self.doors.release(effect.connection),
             Pause: lambda effect: self.doors.pause(effect.number),
             Resume: lambda effect: self._resume(effect.number),
@@ -280,6 +284,23 @@ class Guard:
     def _on_arrival(self, connection: Connection) -> None:
         self.handle(Arrived(connection))
 
+    def _on_want(self, connection: Connection) -> None:
+        self.handle(Wanted(connection))
+
+    def _on_front(self, number: int, public: Listener | None, port: int) -> None:
+        """Datagrams of service *number* are to be carried to a private *port*, or not any more."""
+        if public is None:
+            self.carrier.leave(number)
+            return
+        try:
+            self.carrier.attend(number, public.fileno(), port)
+        except OSError as error:
+            self.notice(Level.ERROR, f"datagrams of {self.doors.name(number)} are not carried: {error.strerror}")
+
+    def _refuse(self, connection: Connection) -> None:
+        if not self.carrier.shun(connection.number):
+            self.doors.refuse(connection)
+
     def _on_exhaustion(self, number: int) -> None:
         self.handle(Exhausted(number))
 
@@ -316,8 +337,11 @@ class Guard:
     def _serve(self, connection: Connection) -> None:
         service = self.engine.services.get(connection.service)
         manner = None if service is None else manner_of(service)
-        if service is None or manner is Manner.SERVER:
+        if service is None or manner is Manner.SERVER or (manner is Manner.INTERCEPTED and connection.source is None):
             self._launch(connection)
+            return
+        if manner is Manner.INTERCEPTED:
+            self._join(connection, service)
             return
         try:
             descriptor = self.doors.descriptor(connection)
@@ -328,6 +352,18 @@ class Guard:
             self.carrier.choose(connection, descriptor)
         else:
             self.carrier.carry(connection, service, descriptor, self.replies.position)
+
+    def _join(self, connection: Connection, service: Service) -> None:
+        """Have an admitted client carried to its intercepted server."""
+        try:
+            way, port = self.doors.way(connection.service)
+        except (KeyError, OSError) as error:
+            self._inputs.append(LaunchFailed(connection.number, getattr(error, "errno", EBADF)))
+            return
+        if service.socket_type is SocketType.STREAM:
+            self.carrier.join(connection, self.doors.descriptor(connection), way, port)
+        else:
+            self.carrier.admit(connection, way)
 
     def _ask(self, effect: Ask) -> None:
         try:

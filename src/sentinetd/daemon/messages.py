@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sentinetd.model.address import Address
 from sentinetd.model.ban import Ban
 from sentinetd.model.events import EVENTS
 from sentinetd.model.offer import Advertisement, Registration
@@ -125,7 +126,7 @@ class Complaint:
     what: str
 
 
-# With each of the next orders comes one descriptor, the connection; with `Say` a second one, the file. The porter owns
+# With each of the next orders comes one descriptor, the connection; with `Say` and `Join` a second one. The porter owns
 # its copies and closes them; whether the guard keeps its own is the guard's affair.
 
 
@@ -150,6 +151,37 @@ class Relay:
     port: int
     keepalive: bool
     seconds: float
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """To the porter: carry connection *number* on to the private *port* of an intercepted service's server, reached by
+    the socket that comes after the connection's within *seconds*, until *idle* seconds of silence (0: for ever)."""
+
+    number: int
+    port: int
+    seconds: float
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attend:
+    """To the porter: the descriptor is the socket of the intercepted datagram *service*, whose server is at the private
+    *port*. Nothing is carried there before the guard has admitted the client."""
+
+    service: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """To the porter: the client that it called *token* in `Met` is connection *number* from now on, carried by the
+    descriptor until *idle* seconds of silence."""
+
+    number: int
+    service: int
+    token: int
     idle: float
 
 
@@ -186,6 +218,32 @@ class HangUp:
     """To the porter: let go of connection *number*; `Carried` follows unless it was told already."""
 
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shun:
+    """To the porter: the client that it called *token* in `Met` is refused."""
+
+    service: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """To the porter: let go of all that belongs to the intercepted datagram *service*."""
+
+    service: int
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """From the porter: a datagram of a client came, at *port* of *source*, that is not carried for the intercepted
+    *service*; *token* names it in the guard's verdict, `Admit` or `Shun`."""
+
+    service: int
+    token: int
+    source: Address
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +377,9 @@ class Move:
 
 TO_COURIER = (Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Farewell, *EVENTS)
 FROM_COURIER = (Restored, Ready, Written)
-TO_PORTER = (Asked, AskedUser, AskedTables, Carry, Relay, Choose, Say, Multiplexed, HangUp)
-FROM_PORTER = (Answer, User, TablesSay, Carried, Chosen, Complaint)
+TO_PORTER = (
+    Asked, AskedUser, AskedTables, Carry, Relay, Join, Attend, Admit, Choose, Say, Multiplexed, HangUp, Shun, Leave
+)  # fmt: skip
+FROM_PORTER = (Answer, User, TablesSay, Carried, Chosen, Met, Complaint)
 TO_HERALD = (Mandate, Offer, Withdraw, Advertise, Hide, Move)
 FROM_HERALD = (Removed, Taken, Reached, Complaint)

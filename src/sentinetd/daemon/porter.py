@@ -24,19 +24,25 @@ from sentinetd.ask.threads import Threads
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.messages import (
     TO_PORTER,
+    Admit,
     Answer,
     Asked,
     AskedTables,
     AskedUser,
+    Attend,
     Carried,
     Carry,
     Choose,
     Chosen,
     Complaint,
     HangUp,
+    Join,
+    Leave,
+    Met,
     Multiplexed,
     Relay,
     Say,
+    Shun,
     TablesSay,
     User,
 )
@@ -45,7 +51,9 @@ from sentinetd.errors import MessageError
 from sentinetd.model.address import Address
 from sentinetd.model.routine import Ending
 from sentinetd.model.verdict import Question
+from sentinetd.net.source import source_of
 from sentinetd.serve.banner import Banner
+from sentinetd.serve.intercept import HOME, Front, Where
 from sentinetd.serve.redirect import Redirect
 from sentinetd.serve.sessions import Sessions
 from sentinetd.serve.streams import STREAMS
@@ -58,7 +66,7 @@ BATCH = 64
 TURN = 16
 """Packets read in one turn of the loop, so that the sessions get theirs."""
 
-DESCRIPTORS = {Carry: 1, Relay: 1, Choose: 1, Say: 2}
+DESCRIPTORS = {Carry: 1, Relay: 1, Join: 2, Attend: 1, Admit: 1, Choose: 1, Say: 2}
 """How many descriptors come with an order; none with the others."""
 
 
@@ -76,6 +84,7 @@ class Porter:
         self._tables = Tables(self._names.answer, owner, self._loop.time)
         self._sessions = Sessions(self._loop, self._carried, most)
         self._multiplexed: frozenset[str] = frozenset()
+        self._fronts: dict[int, Front] = {}  # by service
         self._questions = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._outgoing: deque[Any] = deque()  # bounded by the questions and sessions it answers
@@ -83,6 +92,8 @@ class Porter:
         self._told: dict[type[Any], Callable[[Any], None]] = {
             Multiplexed: self._multiplex,
             HangUp: lambda order: self._sessions.stop(order.number),
+            Shun: self._shun,
+            Leave: self._leave,
         }
         self._asked: dict[type[Any], tuple[Callable[[Any], Coroutine[Any, Any, Any]], Callable[[Any], Any]]] = {
             Asked: (self._answer, lambda asked: Answer(asked.number, asked.question, None)),
@@ -92,6 +103,7 @@ class Porter:
         self._ordered: dict[type[Any], Callable[[Any, Sequence[int]], None]] = {
             Carry: self._carry,
             Relay: self._relay,
+            Join: self._join,
             Choose: self._choose,
             Say: self._say,
         }
@@ -106,6 +118,8 @@ class Porter:
             self._loop.remove_reader(self._channel.fileno())
             self._loop.remove_writer(self._channel.fileno())
             self._sessions.stop_all()
+            for front in self._fronts.values():
+                front.close()
             for task in self._tasks:
                 task.cancel()
 
@@ -144,17 +158,51 @@ class Porter:
             else:
                 self._questions += 1
                 self._start(self._find_out(find_out(message)))
+        elif kind is Attend:
+            self._attend(message, descriptors)
         elif self._sessions.holds(message.number):
             self._tell(Complaint(f"order dropped: connection {message.number} is being carried already"))
             _close(descriptors)
         elif self._sessions.full:
             self._carried(message.number, 0, 0, Ending.FULL, "")
             _close(descriptors)
+            if kind is Admit:
+                self._shun(message)
+        elif kind is Admit:
+            self._admit(message, descriptors)
         else:
             self._ordered[kind](message, descriptors)
 
     def _multiplex(self, order: Multiplexed) -> None:
         self._multiplexed = frozenset(order.names)
+
+    # Datagrams of intercepted services.
+
+    def _attend(self, order: Attend, descriptors: Sequence[int]) -> None:
+        self._leave(order)
+        public = socket.socket(fileno=descriptors[0])
+        self._fronts[order.service] = Front(self._sessions, order.service, public, order.port, self._met)
+
+    def _met(self, service: int, token: int, where: Where) -> None:
+        self._tell(Met(service, token, source_of(where), where[1]))
+
+    def _admit(self, order: Admit, descriptors: Sequence[int]) -> None:
+        front = self._fronts.get(order.service)
+        if front is None:  # the service went meanwhile
+            _close(descriptors)
+            self._carried(order.number, 0, 0, Ending.STOPPED, "")
+        else:
+            front.admit(order.number, order.token, socket.socket(fileno=descriptors[0]), order.idle)
+
+    def _shun(self, order: Shun | Admit) -> None:
+        front = self._fronts.get(order.service)
+        if front is not None:
+            front.shun(order.token)
+
+    def _leave(self, order: Leave | Attend) -> None:
+        front = self._fronts.pop(order.service, None)
+        if front is not None:
+            front.close()
 
     # Connections carried out.
 
@@ -165,6 +213,11 @@ class Porter:
     def _relay(self, order: Relay, descriptors: Sequence[int]) -> None:
         session = Redirect(self._sessions, order.number, socket.socket(fileno=descriptors[0]), order.idle)
         self._start(session.reach(order.host, order.port, order.keepalive, order.seconds, self._addresses.answer))
+
+    def _join(self, order: Join, descriptors: Sequence[int]) -> None:
+        session = Redirect(self._sessions, order.number, socket.socket(fileno=descriptors[0]), order.idle)
+        target = socket.socket(fileno=descriptors[1])
+        self._start(session.join(target, (HOME, order.port), order.seconds))
 
     def _choose(self, order: Choose, descriptors: Sequence[int]) -> None:
         client = socket.socket(fileno=descriptors[0])

@@ -47,30 +47,30 @@ CASES = (
     Case(
         id="ident: IDONLY: a client that is not named",
         config=service("p", 7001, HI, USERID, "flags = IDONLY"),
-        steps=(identified(talk(7001), lie="@ : ERROR : NO-USER\r\n"), log(Per(2, 1))),
+        steps=(identified(talk(7001), lie="@ : ERROR : NO-USER\r\n"), log(2)),
         departure="no start, no exit",
         expect=(
             ["closed", 1],
-            Per([f"NOID: p {A} bad response", START], [f"NOID: p {A} bad response"]),
+            Per([f"NOID: p {A} bad response", START], [f"FAIL: p ident from={A}", f"NOID: p {A} bad response"]),
         ),
     ),
     Case(
         id="ident: IDONLY: a host without a server",
         config=service("p", 7001, HI, USERID, "flags = IDONLY"),
-        steps=(talk(7001), log(Per(2, 1))),
+        steps=(talk(7001), log(2)),
         departure="no start, no exit",
-        expect=("closed", Per([f"NOID: p {A} no server", START], [f"NOID: p {A} no server"])),
+        expect=("closed", Per([f"NOID: p {A} no server", START], [f"FAIL: p ident from={A}", f"NOID: p {A} no server"])),
     ),
     Case(
         id="ident: IDONLY: a server that hangs up",
         config=service("p", 7001, HI, USERID, "flags = IDONLY"),
-        steps=(identified(talk(7001), hangs_up=True), log(Per(2, 1))),
+        steps=(identified(talk(7001), hangs_up=True), log(2)),
         departure="no start, no exit",
         expect=(
             ["closed", 1],
             Per(
                 [f"NOID: p {A} error while receiving response", START],
-                [f"NOID: p {A} error while receiving response"],
+                [f"FAIL: p ident from={A}", f"NOID: p {A} error while receiving response"],
             ),
         ),
     ),
@@ -132,6 +132,14 @@ CASES = (
         + service("t", 7100, "bind = 192.168.1.7", HI, without=("log_type",)),
         steps=(identified(hear(7001)), log(2)),
         expect=(["hi\n", 1], [f"START: r from={A}", "USERID: r UNIX : root"]),
+    ),
+    Case(
+        id="ident: IDONLY at an internal service and a redirect",
+        config=service("echo", 7001, "type = INTERNAL UNLISTED", USERID, "flags = IDONLY", without=("server", "user"))
+        + service("r", 7002, "redirect = 192.168.1.7 7100", USERID, "flags = IDONLY", without=("server",))
+        + service("t", 7100, "bind = 192.168.1.7", HI, without=("log_type",)),
+        steps=(talk(7001, b"x"), hear(7002), identified(talk(7001, b"x"), hear(7002))),
+        expect=("closed", "closed", ["x", "hi\n", 2]),
     ),
     Case(
         id="ident: IPv6",

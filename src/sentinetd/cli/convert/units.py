@@ -289,8 +289,6 @@ def _socket(draft: _Draft) -> Iterator[str]:
         yield "KeepAlive=yes"
     if Flag.NODELAY in service.flags:
         yield "NoDelay=yes"
-    if Flag.LABELED in service.flags:
-        yield "SELinuxContextFromNet=yes"
 
 
 def _address(service: Service) -> str:
