@@ -31,6 +31,7 @@ class Stand:
         self.foreign: dict[Registration, str] = {}
         self.answers: Callable[[bytes, bool], bytes] = answer
         self.before: Callable[[Call], Awaitable[None]] | None = None
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Stand:
         self._server = await asyncio.start_unix_server(self._serve, self.path)
@@ -38,8 +39,12 @@ class Stand:
 
     async def __aexit__(self, *error: object) -> None:
         self._server.close()
+        for writer in self._open:
+            writer.close()
+            await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         records = Records()
         while data := await reader.read(1000):
             for record in records.feed(data):
@@ -51,7 +56,6 @@ class Stand:
                 if self.before is not None:
                     await self.before(called)
                 writer.write(self.answers(record[:4], self._do(*called)))
-        writer.close()
 
     def _do(self, name: str, what: Registration, address: str) -> bool:
         if name == "unset":

@@ -108,4 +108,55 @@ DEPARTURES: dict[str, str] = {
     "filelog reopened": ("xinetd keeps writing to a -filelog that was renamed; here it is opened again at HUP."),
     "interrupt ends": ("xinetd ignores SIGINT in the foreground; here it is as TERM."),
     "empty disable": ("`disable =` without a value leaves the service running in xinetd; here the entry is refused."),
+    "carried without a process": (
+        "Each connection of echo, discard and chargen is a process of xinetd's; here one process carries them all."
+    ),
+    "no loops of datagrams": (
+        "xinetd answers a datagram from the port of echo, chargen or its like, and so for ever; here it does not."
+    ),
+    "answers are paced": (
+        "xinetd answers as many datagrams as come in one source's name; here it is 50 in a second, since the source "
+        "may be forged."
+    ),
+    "lists are served": ("The internal services `services` and `servers`, gone since xinetd 2.3.12, are here again."),
+    "limits of the chosen service": (
+        "xinetd judges a service behind tcpmux by its address lists alone; here all its limits hold."
+    ),
+    "the chosen service is logged": (
+        "xinetd logs tcpmux, whatever is served, and no refusal; here the chosen service is logged."
+    ),
+    "no NUL after an answer": ("xinetd's tcpmux sends a NUL after each answer; here there is none, as in RFC 1078."),
+    "the multiplexer helps": ("xinetd's tcpmux does not know HELP; here it is answered as RFC 1078 has it."),
+    "a name as it comes": (
+        "xinetd's tcpmux takes the name only in one piece, with CR LF and nothing after it; here it may come in "
+        "pieces, end with LF alone, and what follows it is the service's."
+    ),
+    "a name is printable": ("xinetd's tcpmux looks for any bytes as a name; here what is not printable is hung up on."),
+    "announced in every case": (
+        "The +Go of an internal TCPMUXPLUS service is lost in xinetd or comes too late; here it comes first."
+    ),
+    "members may be listed": (
+        "xinetd refuses a TCPMUX service that is not UNLISTED, as in its manual's own example; here it is accepted."
+    ),
+    "credentials are set once": (
+        "A tcpmux with a user keeps xinetd from giving the chosen service another; here it gets its own."
+    ),
+    "half-close is kept": (
+        "xinetd ends a redirect when either side ends; here a side that has said everything still hears the answer."
+    ),
+    "looked up when it is wanted": (
+        "xinetd looks the target of a redirect up once, and drops the service if that fails; here it is looked up "
+        "for the connections."
+    ),
+    "no shell commands": (
+        "The library of tcp wrappers runs the commands of spawn and twist; here spawn is passed over, with a warning, "
+        "and twist refuses."
+    ),
+    "rules have a place": ("xinetd does not say which rule of hosts.deny refused; here its file and line are told."),
+    "banners hold nobody up": ("A client that does not read a long banner stops all of xinetd; here only itself."),
+    "asked for whoever was refused": (
+        "xinetd asks for the user of a refused client only where its parent refuses; here wherever it was refused."
+    ),
+    "logprocs holds": ("xinetd never enforces -logprocs; here it is the most refused clients asked for at once."),
+    "attributes of ours": ("xinetd passes over an attribute that it does not know, and tells so; here it is in force."),
 }

@@ -244,7 +244,7 @@ def identified(*steps: Step, client: int = 20, hangs_up: bool = False, lie: str 
 
 
 class Liar(IdentServer):
-    """Says *lie*, whatever it was asked."""
+    """Says *lie*, whatever it asks."""
 
     lie = ""
 
@@ -256,7 +256,7 @@ class Liar(IdentServer):
 
 
 def asked_at_once(count: int, port: int, host: str = SIX) -> Step:
-    """So many connections of A, which are refused while its identification server thinks: about how many it was asked."""
+    """So many refused connections of A, whose identification server thinks: about how many it was asked."""
 
     def step(stage: Stage) -> int:
         with IdentServer(stage.lab.clients[20]) as server:

@@ -240,8 +240,7 @@ def test_netids_are_those_of_the_socket(
 
 def test_hosts_deny_does_not_hold_for_rpc_over_tcp(make_daemon: Maker, start_rpcbind: Starter) -> None:
     daemon = make(make_daemon, Kind.SENTINETD, stub())
-    daemon.lab.write_etc(hosts_deny="ALL: ALL\n")
-    daemon.work.write("etc/hosts.deny", "ALL: ALL\n")
+    daemon.lab.write_etc(hosts_allow="rpcbind: ALL\n", hosts_deny="ALL: ALL\n")
     rpcbind = start_rpcbind(daemon)
     daemon.start()
     rpcbind.await_keys((OTHER, 1, "tcp"))

@@ -108,8 +108,13 @@ class Post:
         self._socket.sendto(data, (host, port))
 
     def receive(self, within: float = PATIENCE) -> bytes:
+        return self.receive_from(within)[0]
+
+    def receive_from(self, within: float = PATIENCE) -> tuple[bytes, tuple[str, int]]:
+        """A datagram, and who sent it."""
         self._socket.settimeout(within)
-        return self._socket.recvfrom(65536)[0]
+        data, where = self._socket.recvfrom(65536)
+        return data, where[:2]
 
     def waiting(self) -> bool:
         """Whether an answer has come already."""

@@ -68,8 +68,12 @@ def convert(to: str, output: str | None, daemon_dir: str, file: str) -> int:
     if outcome.files and output is not None:
         write(output, outcome.files)
     elif outcome.files:
-        sys.stdout.buffer.write(encoded(job.whole_text(outcome, source, to)))
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(encoded(job.whole_text(outcome, source, to)))
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:  # whoever read it has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return NOT_DONE
     elif outcome.whole:
         raise click.UsageError(f"{source.file} configures no service; name an inetd.conf or xinetd.conf")
     return DONE if outcome.whole else PARTLY if outcome.files else NOT_DONE
@@ -99,9 +103,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = context.command_path if context is not None else PROGRAM
         return _failed(f"{error.format_message().rstrip('.')}; see {path} --help")
     except (SentinetdError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read it has had enough
-            return NOT_DONE
         return _failed(str(error))
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

@@ -55,7 +55,7 @@ def _rows() -> tuple[Attribute, ...]:
 
 def servable(service: Service) -> bool:
     """Whether *service* can do what it is for with what is in force; it must not be started otherwise."""
-    return not any(_needed(service, use) for use in uses(service))
+    return not any(_needed(use) for use in uses(service))
 
 
 def warnings(service: Service) -> Iterator[Diagnostic]:
@@ -65,10 +65,9 @@ def warnings(service: Service) -> Iterator[Diagnostic]:
         name = "type" if attribute == "internal" else attribute
         text = f"{option or attribute} is understood but not in force in this version"
         place = service.places.get(f"{name} {option}") or service.places.get(name) or service.places.get("")
-        way_out = f"service {service.id} is not started" if _needed(service, use) else "it has no effect"
+        way_out = f"service {service.id} is not started" if _needed(use) else "it has no effect"
         yield Diagnostic(Scope.LINE, place or Place("", 0), text, way_out, name, service.id, Level.WARNING)
 
 
-def _needed(service: Service, use: Use) -> bool:
-    attribute, option = use
-    return attribute in INDISPENSABLE
+def _needed(use: Use) -> bool:
+    return use[0] in INDISPENSABLE

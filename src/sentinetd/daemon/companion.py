@@ -85,8 +85,8 @@ class Companion:
 
     def reaped(self, what: str) -> None:
         """Its process has ended; *what* says how."""
+        self.pid = 0  # from now on the number may be another's
         self._readable()  # its last words
-        self.pid = 0
         self._lost(what)
 
     def _readable(self) -> None:
@@ -100,7 +100,8 @@ class Companion:
                 continue
             except ChannelClosed:
                 self._drop_channel()
-                os.kill(self.pid, signal.SIGKILL)  # it has nothing to say any more: let it be reaped
+                if self.pid:
+                    os.kill(self.pid, signal.SIGKILL)  # it has nothing to say any more: let it be reaped
                 return
             if packet is None:
                 return

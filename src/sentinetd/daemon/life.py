@@ -12,12 +12,14 @@ import time
 
 from sentinetd import __version__
 from sentinetd.config.host import Host
+from sentinetd.config.load import Loaded
 from sentinetd.daemon import paths
+from sentinetd.daemon.check import read
 from sentinetd.daemon.direct import write_directly
 from sentinetd.daemon.dump import consistency, dump
 from sentinetd.daemon.guard import Guard
 from sentinetd.daemon.logs import open_log
-from sentinetd.daemon.main import BACKENDS, read
+from sentinetd.daemon.main import ANSWERED
 from sentinetd.daemon.messages import DAEMON_LOG, Farewell, FileSink, Greeting, SyslogSink
 from sentinetd.daemon.notify import notify
 from sentinetd.daemon.options import FACILITIES, Options
@@ -26,7 +28,9 @@ from sentinetd.errors import EdgeError
 from sentinetd.model.events import DaemonStarted, DaemonStopping, DaemonWorking, Event, Level, Notice
 from sentinetd.model.settings import Settings
 from sentinetd.policy.inputs import Leaving
+from sentinetd.spawn.spawner import Backend
 
+BACKENDS = {"c": Backend.C, "python": Backend.PYTHON, "": None}
 COURIER_USER = "sentinetd"
 PORTER_USER = "sentinetd-porter"
 NOBODY = "nobody"
@@ -42,11 +46,11 @@ UNANSWERED = tuple(
 
 
 class Life:
-    """One run of the daemon. *config* is the configuration's absolute path, *program* the name we were called by."""
+    """One run of the daemon. *options* name files by absolute paths; *program* is the name we were called by."""
 
-    def __init__(self, options: Options, config: str, host: Host, program: str) -> None:
+    def __init__(self, options: Options, host: Host, program: str) -> None:
         self._options = options
-        self._config = config
+        self._config = options.config
         self._host = host
         self._environment = host.environment
         self._ident = options.ident or program
@@ -58,6 +62,8 @@ class Life:
         self._stderr = 2
         self._told = -1  # where our parent waits to hear how the start went
         self._status = 0
+        self._works = False
+        self._reload_wanted = False
         self._ending = False
         self._waits_for_servers = False
 
@@ -65,7 +71,7 @@ class Life:
         """Live; the exit status. EdgeError if the log cannot be opened: there is nowhere else to say so."""
         hard_files = _prepare_process()
         early = self._open_log()
-        loaded = read(self._options, self._config, self._host)
+        loaded = read(self._options, self._host)
         if not self._daemonize():
             return self._status
         pid_file = paths.PidFile(self._pid_path) if self._pid_path else None
@@ -77,7 +83,7 @@ class Life:
         self._tell_log(guard)
         for text in (*early, *self._options.notes):
             guard.notice(Level.WARNING, text)
-        self._reloader = Reloader(guard, lambda: read(self._options, self._config, self._host.again()))
+        self._reloader = Reloader(guard, lambda: read(self._options, self._host.again()))
         self._reloader.diagnose(loaded)
         if not loaded.startable:
             mistakes = "".join(f"\n  {one}" for one in loaded.diagnostics)
@@ -94,17 +100,25 @@ class Life:
             return self._give_up(guard.link.remaining(), why)
         if trouble:
             guard.notice(Level.CRITICAL, f"bans of before are not in force: {trouble}")
+        if not self._ending:
+            self._put_in_force(guard, loaded, pid_file)
+        guard.settle()
+        while not self._ending or self._servers_left():
+            guard.turn()
+        return self._leave(guard, pid_file)
+
+    def _put_in_force(self, guard: Guard, loaded: Loaded, pid_file: paths.PidFile | None) -> None:
+        """The bans of before hold: open the listeners, and say that we work."""
         guard.look_around()
         guard.offers.remember()
         self._reloader.put_in_force(loaded, first=True)
         if not guard.engine.services and not self._options.stay_alive:
             self._end("no services", 1)
-        else:
-            self._ready(guard, pid_file)
-        guard.settle()
-        while not self._ending or self._servers_left():
-            guard.turn()
-        return self._leave(guard, pid_file)
+            return
+        self._ready(guard, pid_file)
+        self._works = True
+        if self._reload_wanted:
+            self._reload()
 
     # Beginning.
 
@@ -128,6 +142,7 @@ class Life:
             return True
         ours, theirs = os.pipe2(os.O_CLOEXEC)
         if os.fork():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ANSWERED)
             os.close(theirs)
             self._status = 0 if os.read(ours, 1) else 1
             return False
@@ -246,9 +261,11 @@ class Life:
             },
             UNANSWERED,
         )
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ANSWERED)
 
     def _reload(self) -> None:
-        if self._ending:
+        if self._ending or not self._works:
+            self._reload_wanted = True  # what is being read now may be older than what the signal is about
             return
         notify(self._environment, f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._reopen_log()

@@ -1,21 +1,25 @@
-"""The command `sentinetd`: from its words to a running guard, and back to an exit status."""
+"""The command `sentinetd`: from its words to a running guard, and back to an exit status.
+
+What is heavy is imported when it is needed, and not before signals are held: one that comes while a daemon starts must
+not end it.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 from sentinetd import __version__
-from sentinetd.config.host import Host
-from sentinetd.config.load import Loaded, load
 from sentinetd.daemon.options import Options, help_text, parse
 from sentinetd.errors import EdgeError, UsageError
-from sentinetd.spawn.spawner import Backend, available
 
-INETD_CONF = "/etc/inetd.conf"
-BACKENDS = {"c": Backend.C, "python": Backend.PYTHON, "": None}
+ANSWERED = (
+    signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT,
+)  # fmt: skip
+"""Signals that wait from our first moment on until the daemon can answer them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,16 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(version_text(), file=sys.stderr if options.version == "-version" else sys.stdout)
         return 0
     # A name given relative to where we were started must mean the same at every reload, from "/".
-    config = os.path.abspath(options.config)
+    options = replace(options, config=os.path.abspath(options.config))
     if options.settings is not None:
         options = replace(options, settings=os.path.abspath(options.settings))
-    host = Host(os.environ)
     if options.check:
-        return check(program, read(options, config, host))
-    from sentinetd.daemon.life import Life  # the daemon's own weight, which --check and --version do without
+        from sentinetd.config.host import Host
+        from sentinetd.daemon.check import check, read
+
+        return check(program, read(options, Host(os.environ)))
+    return live(options, program)
+
+
+def live(options: Options, program: str) -> int:
+    """Be the daemon; its exit status."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ANSWERED)
+    from sentinetd.config.host import Host
+    from sentinetd.daemon.life import Life
 
     try:
-        return Life(options, config, host, program).run()
+        return Life(options, Host(os.environ), program).run()
     except EdgeError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 1
@@ -50,24 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def version_text() -> str:
     """What -version prints: the version, then what it stands on, as xinetd lists its build options."""
+    from sentinetd.spawn.spawner import available
+
     return f"sentinetd {__version__} loadavg sensors, {available().value}"
-
-
-def read(options: Options, config: str, host: Host) -> Loaded:
-    """Read the configuration that *options* name; *config* is its absolute path."""
-    return load(config, host, settings=options.settings, inetd_conf=INETD_CONF if options.inetd_compat else None)
-
-
-def check(program: str, loaded: Loaded) -> int:
-    """Print every mistake; 1 if there is one that keeps something from running as written."""
-    from sentinetd.model.diagnostic import Level
-
-    for one in loaded.diagnostics:
-        print(f"{one.level.value}: {one}")
-    errors = sum(1 for one in loaded.diagnostics if one.level is Level.ERROR)
-    names = f"{len(loaded.services)} service{'' if len(loaded.services) == 1 else 's'}"
-    print(f"{program}: {names}, {errors} error{'' if errors == 1 else 's'}, {len(loaded.diagnostics) - errors} remarks")
-    return 1 if errors else 0
 
 
 if __name__ == "__main__":

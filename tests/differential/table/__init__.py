@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 from differential.stage import Case
-from differential.table import access, configuration, lifecycle, limits, listening, logging, sensors, serving, waiting
+from differential.table import (
+    access,
+    banners,
+    configuration,
+    identity,
+    inetd,
+    internal,
+    lifecycle,
+    limits,
+    listening,
+    logging,
+    multiplexer,
+    rates,
+    redirecting,
+    sensors,
+    serving,
+    waiting,
+    wrappers,
+)
 
 CASES: tuple[Case, ...] = (
     *serving.CASES,
@@ -15,4 +33,12 @@ CASES: tuple[Case, ...] = (
     *logging.CASES,
     *sensors.CASES,
     *lifecycle.CASES,
+    *internal.CASES,
+    *multiplexer.CASES,
+    *redirecting.CASES,
+    *wrappers.CASES,
+    *banners.CASES,
+    *identity.CASES,
+    *rates.CASES,
+    *inetd.CASES,
 )

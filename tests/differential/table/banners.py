@@ -107,7 +107,8 @@ CASES = (
     ),
     Case(
         id="banner: a hundred thousand bytes",
-        config=service("p", 7001, HI, "banner = @WORK@/long") + service("q", 7002, "instances = 0", "banner_fail = @WORK@/long"),
+        config=service("p", 7001, HI, "banner = @WORK@/long")
+        + service("q", 7002, "instances = 0", "banner_fail = @WORK@/long"),
         files={"long": "0123456789" * 10_000},
         steps=(hear(7001), hear(7002)),
         expect=("0123456789" * 10_000 + "hi\n", "0123456789" * 10_000),
@@ -163,7 +164,13 @@ CASES = (
         config=service("tcpmux", 7001, "type = INTERNAL UNLISTED", "banner = @WORK@/first", without=("server",))
         + service("inner", None, "type = TCPMUX UNLISTED", HI, "banner_success = @WORK@/yes", without=("bind",))
         + service(
-            "outer", None, "type = TCPMUX UNLISTED", HI, f"no_access = {A}", "banner_fail = @WORK@/no", without=("bind",)
+            "outer",
+            None,
+            "type = TCPMUX UNLISTED",
+            HI,
+            f"no_access = {A}",
+            "banner_fail = @WORK@/no",
+            without=("bind",),
         ),
         files=FILES,
         steps=(talk(7001, b"inner\r\n"), talk(7001, b"outer\r\n")),

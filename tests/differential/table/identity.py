@@ -27,7 +27,12 @@ def named(name: str, *lines: str, says: str = "", asked: int = 1, logs: tuple[st
 CASES = (
     named("USERID of a client that is served", USERID, logs=(START, FOUND)),
     named("nobody is asked unless it is logged", "log_on_success = HOST", asked=0, logs=(START,)),
-    named("a user of an odd name", USERID, says="@ : USERID : OTHER,US-ASCII :  a: b \r\n", logs=(START, "USERID: p OTHER,US-ASCII :  a: b ")),
+    named(
+        "a user of an odd name",
+        USERID,
+        says="@ : USERID : OTHER,US-ASCII :  a: b \r\n",
+        logs=(START, "USERID: p OTHER,US-ASCII :  a: b "),
+    ),
     named("an error in place of a user", USERID, says="@ : ERROR : HIDDEN-USER\r\n", logs=(START,)),
     named("an answer about other ports", USERID, says="1 , 2 : USERID : UNIX : root\r\n", logs=(START,)),
     named("an answer that is none", USERID, says="root\r\n", logs=(START,)),
@@ -59,7 +64,10 @@ CASES = (
         config=service("p", 7001, HI, USERID, "flags = IDONLY"),
         steps=(talk(7001), log(2)),
         departure="no start, no exit",
-        expect=("closed", Per([f"NOID: p {A} no server", START], [f"FAIL: p ident from={A}", f"NOID: p {A} no server"])),
+        expect=(
+            "closed",
+            Per([f"NOID: p {A} no server", START], [f"FAIL: p ident from={A}", f"NOID: p {A} no server"]),
+        ),
     ),
     Case(
         id="ident: IDONLY: a server that hangs up",
@@ -94,7 +102,7 @@ CASES = (
         id="ident: of a source that no_access names",
         config=service("p", 7001, HI, f"no_access = {A}", "log_on_success =", REFUSED),
         steps=(identified(talk(7001)), log(Per(1, 2))),
-        departure="judged before a fork, asked for",
+        departure="asked for whoever was refused",
         expect=(
             Per(["closed", 0], ["closed", 1]),
             Per([f"FAIL: p address from={A}"], [f"FAIL: p address from={A}", FOUND]),

@@ -230,8 +230,7 @@ CASES = (
     ),
     Case(
         id="tcpmux: an internal service behind it",
-        config=mux()
-        + service("echo", None, "type = INTERNAL TCPMUXPLUS UNLISTED", without=("server", "user", "bind")),
+        config=mux() + service("echo", None, "type = INTERNAL TCPMUXPLUS UNLISTED", without=("server", "user", "bind")),
         steps=(talk(7001, b"echo\r\n"), pieces(7001, b"echo\r\n", b"x", finish=True)),
         departure="announced in every case",
         expect=(Per("closed", "+Go\r\n"), Per("x", "+Go\r\nx")),

@@ -7,6 +7,7 @@ from enum import Enum
 
 from sentinetd.config.host import Found, Host, User
 from sentinetd.config.syntax import rows
+from sentinetd.model.address import Address
 
 STANDARD_INPUT = "standard input"
 """The name of a configuration that has none."""
@@ -81,3 +82,6 @@ class Paper(Host):
 
     def groups(self, user: str, gid: int) -> tuple[int, ...]:
         return (gid,)  # the numbers are written nowhere
+
+    def addresses(self, name: str) -> tuple[Address, ...]:
+        return self._host.addresses(name)

@@ -1,0 +1,26 @@
+"""Reads the configuration that the command line names, and prints what is wrong with it."""
+
+from __future__ import annotations
+
+from sentinetd.config.host import Host
+from sentinetd.config.load import Loaded, load
+from sentinetd.daemon.options import Options
+from sentinetd.model.diagnostic import Level
+
+INETD_CONF = "/etc/inetd.conf"
+
+
+def read(options: Options, host: Host) -> Loaded:
+    """Read the configuration that *options* name, by absolute paths."""
+    inetd_conf = INETD_CONF if options.inetd_compat else None
+    return load(options.config, host, settings=options.settings, inetd_conf=inetd_conf)
+
+
+def check(program: str, loaded: Loaded) -> int:
+    """Print every mistake; 1 if there is one that keeps something from running as written."""
+    for one in loaded.diagnostics:
+        print(f"{one.level.value}: {one}")
+    errors = sum(1 for one in loaded.diagnostics if one.level is Level.ERROR)
+    names = f"{len(loaded.services)} service{'' if len(loaded.services) == 1 else 's'}"
+    print(f"{program}: {names}, {errors} error{'' if errors == 1 else 's'}, {len(loaded.diagnostics) - errors} remarks")
+    return 1 if errors else 0
