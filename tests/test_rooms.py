@@ -27,7 +27,9 @@ MAY_IMPORT = {
     "store": {"model", "errors", "ports"},
     "report": {"model", "errors", "ports"},
     "cli": {"model", "errors", "config", "report"},
-    "daemon": {"model", "errors", "ports", "config", "policy", "net", "spawn", "serve", "ask", "announce", "store", "report"},
+    "daemon": {
+        "model", "errors", "ports", "config", "policy", "net", "spawn", "serve", "ask", "announce", "store", "report"
+    },
 }
 
 PURE = {"model", "policy", "config"}

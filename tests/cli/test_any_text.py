@@ -28,8 +28,7 @@ TEXTS = st.one_of(LINES.map(lambda text: text.encode("utf-8", "surrogateescape")
 def test_any_text(to: str, text: bytes, blank: bytes) -> None:
     try:
         outcome = converted(text.replace(b"\n", b"\n" + blank), to)
-    except UsageError as error:
-        assert "\n" not in str(error)
+    except UsageError:
         return
     assert all("\n" not in line and line.isprintable() for line in told(outcome))
     for file in outcome.files:

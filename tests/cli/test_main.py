@@ -45,10 +45,14 @@ def test_what_comes_out(words: tuple[str, ...], given: str, status: int, out: st
 @pytest.mark.parametrize(
     ("words", "given", "said"),
     [
-        pytest.param(("convert",), NOTHING, "standard input configures no service; name an inetd.conf", id="no service"),
+        pytest.param(
+            ("convert",), NOTHING, "standard input configures no service; name an inetd.conf", id="no service"
+        ),
         pytest.param(("convert", "/nonexistent"), "", "/nonexistent cannot be read: No such file", id="no such file"),
         pytest.param(("convert", "/etc"), "", "/etc cannot be read: Is a directory", id="a directory"),
-        pytest.param(("convert",), "defaults\n{\n}\n", "standard input is an xinetd.conf already; --to", id="xinetd.conf"),
+        pytest.param(
+            ("convert",), "defaults\n{\n}\n", "standard input is an xinetd.conf already; --to", id="xinetd.conf"
+        ),
         pytest.param(("convert", "--to", "rlinetd"), "", "Invalid value for '--to'", id="a target there is not"),
         pytest.param(("convert", "a", "b"), "", "Got unexpected extra argument", id="two files"),
         pytest.param(("convert", "--off"), "", "No such option", id="an option there is not"),
@@ -112,17 +116,29 @@ def test_a_reader_that_has_enough_is_no_mistake(tmp_path: Path) -> None:
     assert [line for line in said.splitlines() if not line.startswith("notice: ")] == []
 
 
+def test_no_room_for_the_output_is_one_line() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "convert"], input=FTP.encode(), stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 2
+    last = done.stderr.decode().splitlines()[-1]
+    assert last.startswith("sentinetctl: the output cannot be written: No space left on device")
+
+
 def test_a_terminal_gets_a_table_and_nothing_that_it_would_obey() -> None:
     ours, theirs = pty.openpty()
     line = "x\x1b[2J stream unix nowait root /bin/cat cat\n"
-    done = subprocess.run([*COMMAND, "convert"], input=line.encode(), stdout=subprocess.PIPE, stderr=theirs, check=False)
+    done = subprocess.run(
+        [*COMMAND, "convert"], input=line.encode(), stdout=subprocess.PIPE, stderr=theirs, check=False
+    )
     os.close(theirs)
     shown = os.read(ours, 65536).decode()
     os.close(ours)
     assert done.returncode == 2
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
     assert "\x1b" not in plain
-    assert "way out" in plain
+    assert "use a systemd socket" in plain
     assert "error" in plain
 
 

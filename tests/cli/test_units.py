@@ -91,7 +91,7 @@ def test_systemd_understands_them(tmp_path: Path) -> None:
     if shutil.which(ANALYZE) is None:
         pytest.fail(f"this test lets {ANALYZE} read the units: `make test` installs it, or apt-get install systemd")
     text = (Path(__file__).parent / "golden" / "everything.xinetd").read_text()
-    odd = entry("telnet", "env = A=%h\"; flags = IPv4; bind = 192.0.2.7; server_args = ARGS")
+    odd = entry("telnet", 'env = A=%h"; flags = IPv4; bind = 192.0.2.7; server_args = ARGS')
     odd = odd.replace("ARGS", "%x $y a\"b'c\\ ; \x01 größe ${Z} -")
     outcome = converted(text.partition("service telnet")[0] + odd, "systemd")
     for file in outcome.files:

@@ -145,19 +145,20 @@ def _near(said: float, text: str) -> str:
     return "now" if abs(said - time.time()) < 10 else f"another time: {text}"
 
 
-def answer_from(port: int, own_port: int, data: bytes = b"x", source: str = A, host: str = SIX) -> Step:
-    """Send a datagram from the port *own_port*: whether it is answered, once one sent afterwards has been."""
+def answer_from(port: int, own_port: int, data: bytes = b"x", source: str = A, host: str = SIX, tries: int = 5) -> Step:
+    """Send datagrams from the port *own_port*: whether one of them is answered (xinetd may lose some)."""
 
     def step(stage: Stage) -> str:
         with stage.lab.namespace_of(source).socket(family_of(source), socket.SOCK_DGRAM) as odd:
             odd.bind((source, own_port))
-            odd.sendto(data, (host, port))
-            post(port, data, host, source)(stage)
-            odd.setblocking(False)
-            try:
-                return "answered" if odd.recvfrom(65536) else "-"
-            except BlockingIOError:
-                return "left alone"
+            odd.settimeout(0.05)
+            for _ in range(tries):
+                odd.sendto(data, (host, port))
+                try:
+                    return "answered" if odd.recvfrom(65536) else "-"
+                except TimeoutError:
+                    continue
+            return "left alone" if post(port, data, host, source)(stage) else "silence"
 
     return step
 

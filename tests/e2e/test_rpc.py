@@ -72,6 +72,10 @@ def make(make_daemon: Maker, kind: Kind, config: str) -> Daemon:
     return daemon
 
 
+def reload(daemon: Daemon, config: str) -> None:
+    daemon.reload(config.replace("@WORK@", str(daemon.work.path)))
+
+
 def processes(daemon: Daemon, title: str) -> list[int]:
     return [pid for pid in children_of(daemon.pid) if f"sentinetd.daemon.{title}" in command_line(pid)]
 
@@ -122,12 +126,12 @@ def test_a_reload_registers_what_is_new_and_removes_what_is_old(make_daemon: Mak
     daemon.start()
     rpcbind.await_keys((RSTAT, 2, "udp"), (RSTAT, 3, "udp"), (OTHER, 1, "tcp"))
     before = {row.key: row.address for row in rpcbind.rows()}
-    daemon.reload(rstatd("rpc_version = 3-4") + stub("instances = 7").replace("@WORK@", str(daemon.work.path)))
+    reload(daemon, rstatd("rpc_version = 3-4") + stub("instances = 7"))
     rpcbind.await_keys((RSTAT, 3, "udp"), (RSTAT, 4, "udp"), (OTHER, 1, "tcp"))
     after = {row.key: row.address for row in rpcbind.rows()}
     assert after[RSTAT, 3, "udp"] == before[RSTAT, 3, "udp"] == after[RSTAT, 4, "udp"]  # the same port
     assert after[OTHER, 1, "tcp"] == before[OTHER, 1, "tcp"]
-    daemon.reload(rstatd("rpc_version = 3-4"))
+    reload(daemon, rstatd("rpc_version = 3-4"))
     rpcbind.await_keys((RSTAT, 3, "udp"), (RSTAT, 4, "udp"))
 
 
@@ -136,7 +140,6 @@ def test_only_what_was_registered_is_removed(make_daemon: Maker, start_rpcbind: 
     daemon = make(make_daemon, Kind.SENTINETD, rstatd("rpc_version = 3"))
     rpcbind = start_rpcbind(daemon)
     other = make(make_daemon, Kind.XINETD, stub("type = RPC", "rpc_version = 3", name="rstatd"))
-    other.work.write("run/rpcbind.sock", "")  # a place for rpcbind's own socket
     other.enter = daemon.enter  # type: ignore[method-assign]
     other.start()
     rpcbind.await_keys((RSTAT, 3, "tcp"))
@@ -184,7 +187,7 @@ def test_a_crash_leaves_nothing_registered(dead: tuple[str, ...], make_daemon: M
         assert len(rpcbind.rows()) == 4  # nobody could
     else:
         rpcbind.await_keys()
-    daemon.config.write_text(rstatd("rpc_version = 4"))
+    daemon.config.write_text(rstatd("rpc_version = 4").replace("@WORK@", str(daemon.work.path)))
     daemon.start()
     rpcbind.await_keys((RSTAT, 4, "udp"))
     assert not daemon.find("pmap_set failed")
@@ -197,7 +200,7 @@ def test_a_dead_herald_is_replaced(make_daemon: Maker, start_rpcbind: Starter) -
     rpcbind.await_keys((RSTAT, 1, "udp"), (RSTAT, 2, "udp"), (RSTAT, 3, "udp"), (OTHER, 1, "tcp"))
     (herald,) = processes(daemon, "herald")
     os.kill(herald, signal.SIGKILL)
-    daemon.reload(rstatd("rpc_version = 4"))
+    reload(daemon, rstatd("rpc_version = 4"))
     daemon.await_message("herald")
     rpcbind.await_keys((RSTAT, 4, "udp"))
 

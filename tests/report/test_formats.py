@@ -271,7 +271,9 @@ KILLED = ev.ServerEnded(AT, 7, "ftp", A, 12879, -1, 15, 0.2)
         pytest.param(ENDED, SUCCESS, "EXIT: ftp status=3 pid=12879 duration=61(sec)", id="all of EXIT"),
         pytest.param(TRAFFIC, success(OnSuccess.EXIT), None, id="TRAFFIC needs TRAFFIC"),
         pytest.param(TRAFFIC, success(OnSuccess.TRAFFIC), "TRAFFIC: ftp in=12(bytes) out=3456(bytes)", id="TRAFFIC"),
-        pytest.param(ev.UserFound(AT, 7, "ftp", A, "UNIX : joe\n"), SUCCESS, "USERID: ftp UNIX : joe\\x0a", id="USERID"),
+        pytest.param(
+            ev.UserFound(AT, 7, "ftp", A, "UNIX : joe\n"), SUCCESS, "USERID: ftp UNIX : joe\\x0a", id="USERID"
+        ),
         pytest.param(ev.UserUnknown(AT, 7, "ftp", A, "timeout"), SUCCESS, "NOID: ftp 192.168.1.20 timeout", id="NOID"),
         pytest.param(ev.DaemonWorking(AT, 2), SUCCESS, None, id="not of a service"),
     ],

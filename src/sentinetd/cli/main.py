@@ -69,11 +69,10 @@ def convert(to: str, output: str | None, daemon_dir: str, file: str) -> int:
         write(output, outcome.files)
     elif outcome.files:
         try:
-            sys.stdout.buffer.write(encoded(job.whole_text(outcome, source, to)))
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:  # whoever read it has had enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return NOT_DONE
+            with open(sys.stdout.fileno(), "wb", closefd=False) as out:  # Python's own writes a part when unbuffered
+                out.write(encoded(job.whole_text(outcome, source, to)))
+        except BrokenPipeError:
+            return NOT_DONE  # whoever read it has had enough
     elif outcome.whole:
         raise click.UsageError(f"{source.file} configures no service; name an inetd.conf or xinetd.conf")
     return DONE if outcome.whole else PARTLY if outcome.files else NOT_DONE
@@ -102,8 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else PROGRAM
         return _failed(f"{error.format_message().rstrip('.')}; see {path} --help")
-    except (SentinetdError, OSError) as error:
+    except SentinetdError as error:
         return _failed(str(error))
+    except OSError as error:
+        return _failed(f"the output cannot be written: {error.strerror}; give it another place")
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     return status if isinstance(status, int) else DONE

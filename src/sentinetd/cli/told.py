@@ -1,4 +1,4 @@
-"""Diagnostics on standard error: a table on a terminal, a line each for whatever else reads them."""
+"""Diagnostics on standard error: a table in colour on a terminal, a line each for whatever else reads them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,15 @@ def _draw(told: Sequence[Diagnostic]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("", "where", "attribute", "what", "way out"):
-        table.add_column(title, overflow="fold")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(3):
+        table.add_column(overflow="fold")
     for one in told:
-        words = (str(one.place), one.attribute, one.text, one.way_out)
-        table.add_row(Text(one.level.value, COLOURS[one.level]), *(Text(printable(word)) for word in words))
+        what = Text()
+        if one.attribute:
+            what.append(f"{printable(one.attribute)}: ", "bold")
+        what.append(printable(one.text))
+        if one.way_out:
+            what.append(f"\n{printable(one.way_out)}", "dim")
+        table.add_row(Text(one.level.value, COLOURS[one.level]), Text(printable(str(one.place))), what)
     Console(stderr=True).print(table)

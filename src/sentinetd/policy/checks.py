@@ -182,12 +182,12 @@ def ident(service: Service, connection: Connection, facts: Facts) -> Verdict | U
 
 
 def asks_for_user(service: Service) -> bool:
-    """Whether a client's user is looked up before it is served: as in xinetd, where a process serves one connection."""
+    """Whether a client's user is looked up before it is served: as in xinetd, by every service that takes some time."""
     return (
         OnSuccess.USERID in service.log_on_success
         and service.socket_type is SocketType.STREAM
         and not service.wait
-        and manner_of(service) is Manner.SERVER
+        and manner_of(service) in (Manner.SERVER, Manner.CARRIED, Manner.CHOSEN)
     )
 
 

@@ -398,7 +398,7 @@ class Engine:
             elif due is Due.JUDGE:
                 yield from self._judge_visitors(number, now)
             elif due is Due.IDENTITY:
-                yield from self._suspects.overdue(number, now)
+                yield from self._suspects.answered(number, None, now)
             elif due is Due.RETRY:
                 candidate = self._servers.retry(number)
                 if candidate is not None:

@@ -26,12 +26,11 @@ LOG_PROCS = 15
 
 @dataclass(frozen=True, slots=True)
 class _Suspect:
-    """*connection*, refused by *running*, is asked about until *deadline*."""
+    """*connection*, refused by *running*, is asked about."""
 
     running: Running
     connection: Connection
     source: Address
-    deadline: float
 
 
 class Suspects:
@@ -55,24 +54,18 @@ class Suspects:
                 yield _found(running, source, user, now)
             yield Refuse(connection)
             return
-        deadline = self._agenda.add(now.now + ANSWER_WITHIN, Due.IDENTITY, connection.number)
-        self._kept[connection.number] = _Suspect(running, connection, source, deadline)
+        self._agenda.add(now.now + ANSWER_WITHIN, Due.IDENTITY, connection.number)
+        self._kept[connection.number] = _Suspect(running, connection, source)
         yield Ask(connection, Question.REFUSED_USER, source, ANSWER_WITHIN)
 
     def answered(self, number: int, user: str | None, now: Moment) -> Iterator[Effect]:
-        """It was found out who owns the connection *number*; None: it was not."""
+        """It was found out who owns the connection *number*; None: it was not, or not in time."""
         suspect = self._kept.pop(number, None)
         if suspect is None:
             return
         if user is not None:
             yield _found(suspect.running, suspect.source, user, now)
         yield Refuse(suspect.connection)
-
-    def overdue(self, number: int, now: Moment) -> Iterator[Effect]:
-        """Hang up on the connection *number*, if its answer takes too long."""
-        suspect = self._kept.get(number)
-        if suspect is not None and suspect.deadline <= now.now:
-            yield from self.answered(number, None, now)
 
     def leave(self, running: Running, now: Moment) -> Iterator[Effect]:
         """*running* stops: hang up on all whom it refused."""
