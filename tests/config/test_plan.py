@@ -54,6 +54,7 @@ def test_the_listener_goes_on(new: Service) -> None:
         pytest.param(changed(protocol=Protocol("sctp", 132)), id="protocol"),
         pytest.param(changed(socket_type=SocketType.SEQPACKET), id="socket_type"),
         pytest.param(changed(wait=True), id="wait"),
+        pytest.param(changed(flags=frozenset({Flag.INTERCEPT})), id="INTERCEPT"),
         pytest.param(changed(family=Family.IPV4), id="family"),
         pytest.param(changed(address=Address.parse("192.0.2.1")), id="address"),
         pytest.param(changed(v6only=True), id="v6only"),

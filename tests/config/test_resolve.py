@@ -206,8 +206,13 @@ def test_defaults(defaults: str, lines: str, field: str, value: Any, above: bool
         pytest.param(entry("mux", "type = TCPMUX"), {"port": 0}, id="TCPMUX without UNLISTED"),
         pytest.param(
             entry("rstat", "type = RPC; rpc_version = 2-4", socket_type="dgram", wait="yes"),
-            {"rpc_number": 100001, "port": 0},
+            {"rpc_number": 100001, "port": 0, "flags": frozenset()},
             id="RPC",
+        ),
+        pytest.param(
+            entry("rstat", "type = RPC; rpc_version = 2; flags = NODELAY"),
+            {"flags": frozenset({Flag.NODELAY, Flag.NOLIBWRAP})},
+            id="RPC over tcp",
         ),
         pytest.param(
             entry("auth", "log_on_success = HOST USERID"),
@@ -294,6 +299,18 @@ def test_completion(text: str, facts: dict[str, Any]) -> None:
             entry("sensor", "type = INTERNAL UNLISTED; port = 5"), "No such internal service: sensor", id="no sensor"
         ),
         pytest.param(
+            entry(
+                "ftp", "flags = INTERCEPT; protocol = icmp; type = UNLISTED; port = 5", socket_type="raw", wait="yes"
+            ),
+            "special service ftp,raw not supported",
+            id="INTERCEPT raw",
+        ),
+        pytest.param(
+            entry("ftp", "flags = INTERCEPT; protocol = ip; type = UNLISTED; port = 5", wait="yes"),
+            "special service ftp,ip not supported",
+            id="INTERCEPT of another protocol",
+        ),
+        pytest.param(
             entry("ftp", "flags = SENSOR; protocol = tcp", socket_type="raw"), "internal service: sensor/raw", id="raw"
         ),
         pytest.param(entry("ftp", "log_on_success = TRAFFIC"), "ftp should not have TRAFFIC flag", id="TRAFFIC"),
@@ -301,6 +318,14 @@ def test_completion(text: str, facts: dict[str, Any]) -> None:
             entry("x", "type = UNLISTED RPC; rpc_version = 1"), "missing attribute rpc_number", id="RPC number"
         ),
         pytest.param(entry("rstat", "type = RPC"), "missing attribute rpc_version", id="RPC version"),
+        pytest.param(
+            entry("rstat", "type = RPC; rpc_version = 1-1001"), "is more than 1000 versions", id="RPC versions"
+        ),
+        pytest.param(
+            entry("rstat", "type = RPC; rpc_version = 1; protocol = ip", socket_type="raw"),
+            "rpcbind knows no protocol ip",
+            id="RPC protocol",
+        ),
         pytest.param(
             entry("ftp", "only_from = .example", wait="yes"), "only_from: .example is a name", id="names and wait"
         ),
@@ -353,6 +378,8 @@ def test_completion(text: str, facts: dict[str, Any]) -> None:
             "Redirected services cannot support",
             id="LABELED far",
         ),
+        pytest.param(entry("ftp", "flags = LABELED", wait="yes"), "Tcp wait services cannot", id="LABELED and wait"),
+        pytest.param(entry("ftp", "flags = LABELED"), "Labeled networking is not supported", id="LABELED at all"),
         pytest.param(entry("ftp", "tasks_max = 5"), "tasks_max is reserved for a later version", id="reserved"),
         pytest.param(entry("ftp", "disable = perhaps; disable = no"), "disable: Bad value: perhaps", id="disable"),
         pytest.param(
@@ -491,6 +518,18 @@ def test_the_same_id_twice_is_no_mistake() -> None:
                 "it is ignored",
             ],
             id="INTERCEPT inside",
+        ),
+        pytest.param(
+            entry("ftp", "type = TCPMUX UNLISTED; protocol = tcp; flags = INTERCEPT", wait="yes"),
+            [
+                "line: main.conf:9: flags: Multiplexed services cannot be intercepted: ftp; delete the flag INTERCEPT; "
+                "it is ignored",
+            ],
+            id="INTERCEPT without a socket",
+        ),
+        pytest.param(entry("ftp", "flags = INTERCEPT; per_source = 2", wait="yes"), [], id="INTERCEPT and per_source"),
+        pytest.param(
+            entry("ftp", "flags = INTERCEPT; only_from = .example.test", wait="yes"), [], id="INTERCEPT and names"
         ),
         pytest.param(
             entry("ftp", "v6only = yes; flags = IPv4"),

@@ -8,7 +8,7 @@ from config.machine import Machine
 from sentinetd.config.load import load
 from sentinetd.config.toml import read_settings
 from sentinetd.model.address import AddressSet, Network
-from sentinetd.model.settings import BanSettings, Settings, StoreSettings
+from sentinetd.model.settings import BanSettings, MdnsSettings, Settings, StoreSettings
 
 
 def read(text: str | None) -> tuple[Settings, list[str]]:
@@ -40,6 +40,7 @@ def read(text: str | None) -> tuple[Settings, list[str]]:
         ),
         pytest.param("bans.prefix = { v6 = 48 }", Settings(bans=BanSettings(prefix_v6=48)), id="inline"),
         pytest.param("[store]\nrequired = true", Settings(store=StoreSettings(required=True)), id="store"),
+        pytest.param("[mdns]\nenabled = true", Settings(mdns=MdnsSettings(enabled=True)), id="mdns"),
     ],
 )
 def test_settings(text: str | None, settings: Settings) -> None:

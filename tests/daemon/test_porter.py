@@ -19,22 +19,29 @@ from rig.resolver import AAAA, BROKEN, PTR, SILENT, A, Resolver, reverse
 from sentinetd.daemon.channel import Channel, channel_pair
 from sentinetd.daemon.messages import (
     FROM_PORTER,
+    Admit,
     Answer,
     Asked,
     AskedTables,
     AskedUser,
+    Attend,
     Carried,
     Carry,
     Choose,
     Chosen,
     Complaint,
     HangUp,
+    Join,
+    Leave,
+    Met,
     Multiplexed,
     Relay,
     Say,
+    Shun,
     TablesSay,
     User,
 )
+from sentinetd.model.address import Address
 from sentinetd.model.routine import Ending, Routine
 from sentinetd.model.verdict import Question
 
@@ -274,6 +281,67 @@ def test_a_redirect_to_a_name(guard: Guard, resolver: Resolver) -> None:
         assert guard.hear(1) == [Carried(number, 8, 6, Ending.CLOSED, "")]
     assert resolver.asked["target.example.test", A] == 1
     target.close()
+
+
+def test_a_connection_to_a_private_socket(guard: Guard) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client, accepted = tcp_pair()
+        way = socket.socket()
+        guard.order(Join(1, server.getsockname()[1], 5.0, 0.0), accepted.detach(), way.detach())
+        client.sendall(b"question")
+        target, _ = server.accept()
+        with target:
+            assert target.recv(100) == b"question"
+            target.sendall(b"answer")
+        assert read_all(client) == b"answer"
+        client.close()
+    assert guard.hear(1) == [Carried(1, 8, 6, Ending.CLOSED, "")]
+
+
+def test_a_private_socket_that_is_gone(guard: Guard) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    client, accepted = tcp_pair()
+    guard.order(Join(1, port, 5.0, 0.0), accepted.detach(), socket.socket().detach())
+    assert guard.hear(1) == [Carried(1, 0, 0, Ending.UNREACHABLE, "Connection refused")]
+    assert read_all(client) == b""
+    client.close()
+
+
+def udp() -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.settimeout(10)
+    made.bind(("127.0.0.1", 0))
+    return made
+
+
+def test_datagrams_of_an_intercepted_service(guard: Guard) -> None:
+    public, server, one, other = udp(), udp(), udp(), udp()
+    where = public.getsockname()
+    guard.order(Attend(3, server.getsockname()[1]), public.detach())
+    met = []
+    for client in (one, other):
+        client.sendto(b"hello", where)
+        (said,) = guard.hear(1)
+        assert said == Met(3, said.token, Address.parse("127.0.0.1"), client.getsockname()[1])
+        met.append(said)
+    guard.order(Shun(3, met[0].token))
+    guard.order(Admit(7, 3, met[1].token, 60.0), udp().detach())
+    data, peer = server.recvfrom(100)
+    server.sendto(data.upper(), peer)
+    assert other.recvfrom(100) == (b"HELLO", where)
+    guard.order(HangUp(7))
+    assert guard.hear(1) == [Carried(7, 5, 5, Ending.STOPPED, "")]
+    other.sendto(b"again", where)
+    (said,) = guard.hear(1)
+    guard.order(Leave(3))
+    guard.order(Admit(8, 3, said.token, 60.0), udp().detach())
+    assert guard.hear(1) == [Carried(8, 0, 0, Ending.STOPPED, "")]
+    server.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        server.recv(100)
+    for made in (server, one, other):
+        made.close()
 
 
 def test_the_multiplexer(guard: Guard) -> None:

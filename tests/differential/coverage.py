@@ -3,8 +3,7 @@
 What there is comes from the daemon's own tables. A case shows a thing when its configuration asks for it on purpose,
 that is otherwise than the entry that most cases share; among several the one that asks for least else is named.
 
-``python -m differential.coverage`` in ``tests`` prints the table; with ``--prove`` each case is also played against
-sentinetd with the thing taken out, and must come out differently then (as root; some minutes).
+``python -m differential.coverage`` in ``tests`` prints the table; `proof` plays the cases with the thing taken out.
 """
 
 from __future__ import annotations
@@ -66,8 +65,7 @@ IN_EVERY_CASE = frozenset({"-f", "-dontfork", "-filelog", "-pidfile"})
 """What the rig starts every daemon with; that it works is what every case shows."""
 
 NOT_COMPARED: Mapping[Thing, str] = {
-    Thing(OPTION, "flags", "LABELED"): "needs a kernel with SELinux; that it is refused elsewhere is tested in tests/config",
-    Thing(OPTION, "flags", "NORETRY"): "a fork that fails cannot be had from outside; played in tests/policy",
+    Thing(OPTION, "flags", "LABELED"): "needs a kernel with SELinux; its refusal elsewhere is in tests/config",
     Thing(SWITCH, "", "-check"): "ours; tests/e2e/test_life.py",
     Thing(SWITCH, "", "-help"): "ours; xinetd passes over what it does not know",
     Thing(SWITCH, "", "--settings"): "ours; tests/config/test_toml.py",
@@ -142,6 +140,8 @@ def _not_in_force() -> Iterator[Thing]:
 def asked(case: Case) -> frozenset[Thing]:
     """What *case* asks for on purpose."""
     found: set[Thing] = set()
+    if case.id.startswith("mistake:"):
+        return frozenset()  # the thing is written wrong
     texts = [case.config, *(text for name, text in case.files.items() if not name.startswith("etc/"))]
     for text in texts:
         for entry in parse(text.encode(), "").statements:
@@ -187,8 +187,8 @@ def shown(cases: Iterable[Case] = CASES) -> dict[Thing, list[Case]]:
     for case in cases:
         wanted = asked(case)
         for thing in wanted & found.keys():
-            named = (thing.what or thing.name).lower() in case.id.lower()
-            found[thing].append((len(wanted) - 100 * named, case))
+            word, said = (thing.what or thing.name).lower(), case.id.lower()
+            found[thing].append((len(wanted) - 50 * (word in said) - 50 * said.startswith(word), case))
     return {thing: [case for _, case in sorted(rows, key=lambda row: row[0])] for thing, rows in found.items()}
 
 
@@ -209,9 +209,7 @@ def usual_things() -> frozenset[Thing]:
 def missing() -> list[Thing]:
     """What no case shows though it could."""
     usual = usual_things()
-    return [
-        thing for thing, cases in shown().items() if not cases and thing not in NOT_COMPARED and thing not in usual
-    ]
+    return [thing for thing, cases in shown().items() if not cases and thing not in NOT_COMPARED and thing not in usual]
 
 
 def table() -> Iterator[str]:

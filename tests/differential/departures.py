@@ -159,4 +159,12 @@ DEPARTURES: dict[str, str] = {
     ),
     "logprocs holds": ("xinetd never enforces -logprocs; here it is the most refused clients asked for at once."),
     "attributes of ours": ("xinetd passes over an attribute that it does not know, and tells so; here it is in force."),
+    "enabled and disabled shrink": "xinetd takes -= of enabled and disabled for +=; here it removes.",
+    "raw sockets are served": (
+        "A raw service spins in xinetd, since it has no client that could be judged; here its server is started."
+    ),
+    "interception works": "xinetd cannot start the server of an intercepted service; here it is served.",
+    "attributes of other builds": (
+        "Debian's xinetd is built without mdns, tells of the attribute and passes it over; here it is known."
+    ),
 }

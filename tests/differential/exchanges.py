@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 import select
+import shlex
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
 
 from differential.stage import SIX, A, Stage, Step
-from differential.steps import post
+from differential.steps import post, talk
 from rig.client import PATIENCE, Dialogue, Post, converse, family_of
 from rig.daemon import children_of
 from rig.deadline import wait_for
 from rig.ident import IdentServer
 from rig.network import HOSTS
+from rig.rpc import Rpcbind, ask
 
 EPOCH_1900 = 2_208_988_800  # RFC 868
 
@@ -335,5 +338,74 @@ def slow_reader(port: int, host: str = SIX, source: str = A) -> Step:
     def step(stage: Stage) -> str:
         with Dialogue(stage.lab, host, port, source):
             return converse(stage.lab, host, 7002, source)
+
+    return step
+
+
+def rpc(asked: tuple[int, int, str], versions: int = 1) -> Step:
+    """Start rpcbind and the daemon, ask for a program's version, end the daemon.
+
+    What is registered once *versions* are, what the client was told, what is registered at the end.
+    """
+
+    def step(stage: Stage) -> list[Any]:
+        rpcbind = Rpcbind(stage.daemon)
+        try:
+            stage.daemon.start()
+            program, version, netid = asked
+            wait_for(lambda: len(rpcbind.keys()) == versions, stage.daemon.story)
+            registered = rpcbind.keys()
+            said = ask(stage.daemon, SIX, netid, program, version).stdout.decode()
+            stage.daemon.stop()
+            return [registered, said, rpcbind.keys()]
+        finally:
+            rpcbind.end()
+
+    return step
+
+
+def pinged(name: str, within: float = 5.0) -> Step:
+    """Send an ICMP echo request, and whether the file *name* comes to be."""
+
+    def step(stage: Stage) -> bool:
+        with (
+            stage.lab.namespace_of(A).entered(),
+            socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock,
+        ):
+            sock.sendto(b"\x08\0\xf7\xff\0\0\0\0", (SIX, 0))
+        return bool(exists(name, within)(stage))
+
+    return step
+
+
+def debugged(port: int) -> Step:
+    """Start the daemon with -d on a terminal: whether it speaks there, what the port serves, what its file holds."""
+
+    def step(stage: Stage) -> list[str]:
+        daemon, screen = stage.daemon, stage.daemon.work.path / "screen"
+        words = shlex.join(daemon.command("-d"))
+        daemon.process = subprocess.Popen(
+            ["script", "-qfc", words, str(screen)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=daemon.environment(),
+        )
+        wait_for(lambda: screen.exists() and "Started working" in screen.read_text(), daemon.story)
+        served = talk(port)(stage)
+        written = daemon.log.exists() and daemon.log.read_text()
+        return ["said", served, "something in the file" if written else "nothing in the file"]
+
+    return step
+
+
+def background(*options: str) -> Step:
+    """Start the daemon without -dontfork: whether it goes on or ends."""
+
+    def step(stage: Stage) -> str:
+        daemon = stage.daemon
+        words = [word for word in daemon.command(*options) if word != "-dontfork"]
+        subprocess.run(words, env=daemon.environment(), stdin=subprocess.DEVNULL, timeout=20, check=False)
+        wait_for(lambda: daemon.find("Started working") or daemon.find("no services"), daemon.story)
+        return "started" if daemon.find("Started working") else "ended"
 
     return step

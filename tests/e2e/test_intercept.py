@@ -235,7 +235,8 @@ def test_a_server_that_ended_is_started_again(lab: Lab, make: Maker) -> None:
     assert second != first
     wait_for(lambda: len(ended(daemon)) == 1, daemon.story)
     assert f"status=3 pid={first}" in ended(daemon)[0]
-    wait_for(lambda: started(daemon)[-1] == (second, B), daemon.story)
+    # Whoever comes before the end is known is served by the next one all the same; its START may name either.
+    wait_for(lambda: started(daemon)[-1][0] == second, daemon.story)
 
 
 def test_a_server_that_serves_nobody_is_not_started_for_ever(lab: Lab, make: Maker) -> None:
@@ -258,11 +259,18 @@ def test_nobody_else_on_the_host_reaches_the_server(lab: Lab, make: Maker) -> No
         port = private_port(server, kind)
         with lab.host.socket(socket.AF_INET, kind) as stranger:
             stranger.settimeout(0.3)
-            with pytest.raises(TimeoutError):
-                stranger.connect(("127.0.0.1", port))
-                stranger.send(b"who")
-                stranger.recv(100)
+            assert unanswered(stranger, port)
     assert pid_of(ask(lab, A, "who")) == pid
+
+
+def unanswered(stranger: socket.socket, port: int) -> bool:
+    try:
+        stranger.connect(("127.0.0.1", port))
+        stranger.send(b"who")
+        stranger.recv(100)
+    except TimeoutError:
+        return True
+    return False
 
 
 def private_port(pid: int, kind: int) -> int:
@@ -448,9 +456,7 @@ def test_a_datagram_server_that_ended_is_started_again(lab: Lab, make: Maker) ->
 def test_tftpd(bind: str, lab: Lab, make: Maker, tmp_path: Path) -> None:
     daemon = make(
         DECOY
-        + datagrams(
-            "tftp", 69, bind, "server = /usr/sbin/in.tftpd", "server_args = -t 1 -c -p -u root -s @WORK@/tftp"
-        )
+        + datagrams("tftp", 69, bind, "server = /usr/sbin/in.tftpd", "server_args = -t 1 -c -p -u root -s @WORK@/tftp")
     )
     root = daemon.work.path / "tftp"
     root.mkdir()

@@ -165,6 +165,22 @@ def test_what_another_has_registered_is_left_to_it(make_daemon: Maker, start_rpc
     assert rpcbind.rows() == theirs
 
 
+def test_a_program_that_a_running_service_has_is_not_taken_from_it(make_daemon: Maker, start_rpcbind: Starter) -> None:
+    """The entry of the elder has a mistake, so it runs on as it was; when it goes, the other has its place."""
+    daemon = make(make_daemon, Kind.SENTINETD, stub())
+    rpcbind = start_rpcbind(daemon)
+    daemon.start()
+    rpcbind.await_keys((OTHER, 1, "tcp"))
+    second = stub("bind = 192.168.1.7", name="second")
+    reload(daemon, stub("user = nobody-of-that-name") + second)
+    said = daemon.await_message("pmap_set failed").text
+    assert f"service=second program={OTHER} version=1 (tcp): service stub has it" in said
+    assert rpcbind.rows()[0].address.startswith("192.168.1.6.")
+    reload(daemon, second)
+    wait_for(lambda: [row.address.rsplit(".", 2)[0] for row in rpcbind.rows()] == ["192.168.1.7"], daemon.story)
+    assert len(daemon.find("pmap_set failed")) == 1
+
+
 @pytest.mark.parametrize(
     "dead",
     [

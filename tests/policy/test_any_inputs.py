@@ -50,6 +50,7 @@ from sentinetd.policy.inputs import (
     SetupFailed,
     Surroundings,
     Tick,
+    Wanted,
 )
 from sentinetd.policy.services import Candidate, Server
 
@@ -68,6 +69,8 @@ KINDS: list[Service] = [
     service("daytime", type=frozenset({Type.INTERNAL}), only_from=NAMED),
     service("waiting", wait=True, cps=Cps(2, 3)),
     dgram("tftp", only_from=NAMED),
+    service("behind", wait=True, cps=Cps(2, 3), instances=1, banner="/b", flags=frozenset({Flag.INTERCEPT})),
+    dgram("post", only_from=NAMED, per_source=2, flags=frozenset({Flag.INTERCEPT})),
     dgram("echo", type=frozenset({Type.INTERNAL}), only_from=NAMED),
     dgram("simple", cps=Cps(2, 0)),
     sensor(30.0),
@@ -159,15 +162,21 @@ class AnyInputs(RuleBasedStateMachine):
         numbers = [*self.engine.services, 99]
         number = numbers[which % len(numbers)]
         known = self.engine.services.get(number)
+        intercepted = known is not None and Flag.INTERCEPT in known.flags
         waiting_stream = known is not None and known.wait and known.socket_type is SocketType.STREAM
-        connection = self.player.connection(None if waiting_stream else source, number)
-        accepted = known is None or not known.wait
+        connection = self.player.connection(None if waiting_stream and not intercepted else source, number)
+        accepted = known is None or not known.wait or intercepted
         if accepted:
             self.open.add(connection.number)
             self.streams.add(connection.number)
         self.give(Arrived(connection))
         if known is None:
             assert connection.number not in self.open
+
+    @rule(which=ONE_OF)
+    def want(self, which: int) -> None:
+        numbers = [*self.engine.services, 99]
+        self.give(Wanted(self.player.connection(None, numbers[which % len(numbers)])))
 
     @rule(which=ONE_OF, value=st.sampled_from(["a.example", "b.example", "", ADMIT, None]))
     def answer(self, which: int, value: str | None) -> None:
@@ -276,7 +285,9 @@ class AnyInputs(RuleBasedStateMachine):
             *engine._servers.retries.values(),
             *engine._servers.running.values(),
         ]
-        assert engine._services.processes == len(there)
+        assert engine._services.processes == sum(
+            1 for one in there if one.running.behind is None or one.connection.source is None
+        )
         of_service = Counter(one.running.number for one in there)
         of_source = Counter((one.running.number, one.connection.source) for one in there)
         for number, running in engine._services.table.items():
@@ -301,7 +312,10 @@ class AnyInputs(RuleBasedStateMachine):
         for number in self.engine.services:
             state = self.engine.state(number)
             assert (state == "Disabled") is (number in self.paused)
-            if number not in self.paused:
+            behind = self.engine._services.table[number].behind
+            if behind is not None:
+                assert (behind.connection is not None) is (number in self.suspended)
+            elif number not in self.paused:
                 assert (state == "Suspended") is (number in self.suspended)
             if self.engine.count(number) == 0:
                 assert number not in self.suspended

@@ -30,7 +30,6 @@ class Malformed(EdgeError):
     """These bytes are not what they should be; nothing more is to be believed of where they came from."""
 
 
-
 def unsigned(value: int) -> bytes:
     """An unsigned integer of 32 bits."""
     return value.to_bytes(4, "big")

@@ -13,6 +13,7 @@ from sentinetd.config.table import attributes
 from sentinetd.model.attribute import Attribute
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.service import Service
+from sentinetd.model.settings import Settings
 from sentinetd.model.values import Place, Type
 
 Use = tuple[str, str]
@@ -67,6 +68,15 @@ def warnings(service: Service) -> Iterator[Diagnostic]:
         place = service.places.get(f"{name} {option}") or service.places.get(name) or service.places.get("")
         way_out = f"service {service.id} is not started" if _needed(use) else "it has no effect"
         yield Diagnostic(Scope.LINE, place or Place("", 0), text, way_out, name, service.id, Level.WARNING)
+
+
+def unadvertised(service: Service, settings: Settings) -> Iterator[Diagnostic]:
+    """One where *service* asks to be advertised and the daemon's settings do not."""
+    place = service.places.get("mdns")
+    if place is not None and service.mdns and not settings.mdns.enabled:
+        text = "mdns = yes has no effect unless mDNS is enabled"
+        way_out = "write [mdns] and enabled = true in sentinetd.toml, or delete the line"
+        yield Diagnostic(Scope.LINE, place, text, way_out, "mdns", service.id, Level.WARNING)
 
 
 def _needed(use: Use) -> bool:

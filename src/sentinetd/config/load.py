@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sentinetd.config.files import gather
 from sentinetd.config.host import Host
-from sentinetd.config.in_force import warnings
+from sentinetd.config.in_force import unadvertised, warnings
 from sentinetd.config.inetd import gather_inetd
 from sentinetd.config.resolve import in_order, resolve
 from sentinetd.config.toml import read_settings
@@ -53,4 +53,5 @@ def load(path: str, host: Host, *, settings: str | None = None, inetd_conf: str 
     told += (one for service in resolved.services for one in warnings(service))
     beside = os.path.join(os.path.dirname(path), SETTINGS)
     own = read_settings(beside if settings is None else settings, host, required=settings is not None)
+    told += (one for service in resolved.services for one in unadvertised(service, own.settings))
     return Loaded(resolved.services, own.settings, in_order((*told, *own.diagnostics)), resolved.faulty)

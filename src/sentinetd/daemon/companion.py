@@ -55,6 +55,7 @@ class Companion:
         self._failures = 0
         self._since = 0.0
         self._leaving = False
+        self._renewing = False
         self.pid = 0
 
     def start(self, now: float) -> None:
@@ -82,6 +83,18 @@ class Companion:
     def leave(self) -> None:
         """Its end is wanted from now on: do not start it again."""
         self._leaving = True
+
+    def dismiss(self) -> None:
+        """Have it end, as if we had; it is not started again."""
+        self._leaving = True
+        self._drop_channel()
+
+    def renew(self, arguments: Iterable[str]) -> None:
+        """Have it end, as if we had, and start it again with these *arguments*."""
+        self._arguments = list(arguments)
+        if self.pid:
+            self._renewing = True
+            self._drop_channel()
 
     def reaped(self, what: str) -> None:
         """Its process has ended; *what* says how."""
@@ -120,6 +133,10 @@ class Companion:
     def _lost(self, what: str) -> None:
         self._drop_channel()
         if self._leaving:
+            return
+        if self._renewing:
+            self._renewing = False
+            self._again()
             return
         now = self._loop.now()
         if now - self._since > STEADY_AFTER:

@@ -235,8 +235,9 @@ class Guard:
         if self._offered != self.doors.changes:
             self._offered = self.doors.changes
             self.offers.refresh(self.doors.offers(), self._advertise)
-        self.offers.pump()
-        self._watch_writes("herald", self.offers.wants_write, self.offers.companion.watch_writes)
+        if self.offers.stirred:
+            self.offers.pump()
+            self._watch_writes("herald", self.offers.wants_write, self.offers.companion.watch_writes)
         spawner = self._spawner
         if spawner is not None and self._writing["spawner"] != spawner.wants_write:
             self._writing["spawner"] = spawner.wants_write
@@ -616,7 +617,7 @@ class Guard:
         self.link.say(last)
         self.settle()
         end = self.loop.now() + FAREWELL
-        while ((self.link.behind and self.courier.pid) or self.offers.pending) and self.loop.now() < end:
+        while ((self.link.behind and self.courier.pid) or not self.offers.gone()) and self.loop.now() < end:
             self.turn(0.2)
         return self.link.remaining()
 

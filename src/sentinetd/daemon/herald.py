@@ -48,9 +48,12 @@ BATCH = 256
 
 
 class Herald:
-    """Does what comes over *channel*; `run` returns when the guard has closed its end and all is taken back."""
+    """Does what comes over *channel*; `run` returns when the guard has closed its end and all is taken back.
 
-    def __init__(self, channel: Channel) -> None:
+    *advertiser* is the class that advertises by mDNS; None: that cannot be done, and *why*.
+    """
+
+    def __init__(self, channel: Channel, advertiser: type[Advertiser] | None, why: str) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._closed = self._loop.create_future()
@@ -62,8 +65,9 @@ class Herald:
             lambda what, taken: self._tell(Taken(what, taken)),
             lambda why: self._tell(Reached(why)),
         )
+        self._advertiser_class = advertiser
         self._advertiser: Advertiser | None = None
-        self._unable = False  # the library is missing, and that was told
+        self._unable = why  # to be told once
         self._told: dict[type[Any], Callable[[Any], None]] = {
             Offer: lambda order: self._registrar.offer(order.registration, order.address),
             Withdraw: lambda order: self._registrar.withdraw(order.registration),
@@ -108,17 +112,13 @@ class Herald:
         await self._registrar.run()
 
     def _advertise(self, order: Advertise) -> None:
-        if self._advertiser is None:
+        if self._advertiser_class is None:
             if self._unable:
-                return
-            try:
-                from sentinetd.announce.mdns import Advertiser  # an extra, which few have
-            except ImportError as error:
-                self._unable = True
-                why = "the Python package zeroconf is not installed; pip install 'sentinetd[mdns]'"
-                self._tell(Complaint(f"nothing is advertised by mDNS: {why} ({error})"))
-                return
-            self._advertiser = Advertiser(lambda what: self._tell(Complaint(f"mDNS: {what}")))
+                self._tell(Complaint(f"nothing is advertised by mDNS: {self._unable}"))
+                self._unable = ""
+            return
+        if self._advertiser is None:
+            self._advertiser = self._advertiser_class(lambda what: self._tell(Complaint(f"mDNS: {what}")))
             self._start(self._advertiser.run())
         self._advertiser.show(order.number, order.advertisement)
 
@@ -195,21 +195,33 @@ def main(words: Sequence[str]) -> int:
     parser = ArgumentParser(prog="sentinetd-herald", allow_abbrev=False)
     parser.add_argument("--channel", type=int, required=True, metavar="FD", help="descriptor of the guard's channel")
     parser.add_argument("--user", help="user to run as; without it: unchanged")
+    parser.add_argument("--mdns", action="store_true", help="be able to advertise by mDNS")
     options = parser.parse_args(words)
+    # Before rights are dropped: this user need not be able to read where we are installed.
+    advertiser, why = able() if options.mdns else (None, "")
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     confine("sentinet-herald", [options.channel], options.user)
     channel = Channel(socket.socket(fileno=options.channel), TO_HERALD)
     try:
-        asyncio.run(serve(channel))
+        asyncio.run(serve(channel, advertiser, why))
     finally:
         channel.close()
     return 0
 
 
-async def serve(channel: Channel) -> None:
+def able() -> tuple[type[Advertiser] | None, str]:
+    """What advertises by mDNS, or why that cannot be: it stands on an extra that few have."""
+    try:
+        from sentinetd.announce.mdns import Advertiser
+    except ImportError as error:
+        return None, f"the Python package zeroconf is not installed; pip install 'sentinetd[mdns]' ({error})"
+    return Advertiser, ""
+
+
+async def serve(channel: Channel, advertiser: type[Advertiser] | None, why: str) -> None:
     """The herald's whole life on the running loop."""
-    await Herald(channel).run()
+    await Herald(channel, advertiser, why).run()
 
 
 if __name__ == "__main__":

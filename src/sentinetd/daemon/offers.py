@@ -40,6 +40,7 @@ BATCH = 256
 """Messages in one packet."""
 MEMORY_MOST = 1 << 20
 """Bytes of the file of registrations that are read; it is ours, but disks err."""
+NETIDS = frozenset({"udp", "tcp", "udp6", "tcp6"})
 LABEL_LONGEST = 63
 """Bytes that the name of an advertised service may have (RFC 6763, section 4.1.1)."""
 
@@ -50,10 +51,10 @@ Open = Iterable[tuple[int, Service, Listener | None]]
 class Offers:
     """*directory* is where it is written what may be registered; *report* takes events."""
 
-    def __init__(
-        self, loop: Loop, arguments: Sequence[str], directory: str, report: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, loop: Loop, arguments: Sequence[str], directory: str, report: Callable[[Event], None]) -> None:
         self._loop = loop
+        self._arguments = list(arguments)
+        self._with_mdns = False
         self._report = report
         self._memory = os.path.join(directory, "registrations")
         self._lock_path = os.path.join(directory, "herald.lock")
@@ -63,7 +64,7 @@ class Offers:
         self._wanted: dict[Registration, tuple[str, str]] = {}  # address, and the id of its service
         self._clashes: frozenset[tuple[Registration, str]] = frozenset()
         self._made: set[Registration] = set()  # what rpcbind may have of us
-        self._written: frozenset[Registration] = frozenset()  # what the file says of that
+        self._unwritten = False  # the file does not say so yet
         self._advertised: dict[int, Advertisement] = {}
         self._unreachable = False
         self._failed = False
@@ -79,14 +80,23 @@ class Offers:
         )
 
     @property
+    def stirred(self) -> bool:
+        """Whether there is something for `pump` to do."""
+        return self._unwritten or bool(self._unsent)
+
+    @property
     def wants_write(self) -> bool:
         """Whether something waits to be sent."""
         return self._channel is not None and bool(self._unsent)
 
-    @property
-    def pending(self) -> bool:
-        """Whether something is still to be taken back, and can be."""
-        return self._channel is not None and not self._unreachable and not self._made <= self._wanted.keys()
+    def gone(self) -> bool:
+        """Whether the herald has ended. It is let go as soon as all is taken back that is not offered any more, and is
+        not started again."""
+        if self._channel is not None and (self._unreachable or self._made <= self._wanted.keys()):
+            self._channel = None
+            self._unsent.clear()
+            self.companion.dismiss()
+        return not self.companion.pid
 
     def remember(self) -> None:
         """Learn what an earlier run may have left registered; the first `refresh` has it taken back."""
@@ -99,16 +109,21 @@ class Offers:
             self._notice(Level.ERROR, f"what was registered before cannot be read: {self._memory}: {error.strerror}")
             return
         for line in data.decode("ascii", "replace").splitlines():
-            words = line.split()
-            if len(words) == 3 and words[0].isdecimal() and words[1].isdecimal():
-                self._made.add(Registration(int(words[0]), int(words[1]), words[2]))
-        self._written = frozenset(self._made)
+            program, _, rest = line.partition(" ")
+            version, _, netid = rest.partition(" ")
+            if _is_number(program) and _is_number(version) and netid in NETIDS:
+                self._made.add(Registration(int(program), int(version), netid))
 
     def refresh(self, services: Open, advertise: bool) -> None:
         """Offer what *services* are now, and nothing else; *advertise*: also by mDNS."""
         known = list(services)
         self._register(known)
         self._advertise(known if advertise else ())
+        if self._advertised and not self._with_mdns:
+            self._with_mdns = True
+            self._channel = None
+            self._unsent.clear()
+            self.companion.renew([*self._arguments, "--mdns"])
         if (self._made or self._wanted or self._advertised) and not self.companion.pid and not self._failed:
             try:
                 self._start()
@@ -142,6 +157,7 @@ class Offers:
                 self._queue(Offer(registration, address))
                 if self._channel is not None:
                     self._made.add(registration)
+                    self._unwritten = True
 
     def _advertise(self, services: Open) -> None:
         found = {}
@@ -170,7 +186,8 @@ class Offers:
 
     def pump(self) -> None:
         """Write down what may be registered, then send what the channel takes."""
-        if self._made != self._written:
+        if self._unwritten:
+            self._unwritten = False
             self._write()
         while self._channel is not None and self._unsent:
             batch = [self._unsent[place] for place in range(min(BATCH, len(self._unsent)))]
@@ -186,7 +203,6 @@ class Offers:
                 self._unsent.popleft()
 
     def _write(self) -> None:
-        self._written = frozenset(self._made)
         lines = "".join(f"{one.program} {one.version} {one.netid}\n" for one in sorted(self._made))
         fresh = f"{self._memory}.new"
         try:
@@ -212,6 +228,7 @@ class Offers:
         self._unsent = deque([Mandate()])
         self._unsent.extend(Withdraw(registration) for registration in sorted(self._made))
         self._made |= self._wanted.keys()
+        self._unwritten = True
         self._unsent.extend(Offer(registration, address) for registration, (address, _) in self._wanted.items())
         self._unsent.extend(Advertise(number, one) for number, one in self._advertised.items())
         if self._failed:
@@ -227,6 +244,7 @@ class Offers:
             case Removed():
                 if message.registration not in self._wanted:
                     self._made.discard(message.registration)
+                    self._unwritten = True
             case Taken():
                 self._taken(message.registration, message.taken)
             case Reached():
@@ -238,6 +256,7 @@ class Offers:
         if registration not in self._wanted:
             return
         service_id = self._wanted[registration][1]
+        self._unwritten = True
         if taken:
             self._made.add(registration)
             self._notice(Level.NOTICE, f"service {service_id} is registered now: {_named(registration)}")
@@ -307,3 +326,8 @@ def advertisement(service: Service, listener: Listener) -> Advertisement:
 
 def _named(registration: Registration) -> str:
     return f"program {registration.program} version {registration.version} ({registration.netid})"
+
+
+def _is_number(word: str) -> bool:
+    """Whether *word* is an unsigned number of 32 bits."""
+    return word.isascii() and word.isdigit() and len(word) <= 10 and int(word) < 1 << 32

@@ -105,8 +105,9 @@ class Service:
         "word of server_args is argv[0]. NORETRY: a failed fork is not tried again. NODELAY, KEEPALIVE: set "
         "TCP_NODELAY, SO_KEEPALIVE. IPv4, IPv6: the address family of the socket. "
         "NOLIBWRAP: skip hosts.allow and hosts.deny. "
-        "INTERCEPT: check every client of a waiting service. IDONLY: only clients whom ident names. LABELED: run the "
-        "server in the SELinux context of its client. REUSE: accepted for old files.",
+        "INTERCEPT: check every connection and every datagram of a waiting service; its server gets a private socket "
+        "and sees loopback peers. IDONLY: only clients whom ident names. LABELED: refused, since "
+        "no server gets an SELinux context of its client's. REUSE: accepted for old files.",
     )
     socket_type: SocketType = attribute(
         read.choice(SocketType, "Bad socket type"),
@@ -368,7 +369,10 @@ class Service:
         doc="Daemon name looked up in hosts_access(5). Default: the server's last path component.",
     )
     mdns: bool = attribute(
-        read.yes_or_no("Bad value for mdns"), default=True, values="yes|no", doc="Whether the service is advertised."
+        read.yes_or_no("Bad value for mdns"),
+        default=True,
+        values="yes|no",
+        doc="Whether the service is advertised by mDNS, where sentinetd.toml enables that. A sensor never is.",
     )
     proxy_protocol: AddressSet = attribute(
         address_list,

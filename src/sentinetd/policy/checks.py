@@ -162,8 +162,8 @@ def hosts_access(service: Service, connection: Connection, facts: Facts) -> Verd
     source = connection.source
     if not facts.tables or Flag.NOLIBWRAP in service.flags:
         return None
-    if source is None:
-        return Verdict(False, Reason.LIBWRAP, "libwrap")
+    if source is None:  # the server of an intercepted service is started for clients that were judged
+        return None if Flag.INTERCEPT in service.flags else Verdict(False, Reason.LIBWRAP, "libwrap")
     if Question.TABLES not in facts.answers:
         return Unknown(Question.TABLES, source)
     return None if facts.answers[Question.TABLES] == ADMIT else Verdict(False, Reason.LIBWRAP, "libwrap")

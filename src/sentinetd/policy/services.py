@@ -115,7 +115,7 @@ class Services:
         if not running.service.wait or running.serving is not None:
             return []
         if running.behind is not None:
-            if connection.source is not None:
+            if connection.source is not None or running.behind.connection is connection:
                 return []
             running.behind.connection = connection
             return [Suspend(running.number)]

@@ -7,6 +7,7 @@ from differential.table import (
     access,
     banners,
     configuration,
+    elsewhere,
     identity,
     inetd,
     internal,
@@ -19,6 +20,7 @@ from differential.table import (
     redirecting,
     sensors,
     serving,
+    starting,
     waiting,
     wrappers,
 )
@@ -41,4 +43,6 @@ CASES: tuple[Case, ...] = (
     *identity.CASES,
     *rates.CASES,
     *inetd.CASES,
+    *elsewhere.CASES,
+    *starting.CASES,
 )

@@ -14,7 +14,7 @@ OURS = "attributes of ours"
 def unknown(attribute: str, entry: str) -> Case:
     """xinetd tells of an attribute that it does not know, and passes it over; sentinetd says nothing of it."""
     return Case(
-        id=f"{attribute}: xinetd tells of it and goes on",
+        id=f"xinetd does not know {attribute}, tells so and goes on",
         config=entry,
         steps=(meet(7001, source=B), told("bad service attribute: " + attribute)),
         departure=OURS,

@@ -1,0 +1,73 @@
+"""A process beside the guard: what is made of its end, in whichever order the guard hears of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from sentinetd.daemon.channel import Channel
+from sentinetd.daemon.companion import Companion
+from sentinetd.daemon.loop import Loop
+from sentinetd.daemon.messages import FROM_HERALD
+
+
+class Owner:
+    """Has a companion that runs the herald, and hears of it."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.loop = Loop()
+        self.begun: list[Channel] = []
+        self.died: list[str] = []
+        self.companion = Companion(
+            self.loop,
+            "sentinetd.daemon.herald",
+            arguments,
+            FROM_HERALD,
+            begun=self.begun.append,
+            said=lambda message: None,
+            died=lambda why, pause: self.died.append(why),
+            garbled=lambda why: None,
+        )
+        self.companion.start(self.loop.now())
+
+    def reap(self) -> None:
+        """Wait for its end, and tell the companion before the loop can."""
+        _, status = os.waitpid(self.companion.pid, 0)
+        self.companion.reaped(f"exit status {os.waitstatus_to_exitcode(status)}")
+
+    def close(self) -> None:
+        self.companion.leave()
+        if self.companion.pid:
+            self.companion.renew([])  # by the end of the channel
+            self.reap()
+        self.loop.close()
+
+
+@pytest.fixture
+def owners() -> Iterator[list[Owner]]:
+    made: list[Owner] = []
+    yield made
+    for one in made:
+        one.close()
+
+
+def test_an_end_that_is_reaped_before_the_channel_is_read(owners: list[Owner]) -> None:
+    """Its number may be another process's by then: nobody is killed."""
+    owners.append(owner := Owner("--no-such-option"))
+    owner.reap()
+    assert owner.died == ["exit status 2"]
+    assert owner.companion.pid == 0
+
+
+def test_it_is_started_anew_with_other_arguments(owners: list[Owner]) -> None:
+    owners.append(owner := Owner())
+    before = owner.companion.pid
+    owner.companion.renew(["--no-such-option"])
+    owner.reap()  # of its own accord, since the channel ended
+    assert owner.died == []
+    assert len(owner.begun) == 2
+    assert owner.companion.pid not in (0, before)
+    owner.reap()
+    assert owner.died == ["exit status 2"]
