@@ -185,6 +185,35 @@ def test_a_change_while_rpcbind_thinks_is_not_lost(change: Callable[[Registrar],
     play(tmp_path, scene)
 
 
+def test_what_is_refused_while_it_is_withdrawn_is_not_removed(tmp_path: Path) -> None:
+    async def scene(stand: Stand, registrar: Registrar, told: Told) -> None:
+        async def before(called: Call) -> None:
+            registrar.withdraw(ONE)
+
+        stand.before = before
+        stand.foreign[ONE] = ELSEWHERE
+        registrar.offer(ONE, AT)
+        await until(lambda: told.removed == [ONE])
+        assert stand.calls == [("set", ONE, AT)]
+
+    play(tmp_path, scene)
+
+
+def test_what_may_have_been_registered_is_removed(tmp_path: Path) -> None:
+    """The answer did not come, or made no sense."""
+
+    async def scene(stand: Stand, registrar: Registrar, told: Told) -> None:
+        stand.answers = lambda number, value: b"\xff" * 100
+        registrar.offer(ONE, AT)
+        await until(lambda: told.reached)
+        stand.answers = answer
+        registrar.withdraw(ONE)
+        await until(lambda: told.removed == [ONE])
+        assert stand.table == {}
+
+    play(tmp_path, scene)
+
+
 def test_an_rpcbind_that_forgot_is_told_again(tmp_path: Path) -> None:
     async def scene(stand: Stand, registrar: Registrar, told: Told) -> None:
         registrar.offer(ONE, AT)

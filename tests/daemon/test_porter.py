@@ -318,7 +318,7 @@ def udp() -> socket.socket:
 def test_datagrams_of_an_intercepted_service(guard: Guard) -> None:
     public, server, one, other = udp(), udp(), udp(), udp()
     where = public.getsockname()
-    guard.order(Attend(3, server.getsockname()[1]), public.detach())
+    guard.order(Attend(3, server.getsockname()[1], 12345), public.detach())
     met = []
     for client in (one, other):
         client.sendto(b"hello", where)
@@ -341,6 +341,36 @@ def test_datagrams_of_an_intercepted_service(guard: Guard) -> None:
     with pytest.raises(BlockingIOError):
         server.recv(100)
     for made in (server, one, other):
+        made.close()
+
+
+@pytest.mark.parametrize(
+    ("user", "answer"),
+    [
+        pytest.param(0, b"from the child", id="root"),
+        pytest.param(65534, b"from the child", id="the server's user"),
+        pytest.param(12345, b"from the server", id="another user"),
+    ],
+)
+def test_whose_answers_are_believed(guard: Guard, resolver: Resolver, user: int, answer: bytes) -> None:
+    with resolver.namespace.entered():
+        public, server, client, way = udp(), udp(), udp(), udp()
+        os.seteuid(user)
+        try:
+            child = udp()
+        finally:
+            os.seteuid(0)
+    where = public.getsockname()
+    guard.order(Attend(3, server.getsockname()[1], 65534), public.detach())
+    client.sendto(b"hello", where)
+    (met,) = guard.hear(1)
+    assert isinstance(met, Met)
+    guard.order(Admit(7, 3, met.token, 60.0), way.detach())
+    peer = server.recvfrom(100)[1]
+    child.sendto(b"from the child", peer)
+    server.sendto(b"from the server", peer)
+    assert client.recv(100) == answer
+    for made in (server, client, child):
         made.close()
 
 

@@ -167,4 +167,8 @@ DEPARTURES: dict[str, str] = {
     "attributes of other builds": (
         "Debian's xinetd is built without mdns, tells of the attribute and passes it over; here it is known."
     ),
+    "a waiting stream and rules": (
+        "xinetd takes the clients of a waiting stream service for one unknown host; here, while hosts.allow or "
+        "hosts.deny has rules, such a service is refused, unless it has NOLIBWRAP or INTERCEPT."
+    ),
 }

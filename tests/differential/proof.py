@@ -1,8 +1,8 @@
 """Whether the cases that `coverage` names prove what they are named for.
 
 ``python -m differential.proof [PART]`` in ``tests`` (as root; some minutes) plays each of them against sentinetd with
-the thing in question taken out of its configuration. It must come out differently then. Told is what does not; a thing
-that has no effect by its nature (REUSE, SPECIAL) is told as well.
+the thing in question taken out of its configuration or its options. It must come out differently then. Told is what
+does not: among that is what has no effect by its nature (REUSE) or says what holds anyway (disable = no).
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ def main(part: str) -> int:
     probe, lab, unproved = build(directory), Lab(), 0
     try:
         for thing, cases in shown().items():
+            cases = [case for case in cases if without(case, thing) != case]
             if part not in str(thing) or thing in NOT_COMPARED or thing.kind == INTERNAL or not cases:
                 continue
             proof = next((case for case in cases[:CANDIDATES] if _proves(case, thing, lab, probe)), None)
@@ -93,8 +94,6 @@ def main(part: str) -> int:
 
 def _proves(case: Case, thing: Thing, lab: Lab, probe: Path) -> bool:
     changed = without(case, thing)
-    if changed == case:
-        return False
     wanted = _play(case, lab, probe) if case.expect is SAME else repr(case.expected(Kind.SENTINETD))
     return _play(changed, lab, probe) != wanted
 

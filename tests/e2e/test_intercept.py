@@ -281,6 +281,36 @@ def private_port(pid: int, kind: int) -> int:
     return next(int(row[1].rpartition(":")[2], 16) for row in map(str.split, lines) if row[9] == inode)
 
 
+def test_nothing_is_left(lab: Lab, make: Maker) -> None:
+    daemon = make(stream("behind", 7001) + datagrams("post", 7003))
+    daemon.start()
+    porter = helper(daemon, "porter")
+
+    def load() -> None:
+        for _ in range(100):
+            ask(lab, A, "hello")
+            with Post(lab, A) as post:
+                post.send(b"hello", SIX, 7003)
+                assert post.receive() == b"hello"
+        # Who is not admitted any more is let go; the rest goes by itself.
+        text = daemon.config.read_text()
+        for config in (text.replace("cps = 0 1", f"cps = 0 1\n\tno_access = {A}"), text):
+            daemon.reload(config)
+
+    load()
+    wait_for(lambda: descriptors(porter) < 50, lambda: f"clients let go: {descriptors(porter)}")
+    before = descriptors(daemon.pid), descriptors(porter)
+    load()
+    wait_for(lambda: (descriptors(daemon.pid), descriptors(porter)) == before, f"as many descriptors as {before}")
+    daemon.send(signal.SIGABRT)
+    daemon.await_message("Consistency check passed")
+
+
+def descriptors(pid: int) -> int:
+    """How many descriptors a process has."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 # What becomes of the daemon's parts.
 
 

@@ -161,8 +161,11 @@ def test_what_another_has_registered_is_left_to_it(make_daemon: Maker, start_rpc
     said = daemon.await_message("pmap_set failed").text
     assert f"service=stub program={OTHER} version=1" in said
     rpcbind.await_keys((OTHER, 1, "tcp"), (RSTAT, 3, "udp"))
+    (noted,) = (daemon.work.path / "run").glob("sentinetd/*/registrations")
+    wait_for(lambda: noted.read_text() == f"{RSTAT} 3 udp\n", noted.read_text)
     daemon.stop()
     assert rpcbind.rows() == theirs
+    assert noted.read_text() == ""
 
 
 def test_a_program_that_a_running_service_has_is_not_taken_from_it(make_daemon: Maker, start_rpcbind: Starter) -> None:
@@ -207,6 +210,25 @@ def test_a_crash_leaves_nothing_registered(dead: tuple[str, ...], make_daemon: M
     daemon.start()
     rpcbind.await_keys((RSTAT, 4, "udp"))
     assert not daemon.find("pmap_set failed")
+
+
+def test_a_late_herald_takes_nothing_from_the_next_one(make_daemon: Maker, start_rpcbind: Starter) -> None:
+    daemon = make(make_daemon, Kind.SENTINETD, stub())
+    rpcbind = start_rpcbind(daemon)
+    daemon.start()
+    rpcbind.await_keys((OTHER, 1, "tcp"))
+    (late,) = processes(daemon, "herald")
+    os.kill(late, signal.SIGSTOP)
+    os.kill(daemon.pid, signal.SIGKILL)
+    daemon.exit_status()
+    before = rpcbind.rows()
+    daemon.start()
+    daemon.await_message("an earlier herald has not ended")
+    assert rpcbind.rows() == before
+    os.kill(late, signal.SIGCONT)
+    wait_for(lambda: command_line(late) == "", daemon.story)
+    rpcbind.await_keys((OTHER, 1, "tcp"))
+    assert rpcbind.rows() != before
 
 
 def test_a_dead_herald_is_replaced(make_daemon: Maker, start_rpcbind: Starter) -> None:

@@ -28,8 +28,10 @@ class Stage:
         public = socket.socket(family, socket.SOCK_DGRAM)
         public.bind(("", 0))
         self.port: int = public.getsockname()[1]
+        self.trusted: set[Where] = set()
+        home = self.server.getsockname()[1]
         self.front: Front = carrier.do(
-            lambda: Front(carrier.sessions, SERVICE, public, self.server.getsockname()[1], self._meet)
+            lambda: Front(carrier.sessions, SERVICE, public, home, self._meet, self.trusted.__contains__)
         )
 
     def _meet(self, service: int, token: int, where: Where) -> None:
@@ -173,7 +175,9 @@ def test_an_answer_comes_from_the_address_that_was_asked(carrier: Carrier, famil
 
 def test_a_server_may_go_on_from_another_socket(stage: Stage, client: socket.socket) -> None:
     where = admitted(stage, client)
-    with udp() as child, udp("127.0.0.1") as stranger:
+    with udp("127.0.0.1") as child, udp("127.0.0.1") as stranger:
+        stage.trusted.add(child.getsockname())
+        stranger.sendto(b"not from the server", where)
         child.sendto(b"from the child", where)
         assert client.recv(100) == b"from the child"
         stranger.sendto(b"not from the server", where)

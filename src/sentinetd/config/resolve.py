@@ -51,12 +51,14 @@ def resolve(gathered: Gathered, host: Host) -> Resolved:
             complete(draft, host, environments)
             validate(draft)
         service = _service(draft) if entry.whole and draft.usable else None
-        if service and (rival := rivals.of(service)):
+        rival = rivals.of(service) if service else None
+        if service and rival:
             _told_apart(draft, service, rival)
         told.extend(draft.told)
         if service and draft.usable:
-            services.append(service)
-            rivals.add(service)
+            if rival is None:
+                services.append(service)
+                rivals.add(service)
         else:
             faulty.add(name.lower())
     return Resolved(tuple(services), tuple(told), frozenset(faulty))
@@ -173,7 +175,12 @@ def _told_apart(draft: Draft, service: Service, rival: Service) -> None:
             f"service: {service.name} id: {service.id} is unique but its identical to "
             f"service: {rival.name} id: {rival.id} at {where} - DISABLING"
         )
-    draft.wrong(text, "give them different ports or bind addresses, or delete one")
+    way_out = "give them different ports or bind addresses, or delete one"
+    if service.socket_type is SocketType.DGRAM and not (service.address or rival.address):
+        # xinetd binds both, and one of them gets whatever comes: Debian's own files have such pairs.
+        draft.warn(f"{text}; it is left out", way_out)
+    else:
+        draft.wrong(text, way_out)
 
 
 def in_order(told: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -94,7 +94,7 @@ class Carrier:
         self._asked: dict[int, _Asked] = {}
         self._relayed: dict[int, Service] = {}
         self._multiplexed = Multiplexed(())
-        self._fronts: dict[int, tuple[int, int]] = {}  # by service: public descriptor, which is not ours; private port
+        self._fronts: dict[int, tuple[int, Attend]] = {}  # by service: public descriptor, which is not ours
         self._met: dict[int, Met] = {}  # by connection: datagram clients without a verdict
         self._failed = False
         self.companion = Companion(
@@ -158,12 +158,14 @@ class Carrier:
             return
         self._queue(Join(connection.number, port, CONNECT_WITHIN, IDLE_RELAY), copy, way)
 
-    def attend(self, service: int, descriptor: int, port: int) -> None:
+    def attend(self, service: int, descriptor: int, port: int, user: int) -> None:
         """From now on, and until `leave`, datagrams that come to *descriptor* are carried to the private *port*, those
-        of admitted clients. OSError if no descriptor can be had. The caller keeps its own."""
-        self._fronts[service] = descriptor, port
+        of admitted clients; *user* is whom the server runs as. OSError if no descriptor can be had. The caller keeps
+        its own."""
+        order = Attend(service, port, user)
+        self._fronts[service] = descriptor, order
         if self._channel is not None:
-            self._queue(Attend(service, port), os.dup(descriptor))
+            self._queue(order, os.dup(descriptor))
 
     def leave(self, service: int) -> None:
         """The datagram service is gone."""
@@ -269,9 +271,9 @@ class Carrier:
     def _begun(self, channel: Channel) -> None:
         self._channel = channel
         self._unsent.appendleft((self._multiplexed, ()))
-        for service, (descriptor, port) in self._fronts.items():
+        for service, (descriptor, order) in self._fronts.items():
             try:
-                self._queue(Attend(service, port), os.dup(descriptor))
+                self._queue(order, os.dup(descriptor))
             except OSError as error:
                 self._notice(Level.ERROR, f"datagrams of service {service} are not carried: {error.strerror}")
         if self._failed:

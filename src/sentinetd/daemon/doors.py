@@ -65,7 +65,7 @@ class Doors:
         loop: Loop,
         arrived: Callable[[Connection], None],
         wanted: Callable[[Connection], None],
-        front: Callable[[int, Listener | None, int], None],
+        front: Callable[[int, Listener | None, int, Service], None],
         exhausted: Callable[[int], None],
         report: Callable[[Event], None],
         wall: Callable[[], float],
@@ -119,11 +119,14 @@ class Doors:
 
     def adjust(self, number: int, service: Service) -> None:
         """The configuration of a service changed, its socket did not."""
-        self._doors[number].service = service
+        door = self._doors[number]
+        old, door.service = door.service, service
         self.changes += 1
-        listener = self._doors[number].listener
-        if listener is not None:
-            self._attach(listener.socket, service)
+        if door.listener is None:
+            return
+        self._attach(door.listener.socket, service)
+        if door.private is not None and not _stream(service) and old.credentials.uid != service.credentials.uid:
+            self._front(number, door.listener, door.private.port, service)
 
     def close(self, number: int) -> None:
         """The service is gone."""
@@ -133,7 +136,7 @@ class Doors:
             self._loop.read(door.private.fileno(), None)
             door.private.close()
             if not _stream(door.service):
-                self._front(number, None, 0)
+                self._front(number, None, 0, door.service)
 
     def pause(self, number: int) -> None:
         """Close the listener for a while; clients are refused by the kernel. One whose datagrams are carried stays open
@@ -309,7 +312,7 @@ class Doors:
         door.watched = True
         if not _stream(door.service):
             if door.private is not None:
-                self._front(number, door.listener, door.private.port)
+                self._front(number, door.listener, door.private.port, door.service)
                 return
             ready = self._drain if door.service.sensor else self._peek
         else:

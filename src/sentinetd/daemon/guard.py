@@ -288,15 +288,16 @@ class Guard:
     def _on_want(self, connection: Connection) -> None:
         self.handle(Wanted(connection))
 
-    def _on_front(self, number: int, public: Listener | None, port: int) -> None:
-        """Datagrams of service *number* are to be carried to a private *port*, or not any more."""
+    def _on_front(self, number: int, public: Listener | None, port: int, service: Service) -> None:
+        """Datagrams of *service*, which is number *number*, are to be carried to a private *port*, or not any more."""
         if public is None:
             self.carrier.leave(number)
             return
+        user = service.credentials.uid
         try:
-            self.carrier.attend(number, public.fileno(), port)
+            self.carrier.attend(number, public.fileno(), port, os.geteuid() if user is None else user)
         except OSError as error:
-            self.notice(Level.ERROR, f"datagrams of {self.doors.name(number)} are not carried: {error.strerror}")
+            self.notice(Level.ERROR, f"datagrams of {service.id} are not carried: {error.strerror}")
 
     def _refuse(self, connection: Connection) -> None:
         if not self.carrier.shun(connection.number):
@@ -617,7 +618,7 @@ class Guard:
         self.link.say(last)
         self.settle()
         end = self.loop.now() + FAREWELL
-        while ((self.link.behind and self.courier.pid) or not self.offers.gone()) and self.loop.now() < end:
+        while (not self.offers.gone() or (self.link.behind and self.courier.pid)) and self.loop.now() < end:
             self.turn(0.2)
         return self.link.remaining()
 

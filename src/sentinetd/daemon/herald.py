@@ -102,12 +102,14 @@ class Herald:
     async def _registering(self) -> None:
         """Wait until no earlier herald may speak any more, which would take back what we register; then register."""
         lock = await self._mandate
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                await asyncio.sleep(LOCK_PAUSE)
+        told = False
+        while not _locked(lock):
+            if not told:
+                told = True
+                self._tell(
+                    Complaint("an earlier herald has not ended; nothing is registered with rpcbind until it has")
+                )
+            await asyncio.sleep(LOCK_PAUSE)
         self._mandated = True
         await self._registrar.run()
 
@@ -188,6 +190,15 @@ class Herald:
             self._closed.set_result(None)
         else:
             self._closed.set_exception(error)
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether the file is ours alone now (flock(2))."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def main(words: Sequence[str]) -> int:

@@ -168,10 +168,11 @@ class Join:
 @dataclass(frozen=True, slots=True)
 class Attend:
     """To the porter: the descriptor is the socket of the intercepted datagram *service*, whose server is at the private
-    *port*. Nothing is carried there before the guard has admitted the client."""
+    *port* and runs as *user*. Nothing is carried there before the guard has admitted the client."""
 
     service: int
     port: int
+    user: int
 
 
 @dataclass(frozen=True, slots=True)

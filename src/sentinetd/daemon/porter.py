@@ -51,6 +51,8 @@ from sentinetd.errors import MessageError
 from sentinetd.model.address import Address
 from sentinetd.model.routine import Ending
 from sentinetd.model.verdict import Question
+from sentinetd.net.netlink import NetlinkError
+from sentinetd.net.sock_diag import users
 from sentinetd.net.source import source_of
 from sentinetd.serve.banner import Banner
 from sentinetd.serve.intercept import HOME, Front, Where
@@ -181,7 +183,15 @@ class Porter:
     def _attend(self, order: Attend, descriptors: Sequence[int]) -> None:
         self._leave(order)
         public = socket.socket(fileno=descriptors[0])
-        self._fronts[order.service] = Front(self._sessions, order.service, public, order.port, self._met)
+
+        def trusted(where: Where) -> bool:
+            try:
+                return users(socket.IPPROTO_UDP, source_of(where), where[1]) in ({order.user}, {0}, {0, order.user})
+            except NetlinkError as error:
+                self._tell(Complaint(f"an answer was dropped, for it could not be found out whose it is: {error}"))
+                return False
+
+        self._fronts[order.service] = Front(self._sessions, order.service, public, order.port, self._met, trusted)
 
     def _met(self, service: int, token: int, where: Where) -> None:
         self._tell(Met(service, token, source_of(where), where[1]))

@@ -318,9 +318,7 @@ def _bound(
 def _shared(service: Service) -> bool:
     """Whether a server gets this very socket. Sensors and internal services have none, and intercepted ones another: we
     accept, `wait` or not."""
-    ours = (
-        service.sensor or Type.INTERNAL in service.type or not service.wait or Flag.INTERCEPT in service.flags
-    )
+    ours = service.sensor or Type.INTERNAL in service.type or not service.wait or Flag.INTERCEPT in service.flags
     return service.socket_type is not SocketType.STREAM or not ours
 
 

@@ -65,6 +65,12 @@ def listening() -> list[Listening]:
     return found
 
 
+def users(protocol: int, address: Address, port: int) -> frozenset[int]:
+    """The user ids of all sockets of *protocol* from which something may come by *port* of *address*. `NetlinkError` if
+    the kernel does not tell."""
+    return frozenset(one.uid for one in _sockets(protocol, ANY, port) if _meets(one, address))
+
+
 def holders(protocol: int, address: Address | None, port: int) -> list[Holder]:
     """Who stands in the way of binding *port* of *address* for *protocol*, by ascending pid.
 

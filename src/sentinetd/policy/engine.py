@@ -227,8 +227,7 @@ class Engine:
         running, connection = candidate.running, candidate.connection
         if running.manner is Manner.ONCE:
             return self._reply(running, connection, now)
-        behind = running.behind is not None and connection.source is None
-        candidate.carried = running.manner is not Manner.SERVER and not behind
+        candidate.carried = running.manner is not Manner.SERVER and not (running.behind and connection.source is None)
         granted = [Grant(connection)] if Type.TCPMUXPLUS in running.service.type else []
         self._services.count(running, connection)
         if running.service.wait:

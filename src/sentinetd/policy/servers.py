@@ -125,10 +125,11 @@ class Servers:
         server = Server(running, connection, pid, now.now, carried)
         self.running[connection.number] = running.servers[connection.number] = server
         yield Release(connection)
-        behind = running.behind
-        begun = [(connection, pid)] if behind is None else self._begun_behind(behind, server, now)
-        for one, process in begun:
-            yield Report(ServerStarted(now.wall, running.number, running.service.id, one.source, one.port, process))
+        if running.behind is None:
+            yield _started(running, connection, pid, now)
+        else:
+            for one, process in self._begun_behind(running.behind, server, now):
+                yield _started(running, one, process, now)
         user = candidate.answers.get(Question.USER)
         if user is not None and connection.source is not None:
             yield Report(UserFound(now.wall, running.number, running.service.id, connection.source, user))
@@ -210,7 +211,7 @@ class Servers:
         if len(self._late) > LATE_MOST:
             self._late.popitem(last=False)
         source, duration = connection.source, now.now - server.started
-        if source is not None and _visits(server):
+        if running.behind is not None and source is not None:
             self.visitors.remove(connection.number, source)
         if running.behind is None or running.behind.over(connection):
             yield Report(
@@ -251,6 +252,10 @@ class Servers:
         """Without an order nobody will name those that were reaped early."""
         if not self.orders:
             self._early.clear()
+
+
+def _started(running: Running, connection: Connection, pid: int, now: Moment) -> Report:
+    return Report(ServerStarted(now.wall, running.number, running.service.id, connection.source, connection.port, pid))
 
 
 def _visits(one: Candidate | Server) -> bool:

@@ -24,6 +24,8 @@ Where = tuple[str, int] | tuple[str, int, int, int]
 """A sockaddr as Python has it."""
 Met = Callable[[int, int, Where], None]
 """Told of a client that nobody has judged yet: the service, what to call it in the verdict, and where it is."""
+Trusted = Callable[[Where], bool]
+"""Whether a socket of this host, from which an answer came, may be the server's."""
 Control = tuple[tuple[int, int, bytes], ...]
 """Control messages that make an answer leave from the address that was asked (ip(7), ipv6(7))."""
 
@@ -62,10 +64,16 @@ class _Stranger:
 
 
 class Front:
-    """The public side of the intercepted service *service*. Owns *public*; *port* is that of the private socket."""
+    """The public side of the intercepted service *service*. Owns *public*; *port* is that of the private socket.
 
-    def __init__(self, sessions: Sessions, service: int, public: socket.socket, port: int, met: Met) -> None:
+    *trusted* is asked of a server's answer that comes from elsewhere: any user of this host can find a visitor's port.
+    """
+
+    def __init__(
+        self, sessions: Sessions, service: int, public: socket.socket, port: int, met: Met, trusted: Trusted
+    ) -> None:
         self.sessions = sessions
+        self.trusted = trusted
         self.home = (HOME, port)
         self._service = service
         self._public = public
@@ -207,6 +215,8 @@ class Visitor(Session):
             try:
                 size, where = self.client.recvfrom_into(view)
                 if self.partner is None:
+                    if where != self._front.home and not self._front.trusted(where):
+                        continue
                     # What others send is not heard from here on; and should this partner go, that is heard.
                     self.client.connect(where)
                     self.partner = where

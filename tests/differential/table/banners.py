@@ -66,10 +66,12 @@ CASES = (
     ),
     Case(
         id="banner: of defaults, and a service's own",
-        config=defaults(*ALL) + service("p", 7001, HI) + service("q", 7002, HI, "banner = @WORK@/yes"),
+        config=defaults(*ALL)
+        + service("p", 7001, HI, f"no_access = {B}")
+        + service("q", 7002, HI, "banner = @WORK@/yes"),
         files=FILES,
-        steps=(talk(7001), talk(7002)),
-        expect=("hello\r\nwelcome\nhi\n", "welcome\nwelcome\nhi\n"),
+        steps=(talk(7001), talk(7001, source=B), talk(7002)),
+        expect=("hello\r\nwelcome\nhi\n", SHOWN, "welcome\nwelcome\nhi\n"),
     ),
     Case(
         id="banner: a banned source",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from differential.exchanges import background, debugged
 from differential.stage import A, B, C, Case, Per
-from differential.steps import log, meet, talk, told
+from differential.steps import log, meet, talk, told, world
 from rig.entries import defaults, service
 
 HI = "server_args = do=word=hi"
@@ -54,6 +54,12 @@ CASES = (
         + service("r", 7003, "instances = 0", "log_on_failure -= HOST", "log_on_failure += ATTEMPT"),
         steps=(meet(7001), meet(7002), meet(7003), log(2)),
         expect=("closed", "closed", "closed", [f"FAIL: p service_limit from={A}", "FAIL: r service_limit"]),
+    ),
+    Case(
+        id="operators: passenv +=",
+        config=defaults("passenv = RIG_ONE") + service("p", 7001, "passenv += RIG_TWO"),
+        steps=(world(7001, "env.RIG_ONE", "env.RIG_TWO", "env.TZ"),),
+        expect=({"env.RIG_ONE": "1", "env.RIG_TWO": "two", "env.TZ": "-"},),
     ),
     Case(
         id="operators: enabled += and -=",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from differential.exchanges import exists, identified, reached, tables
 from differential.stage import A6, A, B, C, Case, Per
-from differential.steps import log, meet, post, talk, told
+from differential.steps import at_last, log, meet, post, talk, told
 from rig.entries import defaults, dgram, service
 
 FAR = "192.168.2.9"
@@ -29,12 +29,11 @@ def goes_by(name: str, daemon: str, other: str, config: str) -> Case:
     return Case(
         id=f"libwrap: {name}",
         config=config,
+        files={"etc/hosts.deny": f"{other}: {A}\n{daemon}: {B}\n"},
         steps=(
-            tables(deny=f"{other}: ALL\n"),
             reached(7001),
-            tables(deny=f"{daemon}: ALL\n"),
-            reached(7001),
-            told(f"libwrap refused connection to p (libwrap={daemon}) from {A}"),
+            reached(7001, source=B),
+            told(f"libwrap refused connection to p (libwrap={daemon}) from {B}"),
         ),
         expect=(YES, NO, True),
     )
@@ -111,15 +110,15 @@ CASES = (
         expect=([NO, 1], YES),
     ),
     Case(
-        id="hosts.deny: it holds at once when it changes",
+        id="hosts.deny: it holds without a reload when it changes",
         config=service("p", 7001),
         steps=(
             tables(),
-            meet(7001),
+            at_last(meet(7001), YES),
             tables(deny="ALL: ALL\n"),
-            meet(7001),
+            at_last(meet(7001), NO),
             tables(allow=f"ALL: {A}\n", deny="ALL: ALL\n"),
-            meet(7001),
+            at_last(meet(7001), YES),
             meet(7001, source=B),
         ),
         expect=(YES, NO, YES, NO),
@@ -144,6 +143,22 @@ CASES = (
         files={"etc/hosts.deny": f"ALL: {B}\n"},
         steps=(post(7001, b"one"), post(7001, b"two", source=B, tries=2), post(7001, b"three")),
         expect=("one", "silence", "three"),
+    ),
+    Case(
+        id="hosts.deny: a waiting stream service, whose client nobody knows",
+        config=service("p", 7001, "wait = yes", "server_args = do=word=hi"),
+        files={"etc/hosts.deny": "ALL: ALL\n"},
+        steps=(talk(7001),),
+        expect=("closed",),
+    ),
+    Case(
+        id="hosts.deny: a waiting stream service, and a rule for somebody else",
+        config=service("p", 7001, "wait = yes", "server_args = do=word=hi")
+        + service("q", 7002, "wait = yes", "server_args = do=word=hi", "flags = NOLIBWRAP"),
+        files={"etc/hosts.deny": f"ALL: {C}\n"},
+        steps=(talk(7001), talk(7002)),
+        departure="a waiting stream and rules",
+        expect=(Per("hi\n", "closed"), "hi\n"),
     ),
     Case(
         id="hosts.deny: a command that is to be run",

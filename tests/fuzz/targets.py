@@ -1,0 +1,182 @@
+"""What is fuzzed: each target takes any bytes and fails only where a parser breaks a promise of its own.
+
+A parser may refuse by the error that it names, never by another one; beyond that each target says what else must hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import product
+
+from sentinetd.announce import xdr
+from sentinetd.ask.hosts_access import Request, Verdict, judge, parse
+from sentinetd.ask.ident import Identity, read_reply
+from sentinetd.ask.patterns import PARANOID, UNKNOWN, Fact, HostPattern, Known, Unsure, host_pattern
+from sentinetd.config import syntax
+from sentinetd.daemon import messages
+from sentinetd.daemon.channel import decode, encode
+from sentinetd.errors import MessageError
+from sentinetd.model.address import Address
+from sentinetd.serve.tcpmux import LONGEST_NAME, Line, read_line
+
+FILE = "xinetd.conf"
+
+
+def config_syntax(data: bytes) -> None:
+    """Places go down the file; an entry that stands whole and without complaint is read the same from its words."""
+    text = syntax.parse(data, FILE)
+    lines = data.count(b"\n") + 1
+    places = [statement.place.line for statement in text.statements]
+    assert places == sorted(places)
+    for diagnostic in text.diagnostics:
+        assert diagnostic.place.file == FILE
+        assert 0 <= diagnostic.place.line <= lines
+    for statement in text.statements:
+        if not isinstance(statement, syntax.Entry):
+            assert statement.path
+            continue
+        assert all(statement.place.line < line.place.line <= lines for line in statement.lines)
+        assert all(line.name == line.name.lower() and line.operator in syntax.OPERATORS for line in statement.lines)
+        if statement.whole and not statement.diagnostics:
+            again = syntax.parse(_entry(statement).encode("utf-8", "surrogateescape"), FILE).statements
+            assert len(again) == 1
+            assert isinstance(again[0], syntax.Entry)
+            assert again[0].name == statement.name
+            assert [_words(line) for line in again[0].lines] == [_words(line) for line in statement.lines]
+
+
+def _entry(entry: syntax.Entry) -> str:
+    head = f"service {entry.name}" if entry.name else "defaults"
+    return "\n".join([head, "{", *(" ".join(_words(line)) for line in entry.lines), "}", ""])
+
+
+def _words(line: syntax.Line) -> tuple[str, ...]:
+    return line.name, line.operator, *line.words
+
+
+REQUEST = Request("in.ftpd", Address.parse("192.0.2.7"), 40000, Address.parse("192.0.2.1"), 21)
+REQUEST6 = Request("in.ftpd", Address.parse("2001:db8::7"), 40000, Address.parse("2001:db8::1"), 21)
+FACTS: Mapping[Fact, tuple[bytes, ...]] = {
+    Fact.CLIENT_NAME: (UNKNOWN, PARANOID, b"host.example.test"),
+    Fact.SERVER_NAME: (UNKNOWN, b"server.example.test"),
+    Fact.USER: (UNKNOWN, b"root"),
+}
+
+
+def hosts_access(data: bytes) -> None:
+    """hosts.allow, a line of ``%%``, hosts.deny. With all facts there is a verdict or a reason why there is none; what
+    was decided on fewer facts is decided the same whatever the others turn out to be."""
+    allow_text, _, deny_text = data.partition(b"%%\n")
+    allow, deny = parse("allow", allow_text), parse("deny", deny_text)
+    files: dict[bytes, tuple[HostPattern, ...] | None] = {b"/some": (host_pattern(b".example.test"),), b"/broken": None}
+
+    def patterns_in(path: bytes) -> tuple[HostPattern, ...] | None:
+        return files.get(path, ())
+
+    for request in (REQUEST, REQUEST6):
+        early = judge(allow, deny, request, Known({}, patterns_in))
+        for values in product(*FACTS.values()):
+            facts = dict(zip(FACTS, values, strict=True))
+            for most in range(1, len(FACTS) + 1):
+                known = {fact: facts[fact] for fact in list(FACTS)[:most]}
+                verdict = judge(allow, deny, request, Known(known, patterns_in))
+                if isinstance(early, Verdict):
+                    assert isinstance(verdict, Verdict)
+                    assert verdict.admit == early.admit
+                elif isinstance(verdict, Unsure):
+                    assert not verdict.facts & known.keys()
+            assert isinstance(verdict, Verdict) or verdict.why
+
+
+def ident(data: bytes) -> None:
+    """A reply is about the two ports that were asked for, or is none; what it says is ASCII."""
+    try:
+        said = read_reply(data, 6191, 23)
+    except ValueError:
+        return
+    assert said.isascii()
+    assert data.replace(b" ", b"").replace(b"\t", b"").lstrip(b"\n\v\f\r")[:1].isdigit()
+    user = Identity(said).user
+    assert user is None or (user and not user[0].isspace())
+
+
+def tcpmux(data: bytes) -> None:
+    """However a line arrives in pieces, it is read the same, and refused no later than at its bound."""
+    seen: list[Line] = []
+    for length in range(min(len(data), LONGEST_NAME + 3) + 1):
+        try:
+            line = read_line(data[:length])
+        except ValueError:
+            assert not seen
+            return
+        if line is None:
+            assert not seen
+            continue
+        seen.append(line)
+        assert line == seen[0]
+        assert line.length <= length
+        assert data[: line.length].endswith(b"\n")
+        assert b"\n" not in data[: line.length - 1]
+        assert len(line.name) <= LONGEST_NAME
+        assert line.name.isascii()
+        assert line.name.isprintable()
+    assert seen or len(data) <= LONGEST_NAME + 2
+
+
+ROADS = tuple(
+    {kind.__name__: kind for kind in kinds}
+    for kinds in (
+        messages.TO_COURIER,
+        messages.FROM_COURIER,
+        messages.TO_PORTER,
+        messages.FROM_PORTER,
+        messages.TO_HERALD,
+        messages.FROM_HERALD,
+    )
+)
+
+
+def channel(data: bytes) -> None:
+    """What is believed can be said again in the same words."""
+    for accepts in ROADS:
+        try:
+            sequence, found = decode(data, accepts)
+        except MessageError:
+            continue
+        assert all(type(one).__name__ in accepts for one in found)
+        again = encode(sequence, found)
+        assert decode(again, accepts) == (sequence, found)
+
+
+def rpc(data: bytes) -> None:
+    """Records come out the same in whatever pieces they came, and each is a reply or malformed."""
+    whole = _records(data, len(data) or 1)
+    assert whole == _records(data, 1)
+    for record in whole[0]:
+        try:
+            reply = xdr.reply(record)
+            assert reply.failure or xdr.truth(reply.results) in (True, False)
+        except xdr.Malformed:
+            continue
+
+
+def _records(data: bytes, size: int) -> tuple[list[bytes], bool]:
+    """The records of *data*, fed so many bytes at a time, and whether it was found malformed after them."""
+    records, found = xdr.Records(), []
+    try:
+        for start in range(0, len(data), size):
+            for record in records.feed(data[start : start + size]):
+                found.append(record)
+    except xdr.Malformed:
+        return found, True
+    return found, False
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {
+    "config_syntax": config_syntax,
+    "hosts_access": hosts_access,
+    "ident": ident,
+    "tcpmux": tcpmux,
+    "channel": channel,
+    "rpc": rpc,
+}

@@ -1,0 +1,27 @@
+"""The corpus of the fuzzing, once through every target: what was found before is not found again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fuzz.targets import TARGETS
+
+CORPUS = Path(__file__).with_name("corpus")
+LARGEST = 64  # files of one target
+LONGEST = 4096  # bytes of a file
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_nothing_of_the_corpus_breaks_a_promise(name: str) -> None:
+    paths = sorted((CORPUS / name).iterdir())
+    assert 0 < len(paths) <= LARGEST, "a small corpus, made by `make fuzz-corpus`"
+    for path in paths:
+        data = path.read_bytes()
+        assert len(data) <= LONGEST
+        TARGETS[name](data)
+
+
+def test_every_directory_has_a_target() -> None:
+    assert {path.name for path in CORPUS.iterdir()} == TARGETS.keys()
