@@ -7,7 +7,7 @@ VENV ?= .venv
 JOBS ?= 4
 export PYTHON CC VENV
 
-.PHONY: help run test check bench clean
+.PHONY: help run test check bench soak fuzz clean
 
 help:
 	@echo "make run                         run the article's example on loopback, in the foreground"
@@ -15,6 +15,8 @@ help:
 	@echo "make test                        install what the tests need, and run them all (as root)"
 	@echo "make check                       ruff and mypy alone"
 	@echo "make bench                       measure beside xinetd (as root)"
+	@echo "make soak COUNT=1000000          so many conversations under reloads; nothing may be left (as root)"
+	@echo "make fuzz SECONDS=120            fuzz every parser of foreign bytes, so long each"
 	@echo "make clean                       remove what was built"
 
 ifdef CONF
@@ -48,6 +50,14 @@ bench:
 	@scripts/install-test-needs
 	@scripts/environment ""
 	$(VENV)/bin/python bench/run.py
+
+soak:
+	@scripts/environment ""
+	$(VENV)/bin/python tests/soak/soak.py $(COUNT)
+
+fuzz:
+	@scripts/environment fuzz
+	$(VENV)/bin/python tests/fuzz/run.py all $(SECONDS)
 
 clean:
 	rm -rf $(VENV) .cache build dist src/*.egg-info src/sentinetd/spawn/sentinetd-spawner

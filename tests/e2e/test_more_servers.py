@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rig.client import Dialogue, converse
-from rig.daemon import Daemon, Kind, children_of
+from rig.daemon import Daemon, Kind
 from rig.deadline import wait_for
 from rig.entries import SIX, service
 from rig.network import Lab, command_in
@@ -139,11 +139,12 @@ def test_check_mk_agent(kind: Kind, lab: Lab, make_daemon: Maker) -> None:
     daemon = make_daemon(kind, CHECK_MK)
     script(daemon, "check_mk_agent", f"if [ -e {daemon.work.path}/hold ]; then cat; fi\n" + AGENT)
     daemon.start()
-    idle = len(children_of(daemon.pid))
+    children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children")
+    idle = children.read_text()
 
     def ended() -> bool:
         """Whether no server counts any more; its client has long gone when the daemon learns that it ended."""
-        return len(children_of(daemon.pid)) == idle
+        return children.read_text() == idle
 
     for _ in range(5):  # once a minute
         wait_for(ended, daemon.story)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import product
+from pathlib import Path
 
 from sentinetd.announce import xdr
 from sentinetd.ask.hosts_access import Request, Verdict, judge, parse
@@ -18,6 +19,13 @@ from sentinetd.daemon.channel import decode, encode
 from sentinetd.errors import MessageError
 from sentinetd.model.address import Address
 from sentinetd.serve.tcpmux import LONGEST_NAME, Line, read_line
+
+CORPUS = Path(__file__).with_name("corpus")
+"""A directory for each target."""
+LARGEST = 64
+"""Files of one target that are kept."""
+LONGEST = 1500
+"""Bytes of a file."""
 
 FILE = "xinetd.conf"
 

@@ -1,6 +1,6 @@
 """A million conversations over a mixed configuration, with reloads under way: nothing may be left of them.
 
-``make soak [COUNT=1000000]``, as root: it runs in namespaces of its own. Told are, after the first batch and at the end,
+``make soak [COUNT=1000000]``, as root: it runs in namespaces of its own. Told are, after a twentieth and at the end,
 memory, descriptors and threads of each of the daemon's processes. It fails if a conversation went otherwise than it had
 to, if a descriptor, a child, a connection or a server is left over, or if memory grew by more than it may.
 """
@@ -320,7 +320,7 @@ def _soak(work: Path, count: int) -> int:
         warm = max(1, int(count * WARM))
         soak.batch(warm)
         first = last = soak.rest()
-        for number in range(BATCHES):
+        for _ in range(BATCHES):
             soak.batch((count - warm) // BATCHES)
             last = soak.rest()
             memory = ", ".join(f"{role} {one.memory}" for role, one in last.items())

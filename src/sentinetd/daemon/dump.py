@@ -56,7 +56,7 @@ def _lines(guard: Guard, config: str) -> Iterator[str]:
     yield f"available_services = {guard.doors.open_count}"
     yield f"running_servers = {len(engine.servers())}"
     yield f"records not yet written = {guard.link.behind}"
-    yield f"servers started by = {guard.spawner}"
+    yield f"servers started by = {guard.launcher.name}"
     yield f"config_file = {config}"
     yield ""
     yield "END OF DUMP"

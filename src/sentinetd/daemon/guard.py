@@ -11,7 +11,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
-from errno import EAGAIN, EBADF
+from errno import EBADF
 from typing import TYPE_CHECKING, Any
 
 from sentinetd.daemon.carrier import Carrier
@@ -19,12 +19,13 @@ from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.clock import Clock
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.doors import Doors
+from sentinetd.daemon.launcher import Launcher
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.logs import Logs
 from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.daemon.messages import FROM_COURIER, Greeting, Ready, Restored, Written
 from sentinetd.daemon.offers import Offers
-from sentinetd.daemon.recipes import NO_ADDRESS, recipe_of
+from sentinetd.daemon.recipes import NO_ADDRESS
 from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import AddressSet
@@ -70,42 +71,24 @@ from sentinetd.policy.inputs import (
     Ended,
     Exhausted,
     Input,
-    Launched,
-    LaunchersGone,
     LaunchFailed,
     Learned,
     Moved,
-    SetupFailed,
     Surroundings,
     Tick,
     Wanted,
 )
 from sentinetd.serve.tcpmux import GO
-from sentinetd.spawn import protocol
-from sentinetd.spawn.spawner import Backend, Spawner, SpawnerBusy, SpawnerGone
+from sentinetd.spawn.spawner import Backend
 
 if TYPE_CHECKING:
     from sentinetd.net.filter import SourceFilter
     from sentinetd.net.listener import Listener
 
-SPAWNER_PAUSE = 1.0
-"""Seconds before a spawner that could not be started is tried again."""
 RESTORE_SILENCE = 20.0
 """Seconds without a word of the courier after which the start goes on without the bans of before."""
 FAREWELL = 5.0
 """Seconds that the courier has to write what is left when the daemon ends."""
-
-STEPS = {
-    protocol.Step.DUP: "dup2",
-    protocol.Step.LIMIT: "setrlimit",
-    protocol.Step.NICE: "nice",
-    protocol.Step.SETGID: "setgid",
-    protocol.Step.SETGROUPS: "setgroups",
-    protocol.Step.SETUID: "setuid",
-    protocol.Step.SETSID: "setsid",
-    protocol.Step.EXEC: "execve",
-}
-"""The steps of a server's set-up by the names that logs print."""
 
 
 class Guard:
@@ -140,18 +123,12 @@ class Guard:
         self.restored: str | None = None  # once the courier is ready: what is wrong with the store, or ""
         self._settings = settings
         self._greeting = greeting
-        self._files = files
-        self._backend = backend
-        self._spawner: Spawner | None = None
-        self._spawner_pids: set[int] = set()
-        self._spawner_socket = -1
-        self._spawner_since = -math.inf
         self._watcher: Watcher | None = None
         self._inputs: deque[Input] = deque()
         self._at_work = False
         self._tick: Moment | None = None
         self._gathering: Moment | None = None
-        self._writing = {"courier": False, "porter": False, "herald": False, "spawner": False}
+        self._writing = {"courier": False, "porter": False, "herald": False}
         self._failed: set[str] = set()
         self._last_word = 0.0
         self._bans_learned = 0
@@ -165,6 +142,7 @@ class Guard:
             died=lambda why, pause: self._companion_died("courier", why, pause),
             garbled=lambda why: self._garbled("courier", why),
         )
+        self.launcher = Launcher(self.loop, files, backend, lambda: self.engine.services, self.handle, self.tell)
         self.carrier = Carrier(self.loop, porter_arguments, self.handle, self.tell, self.doors.meet)
         self.offers = Offers(self.loop, porter_arguments, run, self.tell)
         self._offered = 0  # the changes of doors up to which everything is offered
@@ -238,10 +216,7 @@ class Guard:
         if self.offers.stirred:
             self.offers.pump()
             self._watch_writes("herald", self.offers.wants_write, self.offers.companion.watch_writes)
-        spawner = self._spawner
-        if spawner is not None and self._writing["spawner"] != spawner.wants_write:
-            self._writing["spawner"] = spawner.wants_write
-            self.loop.write(spawner.fileno(), self._flush_spawner if spawner.wants_write else None)
+        self.launcher.settle()
         due = self.engine.deadline()
         if due is not None and (self._tick is None or due < self._tick.due):
             if self._tick is not None:
@@ -312,30 +287,6 @@ class Guard:
 
     # Servers.
 
-    def start_spawner(self) -> None:
-        """Start what starts servers. EdgeError if that cannot be had."""
-        self._spawner = Spawner(self._backend)
-        self._spawner_pids.add(self._spawner.pid)
-        self._spawner_since = self.loop.now()
-        self._spawner_socket = self._spawner.fileno()
-        self._writing["spawner"] = False
-        self.loop.read(self._spawner_socket, self._spawner_said)
-
-    @property
-    def spawner(self) -> str:
-        """What starts servers."""
-        return "no spawner" if self._spawner is None else str(self._spawner.backend)
-
-    def teach(self, number: int, service: Service) -> None:
-        """Let the spawner know how to start the servers of *service*, if it has any."""
-        if service.sensor or not service.server:
-            return
-        if self._spawner is not None:
-            try:
-                self._spawner.teach(number, recipe_of(service, self._files))
-            except SpawnerGone as gone:
-                self._spawner_gone(gone)
-
     def _serve(self, connection: Connection) -> None:
         service = self.engine.services.get(connection.service)
         manner = None if service is None else manner_of(service)
@@ -390,77 +341,14 @@ class Guard:
             self.notice(Level.ERROR, f"service = {name}, open of banner {effect.path} failed: {why}")
 
     def _launch(self, connection: Connection) -> None:
-        source = connection.source
-        spawner = self._spawner
-        if spawner is None:
-            self._inputs.append(LaunchFailed(connection.number, EAGAIN))  # tried again in a while
-            return
         try:
-            spawner.launch(
-                connection.number,
-                connection.service,
-                self.doors.descriptor(connection),
-                NO_ADDRESS if source is None else source.text,
-            )
-        except SpawnerBusy:
-            self._inputs.append(LaunchFailed(connection.number, EAGAIN))
+            descriptor = self.doors.descriptor(connection)
         except KeyError:
             self._inputs.append(LaunchFailed(connection.number, EBADF))  # the listener was closed meanwhile
-        except SpawnerGone as gone:
-            self._inputs.append(LaunchFailed(connection.number, EAGAIN))
-            self._spawner_gone(gone)
-
-    def _flush_spawner(self) -> None:
-        if self._spawner is not None:
-            try:
-                self._spawner.flush()
-            except SpawnerGone as gone:
-                self._spawner_gone(gone)
-
-    def _spawner_said(self) -> None:
-        if self._spawner is None:
             return
-        try:
-            replies = self._spawner.receive()
-        except SpawnerGone as gone:
-            self._spawner_gone(gone)
-            return
-        for reply in replies:
-            self._spawner_reply(reply)
-
-    def _spawner_reply(self, reply: protocol.Reply) -> None:
-        if isinstance(reply, protocol.Launched):
-            self.handle(Launched(reply.order, reply.pid))
-        elif isinstance(reply, protocol.LaunchFailed):
-            self.handle(LaunchFailed(reply.order, reply.errno))
-        else:
-            self.handle(SetupFailed(reply.order, STEPS[reply.step], "", reply.errno, reply.fatal))
-
-    def _spawner_gone(self, gone: SpawnerGone) -> None:
-        """The spawner has ended: start another at once, and again after a pause if that fails."""
-        spawner, self._spawner = self._spawner, None
-        if spawner is not None:
-            self.loop.forget(self._spawner_socket)
-            spawner.close()
-        for reply in gone.replies:
-            self._spawner_reply(reply)
-        self.handle(LaunchersGone(gone.unanswered))
-        self.tell(ProcessFailed(time.time(), "spawner", str(gone).removeprefix("spawner: "), 0.0))
-        if self.loop.now() - self._spawner_since < SPAWNER_PAUSE:
-            self.loop.after(SPAWNER_PAUSE, self._replace_spawner)  # one that dies at once would keep us busy
-        else:
-            self._replace_spawner()
-
-    def _replace_spawner(self) -> None:
-        try:
-            self.start_spawner()
-        except EdgeError as error:
-            self.tell(ProcessFailed(time.time(), "spawner", str(error), SPAWNER_PAUSE))
-            self.loop.after(SPAWNER_PAUSE, self._replace_spawner)
-            return
-        for number, service in self.engine.services.items():
-            self.teach(number, service)
-        self.tell(ProcessMended(time.time(), "spawner"))
+        source = connection.source
+        host = NO_ADDRESS if source is None else source.text
+        self.launcher.launch(connection.number, connection.service, descriptor, host)
 
     def _signal(self, pid: int, number: int) -> None:
         try:
@@ -470,11 +358,7 @@ class Guard:
 
     def _forget(self, number: int) -> None:
         self.logs.leave(number)
-        if self._spawner is not None:
-            try:
-                self._spawner.forget(number)
-            except SpawnerGone as gone:
-                self._spawner_gone(gone)
+        self.launcher.forget(number)
 
     def reap(self) -> None:
         """Collect every child that has ended."""
@@ -497,11 +381,7 @@ class Guard:
             elif pid == self.offers.companion.pid:
                 self._writing["herald"] = False
                 self.offers.reaped(how)
-            elif pid in self._spawner_pids:
-                self._spawner_pids.discard(pid)
-                if self._spawner is not None and self._spawner.pid == pid:
-                    self._spawner_gone(self._spawner.ended(how))
-            else:
+            elif not self.launcher.reaped(pid, how):
                 self.handle(Ended(pid, code, number))
 
     # The courier.

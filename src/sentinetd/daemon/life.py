@@ -91,7 +91,7 @@ class Life:
         self._answer_signals(guard)
         os.chdir("/")
         try:
-            guard.start_spawner()
+            guard.launcher.start()
             trouble = guard.restore()
         except EdgeError as error:
             return self._give_up(guard.link.remaining(), str(error))
@@ -219,7 +219,7 @@ class Life:
                 pid_file.write()
             except EdgeError as error:
                 guard.notice(Level.ERROR, str(error))
-        guard.tell(DaemonStarted(time.time(), __version__, guard.spawner))
+        guard.tell(DaemonStarted(time.time(), __version__, guard.launcher.name))
         guard.tell(DaemonWorking(time.time(), guard.doors.open_count))
         notify(self._environment, "READY=1")
         self._tell_parent(True)

@@ -136,7 +136,7 @@ class Reloader:
                 guard.tell(ListenerFailed(time.time(), service.id, str(error), 0.0))
                 continue
             started[number] = service
-            guard.teach(number, service)
+            guard.launcher.teach(number, service)
             if multiplexed(service):
                 guard.doors.admit(number, service)
                 continue
@@ -177,7 +177,7 @@ class Reloader:
     def _adjust(self, number: int, service: Service) -> None:
         guard = self._guard
         guard.tell(ServiceAdjusted(time.time(), service.id))
-        guard.teach(number, service)
+        guard.launcher.teach(number, service)
         try:
             guard.logs.follow(number, service)
             guard.doors.adjust(number, service)
