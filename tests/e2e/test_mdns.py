@@ -83,21 +83,22 @@ def test_a_new_address_of_the_host_is_found(make_daemon: Maker, browse: Callable
 
 
 def test_what_is_not_to_be_found_is_not(make_daemon: Maker, browse: Callable[..., Browser]) -> None:
-    """A sensor would ban whoever looked; loopback is of no use to others."""
-    daemon = make(
-        make_daemon,
+    """A sensor would ban whoever looked; loopback is of no use to others. The last one comes after all the others."""
+    config = (
         sensor("lure", 7460)
         + service("quiet", 7461, "mdns = no")
         + service("local", 7462, "bind = 127.0.0.1")
-        + service("loud", 7463),
+        + service("loud", 7463)
     )
-    browser = browse("_lure._tcp", "_quiet._tcp", "_local._tcp", "_loud._tcp")
+    daemon = make(make_daemon, config)
+    browser = browse("_lure._tcp", "_quiet._tcp", "_local._tcp", "_loud._tcp", "_last._tcp")
     daemon.start()
-    assert browser.next().kind == "_loud._tcp"
-    daemon.stop()
-    while (seen := browser.next()).change != "Removed":
-        assert seen.kind == "_loud._tcp"
-    assert seen.kind == "_loud._tcp"
+    seen = [browser.next()]
+    last = service("last", 7464, "server = /bin/true", "log_type = SYSLOG daemon")
+    daemon.reload(daemon.config.read_text() + last)
+    while seen[-1].kind != "_last._tcp":
+        seen.append(browser.next())
+    assert {one.kind for one in seen} == {"_loud._tcp", "_last._tcp"}
 
 
 @pytest.mark.parametrize("settings", [None, "[mdns]\nenabled = false\n"], ids=["without settings", "disabled"])

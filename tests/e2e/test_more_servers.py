@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import select
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,33 @@ def test_telnetd(kind: Kind, lab: Lab, make_daemon: Maker) -> None:
         client.kill()
         client.communicate()
     wait_for(lambda: any("EXIT: telnet" in line for line in daemon.service_log()), daemon.story)
+
+
+PROFTPD = Path(__file__).parents[2] / ".cache/servers/proftpd-core/usr/sbin/proftpd"
+"""Debian has one FTP server installed at a time; scripts/install-test-needs unpacks this one."""
+
+
+def test_proftpd(kind: Kind, lab: Lab, make_daemon: Maker) -> None:
+    assert PROFTPD.exists(), f"{PROFTPD} is missing: run scripts/install-test-needs"
+    daemon = make_daemon(
+        kind,
+        service("ftp", 21, "server = @WORK@/proftpd", "server_args = -c @WORK@/proftpd.conf"),
+    )
+    shutil.copy(PROFTPD, daemon.work.path / "proftpd")
+    content = b"line\n" * 100_000
+    daemon.work.write("ftp/file", content)
+    daemon.work.write(
+        "proftpd.conf",
+        "ServerName rig\nDefaultAddress 192.168.1.6\nServerType inetd\nUser nobody\nGroup nogroup\nScoreboardFile none\nWtmpLog off\n"
+        "SystemLog none\nUseReverseDNS off\nRequireValidShell off\nUseFtpUsers off\n"
+        f"<Anonymous {daemon.work.path}/ftp>\nUser nobody\nGroup nogroup\nUserAlias anonymous nobody\n</Anonymous>\n",
+    )
+    daemon.start()
+    for _ in range(2):
+        done = command_in(lab.clients[20], ["lftp", "-c", f"set net:max-retries 1; open ftp://{SIX}; cat file"])
+        assert done.returncode == 0, (done.stderr, daemon.story())
+        assert done.stdout == content
+    wait_for(lambda: sum("EXIT: ftp status=0" in line for line in daemon.service_log()) == 2, daemon.story)
 
 
 def test_fingerd(kind: Kind, lab: Lab, make_daemon: Maker) -> None:

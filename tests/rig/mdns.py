@@ -58,5 +58,5 @@ class Browser:
         )
 
     def close(self) -> None:
-        assert self._process.stdin is not None
+        """Look no more."""
         self._process.communicate(timeout=10)
