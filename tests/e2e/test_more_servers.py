@@ -107,7 +107,8 @@ def test_proftpd(kind: Kind, lab: Lab, make_daemon: Maker) -> None:
     daemon.work.write("ftp/file", content)
     daemon.work.write(
         "proftpd.conf",
-        "ServerName rig\nDefaultAddress 192.168.1.6\nServerType inetd\nUser nobody\nGroup nogroup\nScoreboardFile none\nWtmpLog off\n"
+        "ServerName rig\nDefaultAddress 192.168.1.6\n"
+        "ServerType inetd\nUser nobody\nGroup nogroup\nScoreboardFile none\nWtmpLog off\n"
         "SystemLog none\nUseReverseDNS off\nRequireValidShell off\nUseFtpUsers off\n"
         f"<Anonymous {daemon.work.path}/ftp>\nUser nobody\nGroup nogroup\nUserAlias anonymous nobody\n</Anonymous>\n",
     )
