@@ -2,7 +2,8 @@
 
 run.py all [SECONDS]         every target in turn, so many seconds each (120)
 run.py TARGET [OPTION]...    one target, with options of libFuzzer, until it fails or for ever
-run.py keep                  make the corpus anew of what is in it and what was found, as small as covers the same
+run.py keep                  make the corpus anew of what is in it and what was found, as small as covers the same;
+                             what was written by hand, ``seed-*``, stays
 
 What is found goes to ``.cache/fuzz/TARGET``; what makes a target fail is written to ``.cache/fuzz/TARGET-crash-*`` and
 belongs into the corpus once the fault is mended.
@@ -24,7 +25,7 @@ FOUND = ROOT / ".cache" / "fuzz"
 sys.path[:0] = [str(HERE.parent), str(ROOT / "src")]
 
 with atheris.instrument_imports(include=["sentinetd"]):
-    from fuzz.targets import CORPUS, LARGEST, LONGEST, TARGETS
+    from fuzz.targets import CORPUS, LARGEST, LONGEST, TARGETS, WRITTEN
 
 LIMITS = (f"-max_len={LONGEST}", "-timeout=10", "-rss_limit_mb=1024")
 
@@ -35,7 +36,8 @@ def fuzz(name: str, options: list[str]) -> None:
     places = [f"-artifact_prefix={FOUND / name}-", *options]
     if not any(option.startswith("-merge") for option in options):
         places += [str(FOUND / name), str(CORPUS / name)]
-    atheris.Setup([f"fuzz-{name}", *LIMITS, *places], TARGETS[name])
+    again = f"{sys.executable} {__file__} {name}"  # libFuzzer hands it to a shell where it starts itself again
+    atheris.Setup([again, *LIMITS, *places], TARGETS[name])
     atheris.Fuzz()
 
 
@@ -57,11 +59,14 @@ def keep() -> None:
         (FOUND / name).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as chosen:
             words = [sys.executable, __file__, name, "-merge=1", chosen, str(CORPUS / name), str(FOUND / name)]
-            subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+            subprocess.run(words, check=True, capture_output=True)
             paths = sorted(Path(chosen).iterdir(), key=lambda path: (path.stat().st_size, path.name))
-            kept = paths[:: -(-len(paths) // LARGEST)] if paths else []  # evenly, from the shortest to the longest
-            shutil.rmtree(CORPUS / name)
-            (CORPUS / name).mkdir()
+            if not paths:
+                raise SystemExit(f"nothing covers anything in {CORPUS / name} and {FOUND / name}")
+            kept = paths[:: -(-len(paths) // LARGEST)]  # evenly, from the shortest to the longest
+            for path in (CORPUS / name).iterdir():
+                if not path.name.startswith(WRITTEN):
+                    path.unlink()
             for path in kept:
                 shutil.copyfile(path, CORPUS / name / path.name)
         print(f"{name}: {len(kept)} of {len(paths)}")

@@ -22,8 +22,10 @@ from sentinetd.serve.tcpmux import LONGEST_NAME, Line, read_line
 
 CORPUS = Path(__file__).with_name("corpus")
 """A directory for each target."""
+WRITTEN = "seed-"
+"""How files begin that were written by hand, for promises that coverage alone does not see."""
 LARGEST = 64
-"""Files of one target that are kept."""
+"""Other files of one target that are kept."""
 LONGEST = 1500
 """Bytes of a file."""
 
@@ -31,8 +33,12 @@ FILE = "xinetd.conf"
 
 
 def config_syntax(data: bytes) -> None:
-    """Places go down the file; an entry that stands whole and without complaint is read the same from its words."""
+    """Places go down the file; an entry that stands whole and without complaint is read the same from its words; how
+    lines end does not matter."""
     text = syntax.parse(data, FILE)
+    if b"\r\r" not in data:
+        plain = syntax.parse(data.replace(b"\r\n", b"\n"), FILE)
+        assert [_outline(one) for one in plain.statements] == [_outline(one) for one in text.statements]
     lines = data.count(b"\n") + 1
     places = [statement.place.line for statement in text.statements]
     assert places == sorted(places)
@@ -51,6 +57,12 @@ def config_syntax(data: bytes) -> None:
             assert isinstance(again[0], syntax.Entry)
             assert again[0].name == statement.name
             assert [_words(line) for line in again[0].lines] == [_words(line) for line in statement.lines]
+
+
+def _outline(statement: syntax.Entry | syntax.Include) -> object:
+    if isinstance(statement, syntax.Include):
+        return statement
+    return statement.name, statement.lines, statement.whole
 
 
 def _entry(entry: syntax.Entry) -> str:
@@ -103,7 +115,8 @@ def ident(data: bytes) -> None:
     except ValueError:
         return
     assert said.isascii()
-    assert data.replace(b" ", b"").replace(b"\t", b"").lstrip(b"\n\v\f\r")[:1].isdigit()
+    ports = data.partition(b":")[0].split(b",")
+    assert [int(port) for port in ports] == [6191, 23]
     user = Identity(said).user
     assert user is None or (user and not user[0].isspace())
 
@@ -157,13 +170,18 @@ def channel(data: bytes) -> None:
 
 
 def rpc(data: bytes) -> None:
-    """Records come out the same in whatever pieces they came, and each is a reply or malformed."""
+    """Records come out the same in whatever pieces they came; one too long is malformed from its head on."""
     whole = _records(data, len(data) or 1)
+    if len(data) >= 4 and int.from_bytes(data[:4], "big") & ~xdr.LAST_FRAGMENT > xdr.LONGEST_RECORD:
+        assert whole == ([], True)
     assert whole == _records(data, 1)
     for record in whole[0]:
         try:
+            assert len(record) <= xdr.LONGEST_RECORD
             reply = xdr.reply(record)
+            assert len(record) >= 12
             assert reply.failure or xdr.truth(reply.results) in (True, False)
+            assert reply.failure or len(record) >= 28
         except xdr.Malformed:
             continue
 
