@@ -9,7 +9,6 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Callable
 from typing import Any
 
 from differential.stage import SIX, A, Stage, Step
@@ -18,7 +17,6 @@ from rig.client import PATIENCE, Dialogue, Post, converse, family_of
 from rig.daemon import children_of
 from rig.deadline import wait_for
 from rig.ident import IdentServer
-from rig.network import HOSTS
 from rig.rpc import Rpcbind, ask
 
 EPOCH_1900 = 2_208_988_800  # RFC 868
@@ -286,15 +284,6 @@ def tables(allow: str = "", deny: str = "") -> Step:
     return step
 
 
-def hosts(text: str = "") -> Step:
-    """Put *text* before the host's usual /etc/hosts, as the running daemon sees it."""
-
-    def step(stage: Stage) -> None:
-        (stage.lab.host.etc / "hosts").write_text(text + HOSTS)
-
-    return step
-
-
 def exists(name: str, within: float = 1.0) -> Step:
     """Whether a file beside the configuration comes to be."""
 
@@ -303,31 +292,6 @@ def exists(name: str, within: float = 1.0) -> Step:
             return wait_for((stage.daemon.work.path / name).exists, name, within)
         except AssertionError:
             return False
-
-    return step
-
-
-def together(*steps: Step) -> Step:
-    """What *steps* saw, as one outcome."""
-    return lambda stage: [one(stage) for one in steps]
-
-
-def either(step: Step, *words: str) -> Step:
-    """*step*, where it does not matter which of *words* it gives: it is the first then."""
-
-    def one(stage: Stage) -> Any:
-        seen = step(stage)
-        return words[0] if seen in words else seen
-
-    return one
-
-
-def run(*words: str, stdout: bool = True) -> Callable[[Stage], list[Any]]:
-    """Run the daemon's program with *words* to its end, in its place: its status, and the lines of its output."""
-
-    def step(stage: Stage) -> list[Any]:
-        done = stage.daemon.run(stage.kind.program, *(stage.fill(word) for word in words))
-        return [done.returncode, stage.plain(done.stdout if stdout else done.stderr).splitlines()]
 
     return step
 

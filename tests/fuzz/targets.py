@@ -51,7 +51,7 @@ def config_syntax(data: bytes) -> None:
             continue
         assert all(statement.place.line < line.place.line <= lines for line in statement.lines)
         assert all(line.name == line.name.lower() and line.operator in syntax.OPERATORS for line in statement.lines)
-        if statement.whole and not statement.diagnostics:
+        if statement.whole and not statement.diagnostics and not any(_ends_oddly(line) for line in statement.lines):
             again = syntax.parse(_entry(statement).encode("utf-8", "surrogateescape"), FILE).statements
             assert len(again) == 1
             assert isinstance(again[0], syntax.Entry)
@@ -72,6 +72,11 @@ def _entry(entry: syntax.Entry) -> str:
 
 def _words(line: syntax.Line) -> tuple[str, ...]:
     return line.name, line.operator, *line.words
+
+
+def _ends_oddly(line: syntax.Line) -> bool:
+    """Whether its last word, which blanks followed, would lose its end at the end of a line."""
+    return _words(line)[-1].endswith("\r")
 
 
 REQUEST = Request("in.ftpd", Address.parse("192.0.2.7"), 40000, Address.parse("192.0.2.1"), 21)
