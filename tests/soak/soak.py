@@ -204,13 +204,16 @@ class Soak:
                 self.faults.append(f"{name}: {seen['bad']} went wrong, the first by: {seen['first']}")
 
     def _reload_until(self, over: threading.Event) -> None:
-        while not over.wait(RELOADS_EVERY):
+        """A reload at once, and one a second until it is *over*."""
+        while True:
             self.turn += 1
             self.config.write_text(configuration(self.work, self.turn))
             before = self._reloads()
             self.process.send_signal(signal.SIGHUP)
-            while self._reloads() == before and self.process.poll() is None and not over.is_set():
+            while self._reloads() == before and self.process.poll() is None:
                 time.sleep(LOOK_EVERY)
+            if over.wait(RELOADS_EVERY):
+                return
 
     def _reloads(self) -> int:
         return self._said().count("Reconfigured: new=1 old=9 dropped=1")
