@@ -28,9 +28,8 @@ WARM = 0.05
 """Part of all conversations after which the first figures are taken: until then caches fill."""
 BATCHES = 10
 RELOADS_EVERY = 1.0  # seconds
-ROOM = 2048
-"""KiB by which a process may be larger at the end: log records that wait for a slow disk need more than the same number
-that do not, and the allocator keeps what was needed once. Three bytes lost in each of a million conversations show."""
+ROOM = 1024
+"""KiB by which a process may be larger at the end."""
 START_WITHIN, QUIET_WITHIN, STOP_WITHIN = 30.0, 60.0, 20.0  # seconds
 LOOK_EVERY = 0.05  # seconds between two looks at what sends no signal
 
