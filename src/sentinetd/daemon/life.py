@@ -166,7 +166,7 @@ class Life:
 
     def _make_guard(self, settings: Settings, state: str, files: int) -> Guard:
         courier, porter = self._companion_user(COURIER_USER), self._companion_user(PORTER_USER)
-        arguments = ["--state", state]
+        arguments = ["--state", state, *(["--required"] if settings.store.required else [])]
         notes = []
         try:
             uid, gid = _ids(courier) if courier else (os.geteuid(), os.getegid())
