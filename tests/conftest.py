@@ -80,7 +80,7 @@ def make_daemon(lab: Lab) -> Iterator[Maker]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Signals 32 and 33 by default: make starts us by posix_spawn(3), which leaves them ignored, and so would xinetd."""
+    """Signals 32 and 33 by default: make uses posix_spawn(3), which leaves them ignored, and so does xinetd."""
     act = ctypes.create_string_buffer(32)
     for number in (32, 33):
         ctypes.CDLL(None).syscall({"x86_64": 13}.get(os.uname().machine, 134), number, act, None, 8)
