@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,7 +82,14 @@ def make_daemon(lab: Lab) -> Iterator[Maker]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Signals 32 and 33 by default: make uses posix_spawn(3), which leaves them ignored, and so does xinetd."""
-    act = ctypes.create_string_buffer(32)
+    """Signals 32 and 33 as at login: who was started by posix_spawn(3) may find them ignored, and xinetd inherits that.
+
+    Only where they are ignored: the C library handles them itself once there are threads, for one to stop another and
+    for setuid(2), and a process whose handler was taken away is killed by the next of those calls (nptl(7)).
+    """
+    sigaction = functools.partial(ctypes.CDLL(None).syscall, {"x86_64": 13}.get(os.uname().machine, 134))
+    found, default = (ctypes.c_ulong * 4)(), (ctypes.c_ulong * 4)()  # struct sigaction of the kernel: first the handler
     for number in (32, 33):
-        ctypes.CDLL(None).syscall({"x86_64": 13}.get(os.uname().machine, 134), number, act, None, 8)
+        sigaction(number, None, found, 8)
+        if found[0] == signal.SIG_IGN:
+            sigaction(number, default, None, 8)
