@@ -79,10 +79,14 @@ def at_last(step: Step, wanted: Any, within: float = 10.0) -> Step:
 
 
 def world(port: int, *keys: str, host: str = SIX, source: str = A, within_keys: str = "") -> Step:
-    """What the probe at *port* says of *keys*; with *within_keys*, of every key that begins so."""
+    """What the probe at *port* says of *keys*; with *within_keys*, of every key that begins so.
+
+    The client keeps its side open: a socket whose client has said its last before the accept cannot become an IPv4
+    socket any more (ipv6(7), IPV6_ADDRFORM), and which is first would be chance.
+    """
 
     def step(stage: Stage) -> Any:
-        seen = read_world(stage.plain(converse(stage.lab, host, port, source)))
+        seen = read_world(stage.plain(converse(stage.lab, host, port, source, finish=False)))
         assert "uid" in seen, f"the probe did not answer: {seen} {stage.daemon.story()}"
         seen.pop("env.PYTHONPATH", None)
         seen.pop("env.PWD", None)  # set by the shell that starts the daemon

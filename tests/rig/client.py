@@ -77,14 +77,16 @@ class Dialogue:
         self.close()
 
 
-def converse(lab: Lab, host: str, port: int, source: str, data: bytes = b"") -> str:
-    """Connect, send *data*, end the sending side, read to the end: what came, or the word for what did not."""
+def converse(lab: Lab, host: str, port: int, source: str, data: bytes = b"", *, finish: bool = True) -> str:
+    """Connect, send *data*, end the sending side unless *finish* is false, read to the end: what came, or the word for
+    what did not."""
     try:
         with Dialogue(lab, host, port, source) as dialogue:
             try:
                 if data:
                     dialogue.send(data)
-                dialogue.finish()
+                if finish:
+                    dialogue.finish()
             except OSError as error:
                 if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
                     raise
