@@ -8,12 +8,14 @@ from typing import Protocol
 from sentinetd.model.address import Network
 from sentinetd.model.ban import Ban
 from sentinetd.model.events import Event, Level
+from sentinetd.model.observer import Observer
 
 
 class Format(Protocol):
-    """How an event looks: a pure function to one line of text without its end, or None where it is not told."""
+    """How an event that *observer* saw looks: a pure function to one line of text without its end (or one document, in
+    the formats that say so), or None where it is not told."""
 
-    def __call__(self, event: Event) -> str | None: ...
+    def __call__(self, event: Event, observer: Observer) -> str | None: ...
 
 
 class Sink(Protocol):

@@ -174,7 +174,7 @@ def trip(number: int, at: float | None = None) -> tuple[ev.SensorTripped, ev.Ban
     source = Address.parse(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
     return (
         ev.SensorTripped(at, 7, "irc", source, 4000, 3600.0, ""),
-        ev.BanImposed(at, Network.of(source, 32), at + 3600, "irc", Origin.SENSOR, False),
+        ev.BanImposed(at, Network.of(source, 32), at + 3600, "irc", Origin.SENSOR),
     )
 
 
@@ -215,8 +215,8 @@ def test_ban_for_ever_and_ended_ban(begin: Begin) -> None:
     now = time.time()
     net, other = Network.parse("2001:db8::/64"), Network.parse("192.0.2.1")
     guard.tell(
-        ev.BanImposed(now, net, math.inf, "", Origin.OPERATOR, False),
-        ev.BanImposed(now - 100, other, now - 1, "irc", Origin.SENSOR, False),
+        ev.BanImposed(now, net, math.inf, "", Origin.OPERATOR),
+        ev.BanImposed(now - 100, other, now - 1, "irc", Origin.SENSOR),
     )
     guard.settle()
     guard.end()
@@ -511,7 +511,7 @@ def test_very_long_names_of_sensors_are_restored(begin: Begin) -> None:
     guard = begin()
     guard.introduce()
     bans = [
-        ev.BanImposed(time.time(), Network(4, number, 32), math.inf, chr(233) * 2000, Origin.SENSOR, False)
+        ev.BanImposed(time.time(), Network(4, number, 32), math.inf, chr(233) * 2000, Origin.SENSOR)
         for number in range(40)
     ]
     for ban in bans:

@@ -136,7 +136,7 @@ def test_long_texts_go_in_several_packets() -> None:
 def test_beyond_the_bound_bans_are_kept_and_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_MOST", 4)
     link = Link(lambda: 2.0)
-    ban = BanImposed(1.0, Network.parse("192.0.2.1"), 9.0, "irc", Origin.SENSOR, False)
+    ban = BanImposed(1.0, Network.parse("192.0.2.1"), 9.0, "irc", Origin.SENSOR)
     for number in range(6):
         link.tell(event(number))
     link.tell(ban)

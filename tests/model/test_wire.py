@@ -51,10 +51,11 @@ class Sheet:
     bans: tuple[Ban, ...] = ()
     words: tuple[str, ...] = ()
     origin: Origin = Origin.SENSOR
+    said: bytes = b"GET"
 
 
 BAN = Ban(Network.parse("192.0.2.0/24"), 1.0, math.inf, "trap", Origin.FLEET)
-PACKED: list[Any] = [1, "a", True, 1.5, None, [], [], "sensor"]
+PACKED: list[Any] = [1, "a", True, 1.5, None, [], [], "sensor", "R0VU"]
 
 
 @given(st.builds(Sheet, bans=st.lists(st.from_type(Ban), max_size=3).map(tuple)))
@@ -65,7 +66,7 @@ def test_every_kind_of_field_is_read_back(sheet: Sheet) -> None:
 def test_what_it_looks_like() -> None:
     sheet = Sheet(source=Address.parse("::ffff:192.0.2.1"), bans=(BAN,), words=("x",), seconds=math.inf)
     assert pack(sheet) == [
-        1, "a", True, "inf", "192.0.2.1", [["192.0.2.0/24", 1.0, "inf", "trap", "fleet"]], ["x"], "sensor",
+        1, "a", True, "inf", "192.0.2.1", [["192.0.2.0/24", 1.0, "inf", "trap", "fleet"]], ["x"], "sensor", "R0VU",
     ]  # fmt: skip
     assert pack(Sheet()) == PACKED
     assert unpack(Sheet, PACKED) == Sheet()
@@ -101,6 +102,9 @@ def test_what_it_looks_like() -> None:
         pytest.param(6, [""] * (LONGEST_LIST + 1), id="too long a list"),
         pytest.param(7, "nobody", id="no such name"),
         pytest.param(7, 1, id="a number for a name"),
+        pytest.param(8, "R0V", id="bytes cut off"),
+        pytest.param(8, "R0VU\n", id="bytes and more"),
+        pytest.param(8, [71], id="a list for bytes"),
     ],
 )
 def test_what_is_refused(place: int, value: Any) -> None:

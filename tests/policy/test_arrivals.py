@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
 
 from policy.player import Player, addresses, dgram, events, kinds, reasons, sensor, service
 from sentinetd.model.address import Address
-from sentinetd.model.events import ConnectionRefused, ServicePaused
+from sentinetd.model.events import ConnectionAdmitted, ConnectionRefused, ServicePaused
 from sentinetd.model.service import Cps, Flag, Service, SocketType, SourceRate, Type
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.effects import Ask, Pause, Rearm, Refuse, Reply, Resume, Say, Serve, Suspend
-from sentinetd.policy.inputs import Answered, Arrived, Exhausted, LaunchFailed, Tick
+from sentinetd.policy.inputs import Answered, Arrived, Exhausted, Heeded, LaunchFailed, Tick
 from sentinetd.policy.waiting import ANSWER_WITHIN, MOST, MOST_OF_SOURCE
 
 SOURCE = "192.0.2.1"
@@ -58,9 +59,26 @@ def test_the_owner_of_an_ipv6_network_is_told_of_as_one() -> None:
 
 
 def test_a_refusal_says_who_came_where() -> None:
-    player = Player(service("ssh", no_access=addresses(SOURCE)))
+    player = Player(service("ssh", no_access=addresses(SOURCE), port=22))
     [event] = events(player.arrive(SOURCE))
-    assert event == ConnectionRefused(player.moment().wall, 1, "ssh", Address.parse(SOURCE), 4711, Reason.ADDRESS)
+    assert event == ConnectionRefused(
+        player.moment().wall, 1, "ssh", Address.parse(SOURCE), 4711, Reason.ADDRESS, 1, "tcp", 22
+    )
+
+
+def test_an_admission_is_told_where_somebody_wants_it() -> None:
+    player = Player(service("ssh", port=22), limit=1)
+    assert kinds(player.arrive()) == ["Serve"]
+    player.give(Heeded(frozenset({ConnectionAdmitted})))
+    player.launch()
+    player.end(player.pids)
+    effects = player.arrive()
+    assert kinds(effects) == ["ConnectionAdmitted", "Serve"]
+    assert events(effects) == [
+        ConnectionAdmitted(player.moment().wall, 1, "ssh", Address.parse("192.0.2.1"), 4711, 2, "tcp", 22)
+    ]
+    assert kinds(player.give(LaunchFailed(2, errno.EAGAIN))) == ["ResourceExhausted", "ForkFailed"]
+    assert kinds(player.later(5.0)) == ["Serve"], "another attempt is no other admission"
 
 
 @pytest.mark.parametrize("number", [pytest.param(7, id="never was"), pytest.param(1, id="is stopped")])
@@ -168,10 +186,12 @@ def test_a_reload_keeps_the_count_and_the_pause() -> None:
 def test_without_descriptors_the_service_is_closed_for_a_while() -> None:
     player = Player(service("web", cps=Cps(50, 7)))
     effects = player.give(Exhausted(1))
-    assert kinds(effects) == ["Pause", "ServicePaused"]
-    assert [(one.why, one.seconds) for one in events(effects)] == [("no available descriptors", 7)]
+    assert kinds(effects) == ["ResourceExhausted", "Pause", "ServicePaused"]
+    exhausted, paused = events(effects)
+    assert (exhausted.what, paused.why, paused.seconds) == ("file descriptors", "no available descriptors", 7)
     assert player.give(Exhausted(1)) == []
     assert player.later(7.0) == [Resume(1)]
+    assert kinds(player.give(Exhausted(1))) == ["Pause", "ServicePaused"], "a shortage is told once a minute"
 
 
 @pytest.mark.parametrize("number", [pytest.param(1, id="stopped"), pytest.param(9, id="unknown")])

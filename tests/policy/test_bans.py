@@ -10,11 +10,12 @@ import pytest
 from policy.player import WALL, Player, addresses, dgram, events, kinds, reasons, sensor, service
 from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Ban
-from sentinetd.model.events import BanEvicted, BanImposed, BansEnded, SensorTripped
+from sentinetd.model.connection import Connection
+from sentinetd.model.events import BanEnded, BanEvicted, BanImposed, BanLengthened, BansEnded, SensorTripped
 from sentinetd.model.service import Service, SocketType
 from sentinetd.model.verdict import Reason
 from sentinetd.policy.effects import Effect, Impose, Lift, Refuse
-from sentinetd.policy.inputs import Learned, Moved, Reloaded, Surroundings
+from sentinetd.policy.inputs import Arrived, Heeded, Learned, Moved, Reloaded, Surroundings
 
 SOURCE = "192.0.2.1"
 
@@ -38,7 +39,7 @@ def test_a_trip_bans_first_then_tells_then_hangs_up() -> None:
     assert kinds(effects) == ["Impose", "BanImposed", "SensorTripped", "Refuse"]
     assert effects[0] == Impose(Network.parse(SOURCE), player.now + 3600)
     [ban], [trip] = events(effects, BanImposed), events(effects, SensorTripped)
-    assert (ban.until, ban.sensor, ban.again) == (player.now + WALL + 3600, "trap", False)
+    assert (type(ban), ban.until, ban.sensor) == (BanImposed, player.now + WALL + 3600, "trap")
     assert (trip.source.text, trip.ban_span, trip.why_not) == (SOURCE, 3600.0, "")
 
 
@@ -161,7 +162,28 @@ def test_a_repeated_touch_is_told_as_such() -> None:
     player.arrive(SOURCE)
     player.later(60.0)
     [ban] = events(player.arrive(SOURCE), BanImposed)
-    assert ban.again
+    assert type(ban) is BanLengthened
+
+
+def test_the_end_of_each_ban_is_told_where_somebody_wants_it() -> None:
+    player = Player(sensor(60.0))
+    player.arrive(SOURCE)
+    assert kinds(player.later(60.0)) == ["Lift", "BansEnded"]
+    player.give(Heeded(frozenset({BanEnded})))
+    player.arrive(SOURCE)
+    effects = player.later(60.0)
+    assert kinds(effects) == ["Lift", "BanEnded", "BansEnded"]
+    assert events(effects, BanEnded) == [BanEnded(player.now + WALL, Network.parse(SOURCE))]
+
+
+def test_a_trip_says_which_connection_touched_what() -> None:
+    player = Player(sensor(60.0, port=6667))
+    [trip] = events(player.arrive(SOURCE), SensorTripped)
+    assert (trip.connection, trip.protocol, trip.local, trip.local_port) == (1, "tcp", None, 6667)
+    here = Address.parse("198.51.100.6")
+    touched = Connection(2, 1, Address.parse("192.0.2.77"), 4000, here, 6668)
+    [trip] = events(player.give(Arrived(touched)), SensorTripped)
+    assert (trip.connection, trip.local, trip.local_port) == (2, here, 6668)
 
 
 def test_a_shorter_ban_never_replaces_a_longer_one() -> None:
@@ -177,7 +199,7 @@ def test_a_touch_after_the_end_is_a_new_ban_and_told_however_soon() -> None:
     player.arrive(SOURCE)
     player.now += 10.0
     effects = player.arrive(SOURCE)
-    assert [ban.again for ban in events(effects, BanImposed)] == [False]
+    assert [type(ban) for ban in events(effects, BanImposed)] == [BanImposed]
     assert len(events(effects, SensorTripped)) == 1
 
 

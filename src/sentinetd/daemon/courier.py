@@ -240,10 +240,9 @@ def _wake(future: asyncio.Future[None]) -> None:
 
 def _change(message: Any) -> Ban | Network | None:
     """What *message* means for the store; None: nothing."""
-    kind = type(message)
-    if kind is BanImposed:
+    if isinstance(message, BanImposed):
         return Ban(message.network, message.at, message.until, message.sensor, message.origin)
-    if kind is BanLifted or kind is BanEvicted:
+    if isinstance(message, BanLifted | BanEvicted):
         network: Network = message.network
         return network
     return None

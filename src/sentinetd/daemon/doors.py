@@ -29,6 +29,8 @@ AT_ONCE = 64
 """Connections accepted at one listener before the others get their turn."""
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds between attempts to open a listener; the last for ever."""
+UNASKED = (None, 0)
+"""Our own end of a connection, where it is of no interest."""
 
 
 class _Door:
@@ -355,7 +357,8 @@ class Doors:
         try:
             for descriptor, source, port in listener.accept(burst):
                 taken += 1
-                connection = Connection(next(self._numbers), number, source, port)
+                here = local_of(descriptor) if door.service.sensor else UNASKED  # which of our addresses was touched
+                connection = Connection(next(self._numbers), number, source, port, *here)
                 self._held.put(connection.number, descriptor)
                 self._arrived(connection)
                 if door.listener is not listener:
@@ -373,8 +376,9 @@ class Doors:
 
     def _drain(self, number: int, door: _Door) -> None:
         if door.listener is not None:
+            here = door.service.address, door.listener.port
             for datagram in door.listener.drain(AT_ONCE):
-                self._arrived(Connection(next(self._numbers), number, datagram.source, datagram.port))
+                self._arrived(Connection(next(self._numbers), number, datagram.source, datagram.port, *here))
 
     def _knock(self, number: int, door: _Door) -> None:
         self._arrived(Connection(next(self._numbers), number, None))

@@ -1,7 +1,9 @@
 """What happened, each thing told once. How an event looks is a format (`report.formats`), where it goes a sink.
 
 Every event is flat and frozen: `at` is Unix time in seconds, `kind` a stable name that logs, alerts and filters use,
-`level` how grave it is (the levels of xinetd's own messages). To add one, write its class here and put it in `EVENTS`.
+`level` how grave it is (the levels of xinetd's own messages). To add one, write its class here and put it in `EVENTS`,
+and its text in `report.formats.text`. A kind's fields may become more, with defaults; a change of meaning is another
+`VERSION`.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from typing import ClassVar
 from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Origin
 from sentinetd.model.verdict import Reason
+
+VERSION = 1
+"""Of the whole set of kinds and of what their fields mean, for whoever reads them elsewhere."""
 
 
 class Level(Enum):
@@ -114,6 +119,18 @@ class EventsLost(Event):
     kind: ClassVar[str] = "events.lost"
     level: ClassVar[Level] = Level.ERROR
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(Event):
+    """The daemon lives, *uptime* seconds since its start: services that listen, servers that run, bans in force."""
+
+    kind: ClassVar[str] = "daemon.heartbeat"
+    level: ClassVar[Level] = Level.DEBUG
+    uptime: float
+    services: int
+    servers: int
+    bans: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +261,24 @@ class ServiceResumed(Event):
     name: str
 
 
-# Connections and servers. *number* is the running service's number, by which the service log finds its options.
+# Connections and servers. *number* is the running service's number, by which the service log finds its options;
+# *port* the client's; *connection* the connection's own number, never used again while the daemon lives, by which what
+# happens to one client belongs together (0: it is not known); *protocol* the transport (tcp, udp ...) and *local_port*
+# the port that the client came to.
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAdmitted(Event):
+    """Nothing forbids the connection or datagram: it is about to be served."""
+
+    kind: ClassVar[str] = "connection.admitted"
+    number: int
+    service: str
+    source: Address | None
+    port: int
+    connection: int = 0
+    protocol: str = ""
+    local_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +291,9 @@ class ConnectionRefused(Event):
     source: Address | None
     port: int
     reason: Reason
+    connection: int = 0
+    protocol: str = ""
+    local_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,11 +306,15 @@ class ServerStarted(Event):
     source: Address | None
     port: int
     pid: int
+    connection: int = 0
+    protocol: str = ""
+    local_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ServerEnded(Event):
-    """A server process ended: exit *status*, or the *signal* that killed it (then status is -1)."""
+    """A server process ended after *duration* seconds: exit *status*, or the *signal* that killed it (then status is
+    -1). *bytes_in* came from the client and *bytes_out* went to it; None: a program served it, which tells nobody."""
 
     kind: ClassVar[str] = "server.ended"
     number: int
@@ -283,6 +324,9 @@ class ServerEnded(Event):
     status: int
     signal: int
     duration: float
+    connection: int = 0
+    bytes_in: int | None = None
+    bytes_out: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +420,8 @@ class DatagramUnread(Event):
 class SensorTripped(Event):
     """A sensor was touched. *ban_span*: seconds of the ban that follows, `math.inf` for ever, 0.0: only told.
 
-    *why_not* says why there is no ban, where there is none ("deny_time = NEVER", "exempt" ...).
+    *why_not* says why there is no ban, where there is none ("deny_time = NEVER", "exempt" ...). *local* is the address
+    that was touched, None where it is not known.
     """
 
     kind: ClassVar[str] = "sensor.tripped"
@@ -387,11 +432,16 @@ class SensorTripped(Event):
     port: int
     ban_span: float
     why_not: str
+    connection: int = 0
+    protocol: str = ""
+    local: Address | None = None
+    local_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BanImposed(Event):
-    """A network is refused until Unix time *until* (`math.inf`: until lifted). *again*: it was banned already."""
+    """A network is refused until Unix time *until* (`math.inf`: until lifted). *sensor* is the id of the sensor that
+    was touched, empty for other origins."""
 
     kind: ClassVar[str] = "ban.imposed"
     level: ClassVar[Level] = Level.NOTICE
@@ -399,7 +449,13 @@ class BanImposed(Event):
     until: float
     sensor: str
     origin: Origin
-    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BanLengthened(BanImposed):
+    """A network that is banned already is refused until a later time."""
+
+    kind: ClassVar[str] = "ban.lengthened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +473,14 @@ class BanEvicted(Event):
 
     kind: ClassVar[str] = "ban.evicted"
     level: ClassVar[Level] = Level.ERROR
+    network: Network
+
+
+@dataclass(frozen=True, slots=True)
+class BanEnded(Event):
+    """A ban came to its end."""
+
+    kind: ClassVar[str] = "ban.ended"
     network: Network
 
 
@@ -440,9 +504,14 @@ class BansRestored(Event):
 
 EVENTS: tuple[type[Event], ...] = (
     DaemonStarted, DaemonWorking, DaemonStopping, ProcessFailed, ProcessMended, FollowerFailed, FollowerMended,
-    EventsLost, ResourceExhausted, Notice, FileRead, Diagnosed, ReloadStarted, ReloadRefused, ReloadDone,
-    ServiceAdjusted, ServiceDropped, ListenerFailed, ListenerMended, ServicePaused, ServiceResumed, ConnectionRefused,
-    ServerStarted, ServerEnded, UserFound, UserUnknown, TrafficCounted, ServerFailed, ForkFailed, ServerSignalled,
-    DatagramUnread, SensorTripped, BanImposed, BanLifted, BanEvicted, BansEnded, BansRestored,
+    EventsLost, Heartbeat, ResourceExhausted, Notice, FileRead, Diagnosed, ReloadStarted, ReloadRefused, ReloadDone,
+    ServiceAdjusted, ServiceDropped, ListenerFailed, ListenerMended, ServicePaused, ServiceResumed,
+    ConnectionAdmitted, ConnectionRefused, ServerStarted, ServerEnded, UserFound, UserUnknown, TrafficCounted,
+    ServerFailed, ForkFailed, ServerSignalled, DatagramUnread,
+    SensorTripped, BanImposed, BanLengthened, BanLifted, BanEvicted, BanEnded, BansEnded, BansRestored,
 )  # fmt: skip
 """Every kind of event, written out."""
+
+ON_REQUEST: frozenset[type[Event]] = frozenset({ConnectionAdmitted, BanEnded, Heartbeat})
+"""Kinds that are not even made unless somebody wants them: each comes for every connection, every ban or every minute,
+and no log of xinetd's has it."""

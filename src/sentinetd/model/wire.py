@@ -1,12 +1,14 @@
 """Our own nouns as JSON values and back: what crosses between our processes is of a known form or is refused.
 
-A dataclass becomes the list of its fields' values, an enum its value, an address or a network its text, infinity the
-text "inf". Reading checks every value's type and every length: the other end may have been taken over.
+A dataclass becomes the list of its fields' values, an enum its value, an address or a network its text, bytes their
+base64, infinity the text "inf". Reading checks every value's type and every length: the other end may have been taken
+over.
 """
 
 from __future__ import annotations
 
 import math
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -73,6 +75,8 @@ def _writer(hint: Any) -> _Step | None:
         return lambda value: value.text
     if hint is Network:
         return str
+    if hint is bytes:
+        return lambda value: b64encode(value).decode("ascii")
     if isinstance(hint, type) and issubclass(hint, Enum):
         return attrgetter("value")
     if is_dataclass(hint):
@@ -112,6 +116,8 @@ def _reader(hint: Any) -> _Step:
         return _float
     if hint is Address or hint is Network:
         return _parsed_reader(hint.parse)
+    if hint is bytes:
+        return _parsed_reader(lambda text: b64decode(text, validate=True))
     if isinstance(hint, type) and issubclass(hint, Enum):
         return _parsed_reader(hint)
     if is_dataclass(hint):

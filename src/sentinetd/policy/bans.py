@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from sentinetd.model.address import BITS, Address, Network, union
 from sentinetd.model.ban import Ban, Origin
 from sentinetd.model.connection import Connection
-from sentinetd.model.events import BanEvicted, BanImposed, BansEnded, SensorTripped
+from sentinetd.model.events import BanEnded, BanEvicted, BanImposed, BanLengthened, BansEnded, Event, SensorTripped
 from sentinetd.model.service import Service, SocketType
 from sentinetd.model.settings import Settings
 from sentinetd.policy.effects import Effect, Impose, Lift, Report
@@ -73,9 +73,8 @@ class Bans:
         if self.ledger.impose(network, until):
             yield Impose(network, until)
             if told:
-                yield Report(
-                    BanImposed(now.wall, network, now.wall + service.deny_time, service.id, Origin.SENSOR, again)
-                )
+                kind = BanLengthened if again else BanImposed
+                yield Report(kind(now.wall, network, now.wall + service.deny_time, service.id, Origin.SENSOR))
         if told:
             yield self._trip(service, connection, source, service.deny_time, "", now)
         yield from self._evicted(now)
@@ -84,7 +83,12 @@ class Bans:
     def _trip(
         service: Service, connection: Connection, source: Address, span: float, why_not: str, now: Moment
     ) -> Report:
-        return Report(SensorTripped(now.wall, connection.service, service.id, source, connection.port, span, why_not))
+        return Report(
+            SensorTripped(
+                now.wall, connection.service, service.id, source, connection.port, span, why_not,
+                connection.number, service.protocol.name, connection.local, connection.local_port or service.port,
+            )
+        )  # fmt: skip
 
     def learned(self, bans: tuple[Ban, ...], now: Moment) -> Iterator[Effect]:
         """Take over bans that others keep or order. Those that have ended are passed over."""
@@ -93,11 +97,13 @@ class Bans:
                 yield Impose(ban.network, ban.until)
         yield from self._evicted(now)
 
-    def expire(self, now: Moment) -> Iterator[Effect]:
-        """Forget what has ended."""
+    def expire(self, now: Moment, heeded: Collection[type[Event]] = ()) -> Iterator[Effect]:
+        """Forget what has ended. Each by itself is told if that is *heeded*."""
         ended = self.ledger.expire(now.now)
         for network in ended:
             yield Lift(network)
+            if BanEnded in heeded:
+                yield Report(BanEnded(now.wall, network))
         if ended:
             yield Report(BansEnded(now.wall, len(ended), len(self.ledger)))
 

@@ -8,12 +8,13 @@ what a reload, the clock and the end change.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
-from sentinetd.model.events import ServerStarted
+from sentinetd.model.events import ConnectionAdmitted, Event, ResourceExhausted
 from sentinetd.model.manner import Manner
 from sentinetd.model.service import Flag, Service, SocketType, Type
 from sentinetd.model.settings import Settings
@@ -31,6 +32,7 @@ from sentinetd.policy.inputs import (
     Ended,
     Exhausted,
     Finished,
+    Heeded,
     Input,
     Launched,
     LaunchersGone,
@@ -45,7 +47,7 @@ from sentinetd.policy.inputs import (
     Wanted,
 )
 from sentinetd.policy.servers import Servers
-from sentinetd.policy.services import Candidate, Running, Server, Services, refused
+from sentinetd.policy.services import Candidate, Running, Server, Services, admitted, refused, started
 from sentinetd.policy.suspects import LOG_PROCS, Suspects, identifies_refused
 from sentinetd.policy.tally import Recent
 from sentinetd.policy.waiting import ANSWER_WITHIN, Waiting
@@ -54,6 +56,13 @@ TELL_AGAIN_AFTER = 60.0
 """Seconds for which further refusals of a banned source by one service are not told."""
 TOLD_AT_MOST = 100_000
 """Refusals remembered as told."""
+SHORTAGES = {
+    errno.EAGAIN: "processes",
+    errno.EMFILE: "file descriptors",
+    errno.ENFILE: "file descriptors",
+    errno.ENOMEM: "memory",
+}
+"""What the machine lacks when no process can be made (fork(2))."""
 EXHAUSTED_AT_LEAST = 1
 """Seconds for which a service without descriptors is closed, whatever its cps says: at once it would find none."""
 
@@ -71,6 +80,7 @@ class Engine:
         self._suspects = Suspects(self._agenda, log_procs)
         self._servers = Servers(self._services, self._agenda)
         self._told = Recent(TELL_AGAIN_AFTER, TOLD_AT_MOST)
+        self._heeded: frozenset[type[Event]] = frozenset()  # of the kinds that are made on request
         servers = self._servers
         self._handlers: dict[type[Any], Callable[[Any, Moment], Iterable[Effect]]] = {
             Arrived: self._arrived,
@@ -81,7 +91,7 @@ class Engine:
             Finished: servers.finished,
             Chosen: self._chosen,
             CarriersGone: lambda given, now: servers.carriers_gone(now),
-            LaunchFailed: servers.launch_failed,
+            LaunchFailed: self._launch_failed,
             LaunchersGone: servers.launchers_gone,
             SetupFailed: servers.setup_failed,
             Ended: servers.ended,
@@ -89,6 +99,7 @@ class Engine:
             Learned: lambda given, now: self._imposing(self.bans.learned(given.bans, now), now),
             Reloaded: self._reloaded,
             Moved: lambda given, now: self.bans.moved(given.surroundings),
+            Heeded: self._heed,
             Leaving: self._leaving,
             Tick: self._tick,
         }
@@ -219,9 +230,12 @@ class Engine:
             before = Candidate(running, connection, NO_ANSWERS)
         if isinstance(verdict, Unknown):
             return self._ask(before, verdict, now)
+        first: list[Effect] = []
+        if ConnectionAdmitted in self._heeded and not before.failures and not (running.behind and source is None):
+            first.append(admitted(running, connection, now))
         if service.banner_success and speaks(service, connection):
-            return (Say(connection, service.banner_success), *self._serve(before, now))
-        return self._serve(before, now)
+            first.append(Say(connection, service.banner_success))
+        return (*first, *self._serve(before, now)) if first else self._serve(before, now)
 
     def _serve(self, candidate: Candidate, now: Moment) -> Iterable[Effect]:
         running, connection = candidate.running, candidate.connection
@@ -236,8 +250,7 @@ class Engine:
 
     def _reply(self, running: Running, connection: Connection, now: Moment) -> Iterator[Effect]:
         """An internal service that takes no time: there is no server to count, and xinetd's log says process 0."""
-        source = connection.source
-        yield Report(ServerStarted(now.wall, running.number, running.service.id, source, connection.port, 0))
+        yield started(running, connection, 0, now)
         yield Reply(connection)
         yield from self._services.take_back(running, connection)
 
@@ -311,12 +324,27 @@ class Engine:
 
     # The world around.
 
-    def _exhausted(self, given: Exhausted, now: Moment) -> Iterable[Effect]:
+    def _exhausted(self, given: Exhausted, now: Moment) -> Iterator[Effect]:
         running = self._services.table.get(given.number)
         if running is None or running.stopped or running.reopens is not None or running.serving is not None:
-            return ()
+            return
+        yield from self._short_of("file descriptors", now)
         seconds = max(running.service.cps.wait, EXHAUSTED_AT_LEAST)
-        return self._services.pause(running, "no available descriptors", seconds, now)
+        yield from self._services.pause(running, "no available descriptors", seconds, now)
+
+    def _short_of(self, what: str, now: Moment) -> Iterator[Effect]:
+        """Tell that the machine has no more of *what*, once a minute."""
+        if self._told.first((what,), now.now):
+            yield Report(ResourceExhausted(now.wall, what))
+
+    def _launch_failed(self, given: LaunchFailed, now: Moment) -> Iterator[Effect]:
+        if given.errno in SHORTAGES and given.number in self._servers.orders:
+            yield from self._short_of(SHORTAGES[given.errno], now)
+        yield from self._servers.launch_failed(given, now)
+
+    def _heed(self, given: Heeded, now: Moment) -> Iterable[Effect]:
+        self._heeded = given.kinds
+        return ()
 
     def _reloaded(self, given: Reloaded, now: Moment) -> Iterator[Effect]:
         yield from self.bans.configure(given.settings, now)
@@ -385,7 +413,7 @@ class Engine:
             yield from self._stop(running, now)
 
     def _tick(self, given: Tick, now: Moment) -> Iterator[Effect]:
-        yield from self.bans.expire(now)
+        yield from self.bans.expire(now, self._heeded)
         for due, number in self._agenda.pop(now.now):
             if due is Due.REOPEN:
                 yield from self._services.reopen(number)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sentinetd.model.address import NOBODY, AddressSet
 from sentinetd.model.ban import Ban
 from sentinetd.model.connection import Connection
+from sentinetd.model.events import Event
 from sentinetd.model.service import Service
 from sentinetd.model.settings import Settings
 from sentinetd.model.verdict import Question
@@ -164,6 +165,13 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Heeded:
+    """Somebody wants the events of *kinds*, which are not made otherwise (`model.events.ON_REQUEST`)."""
+
+    kinds: frozenset[type[Event]]
+
+
+@dataclass(frozen=True, slots=True)
 class Leaving:
     """The daemon ends; *servers*: the running servers are to end too."""
 
@@ -192,6 +200,7 @@ Input = (
     | Learned
     | Reloaded
     | Moved
+    | Heeded
     | Leaving
     | Tick
 )

@@ -12,7 +12,6 @@ from sentinetd.model.events import (
     ServerEnded,
     ServerFailed,
     ServerSignalled,
-    ServerStarted,
     TrafficCounted,
     UserFound,
 )
@@ -23,7 +22,7 @@ from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.behind import Behind, Visitors
 from sentinetd.policy.effects import Effect, HangUp, Refuse, Release, Report, Serve, Signal
 from sentinetd.policy.inputs import Begun, Ended, Finished, Launched, LaunchersGone, LaunchFailed, Moment, SetupFailed
-from sentinetd.policy.services import Candidate, Running, Server, Services, refused
+from sentinetd.policy.services import Candidate, Running, Server, Services, refused, started
 
 FORK_ATTEMPTS = 5
 """Failures to make a process after which a connection is given up (xinetd's number)."""
@@ -100,7 +99,7 @@ class Servers:
             yield Report(
                 TrafficCounted(now.wall, running.number, running.service.id, source, given.bytes_in, given.bytes_out)
             )
-        yield from self._end(self.running.pop(given.number), 0, 0, now)
+        yield from self._end(self.running.pop(given.number), 0, 0, now, given.bytes_in, given.bytes_out)
 
     def choosing(self, number: int) -> Candidate | None:
         """The candidate that was to choose a multiplexed service by connection *number*; it is not kept any more."""
@@ -126,10 +125,10 @@ class Servers:
         self.running[connection.number] = running.servers[connection.number] = server
         yield Release(connection)
         if running.behind is None:
-            yield _started(running, connection, pid, now)
+            yield started(running, connection, pid, now)
         else:
             for one, process in self._begun_behind(running.behind, server, now):
-                yield _started(running, one, process, now)
+                yield started(running, one, process, now)
         user = candidate.answers.get(Question.USER)
         if user is not None and connection.source is not None:
             yield Report(UserFound(now.wall, running.number, running.service.id, connection.source, user))
@@ -203,8 +202,16 @@ class Servers:
         elif self.orders and len(self._early) < EARLY_MOST:
             self._early[given.pid] = given
 
-    def _end(self, server: Server, status: int, number: int, now: Moment) -> Iterator[Effect]:
-        """*server* is over, by exit *status* or by the signal *number*."""
+    def _end(
+        self,
+        server: Server,
+        status: int,
+        number: int,
+        now: Moment,
+        bytes_in: int | None = None,
+        bytes_out: int | None = None,
+    ) -> Iterator[Effect]:
+        """*server* is over, by exit *status* or by the signal *number*, after so many bytes if they were counted."""
         running, connection = server.running, server.connection
         del running.servers[connection.number]
         self._late[connection.number] = server
@@ -215,8 +222,11 @@ class Servers:
             self.visitors.remove(connection.number, source)
         if running.behind is None or running.behind.over(connection):
             yield Report(
-                ServerEnded(now.wall, running.number, running.service.id, source, server.pid, status, number, duration)
-            )
+                ServerEnded(
+                    now.wall, running.number, running.service.id, source, server.pid, status, number, duration,
+                    connection.number, bytes_in, bytes_out,
+                )
+            )  # fmt: skip
         yield from self._services.done(running, connection)
 
     def stop(self, running: Running, now: Moment) -> Iterator[Effect]:
@@ -252,10 +262,6 @@ class Servers:
         """Without an order nobody will name those that were reaped early."""
         if not self.orders:
             self._early.clear()
-
-
-def _started(running: Running, connection: Connection, pid: int, now: Moment) -> Report:
-    return Report(ServerStarted(now.wall, running.number, running.service.id, connection.source, connection.port, pid))
 
 
 def _visits(one: Candidate | Server) -> bool:

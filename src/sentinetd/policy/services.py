@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sentinetd.model.connection import Connection
-from sentinetd.model.events import ConnectionRefused, ServicePaused
+from sentinetd.model.events import ConnectionAdmitted, ConnectionRefused, ServerStarted, ServicePaused
 from sentinetd.model.manner import Manner, manner_of, multiplexed
 from sentinetd.model.service import Service
 from sentinetd.model.verdict import Question, Reason
@@ -158,8 +158,34 @@ class Services:
             yield Resume(number)
 
 
+def admitted(running: Running, connection: Connection, now: Moment) -> Report:
+    """The report that nothing forbids *connection*."""
+    service = running.service
+    return Report(
+        ConnectionAdmitted(
+            now.wall, running.number, service.id, connection.source, connection.port,
+            connection.number, service.protocol.name, connection.local_port or service.port,
+        )
+    )  # fmt: skip
+
+
 def refused(running: Running, connection: Connection, reason: Reason, now: Moment) -> Report:
     """The report that *connection* is not served."""
+    service = running.service
     return Report(
-        ConnectionRefused(now.wall, running.number, running.service.id, connection.source, connection.port, reason)
-    )
+        ConnectionRefused(
+            now.wall, running.number, service.id, connection.source, connection.port, reason,
+            connection.number, service.protocol.name, connection.local_port or service.port,
+        )
+    )  # fmt: skip
+
+
+def started(running: Running, connection: Connection, pid: int, now: Moment) -> Report:
+    """The report that the process *pid* serves *connection*; 0: the guard itself."""
+    service = running.service
+    return Report(
+        ServerStarted(
+            now.wall, running.number, service.id, connection.source, connection.port, pid,
+            connection.number, service.protocol.name, connection.local_port or service.port,
+        )
+    )  # fmt: skip

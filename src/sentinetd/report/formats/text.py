@@ -16,6 +16,7 @@ from typing import Any
 from sentinetd.model import events as ev
 from sentinetd.model.ban import Origin
 from sentinetd.model.events import Event, Level
+from sentinetd.model.observer import Observer
 from sentinetd.model.verdict import Reason
 from sentinetd.report.escape import escape
 
@@ -43,7 +44,7 @@ def level(event: Event) -> Level:
     return event.level
 
 
-def text_line(event: Event) -> str | None:
+def text_line(event: Event, observer: Observer) -> str | None:
     """*event* as one line for whoever has no daemon's log; None where it is not told."""
     return "; ".join(messages(event)) or None
 
@@ -149,6 +150,7 @@ TEXTS: dict[type[Event], Callable[[Any], str | tuple[str, ...]] | None] = {
     ev.FollowerFailed: lambda e: f"{e.follower}: {e.what}{_again(e.retry_in)}",
     ev.FollowerMended: lambda e: f"{e.follower}: works again, all bans are kept",
     ev.EventsLost: lambda e: f"{e.count} messages were lost; no bans",
+    ev.Heartbeat: None,
     ev.ResourceExhausted: lambda e: f"out of {e.what}",
     ev.Notice: lambda e: e.text,
     ev.FileRead: lambda e: f"Reading included configuration file: {e.file}",
@@ -165,6 +167,7 @@ TEXTS: dict[type[Event], Callable[[Any], str | tuple[str, ...]] | None] = {
     ev.ListenerMended: lambda e: f"service {e.service}: listening now",
     ev.ServicePaused: lambda e: f"Deactivating service {e.name} due to {e.why}.  Restarting in {e.seconds} seconds.",
     ev.ServiceResumed: lambda e: f"Activating service {e.name}",
+    ev.ConnectionAdmitted: None,
     ev.ConnectionRefused: _refused,
     ev.ServerStarted: None,
     ev.ServerEnded: None,
@@ -179,10 +182,12 @@ TEXTS: dict[type[Event], Callable[[Any], str | tuple[str, ...]] | None] = {
     ),
     ev.SensorTripped: _tripped,
     ev.BanImposed: _imposed,
+    ev.BanLengthened: _imposed,
     ev.BanLifted: lambda e: f"Removing {e.network} from the global_no_access list: lifted",
     ev.BanEvicted: lambda e: (
         f"Maximum global_no_access count reached. Removing {e.network}, whose time would end soonest"
     ),
+    ev.BanEnded: None,
     ev.BansEnded: _ended,
     ev.BansRestored: lambda e: f"{e.count} bans from before the start are in force again",
 }
