@@ -17,6 +17,7 @@ help:
 	@echo "make bench                       measure beside xinetd (as root)"
 	@echo "make soak COUNT=1000000          so many conversations under reloads; nothing may be left (as root)"
 	@echo "make fuzz SECONDS=120            fuzz every parser of foreign bytes, so long each"
+	@echo "make reference                   write what is generated of the documentation anew"
 	@echo "make clean                       remove what was built"
 
 ifdef CONF
@@ -58,6 +59,11 @@ soak:
 fuzz:
 	@scripts/environment fuzz
 	$(VENV)/bin/python tests/fuzz/run.py all $(SECONDS)
+
+.PHONY: reference
+reference:
+	@scripts/environment ""
+	$(VENV)/bin/python -m sentinetd.report.schema docs/reference
 
 clean:
 	rm -rf $(VENV) .cache build dist src/*.egg-info src/sentinetd/spawn/sentinetd-spawner

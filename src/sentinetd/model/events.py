@@ -418,7 +418,7 @@ class DatagramUnread(Event):
 
 @dataclass(frozen=True, slots=True)
 class SensorTripped(Event):
-    """A sensor was touched. *ban_span*: seconds of the ban that follows, `math.inf` for ever, 0.0: only told.
+    """A sensor was touched. *ban_span*: seconds of the ban that follows, infinity: until lifted, 0: only told.
 
     *why_not* says why there is no ban, where there is none ("deny_time = NEVER", "exempt" ...). *local* is the address
     that was touched, None where it is not known.
@@ -440,8 +440,8 @@ class SensorTripped(Event):
 
 @dataclass(frozen=True, slots=True)
 class BanImposed(Event):
-    """A network is refused until Unix time *until* (`math.inf`: until lifted). *sensor* is the id of the sensor that
-    was touched, empty for other origins."""
+    """A network is refused until Unix time *until*, infinity: until lifted. *sensor* is the id of the sensor that was
+    touched, empty for other origins."""
 
     kind: ClassVar[str] = "ban.imposed"
     level: ClassVar[Level] = Level.NOTICE

@@ -42,6 +42,8 @@ NAMES_OF_KIND: dict[type[Event], dict[str, str]] = {
 }
 LEFT_OUT = frozenset({"at", "grade"})
 """Fields that every object tells by another key: the time and the level."""
+ENDLESS = frozenset({"until", "ban_span", "retry_in"})
+"""Fields that may be infinite, which is told as null."""
 DATES = frozenset({(BanImposed, "until")})
 """Fields that are Unix time; other numbers are as they are."""
 
