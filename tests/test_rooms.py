@@ -25,10 +25,12 @@ MAY_IMPORT = {
     "ask": {"model", "errors", "ports"},
     "announce": {"model", "errors", "ports"},
     "store": {"model", "errors", "ports"},
+    "firewall": {"model", "errors", "ports"},
     "report": {"model", "errors", "ports"},
     "cli": {"model", "errors", "config", "report"},
     "daemon": {
-        "model", "errors", "ports", "config", "policy", "net", "spawn", "serve", "ask", "announce", "store", "report"
+        "model", "errors", "ports", "config", "policy", "net", "spawn", "serve", "ask", "announce", "store", "report",
+        "firewall",
     },
 }
 
