@@ -129,6 +129,12 @@ def test_what_xinetd_does_not_have() -> None:
         "tarpit = 3",
         "ports = 1-5,9",
     )
+    out = "25 10.0.0.1:1-2 [2001:db8::/64]:9"
+    caught = entry("trap", f"flags = SENSOR; ports = unused; ports_except = {out}", server="")
+    caught += entry("far", "flags = SENSOR; ports = ftp; addresses = 192.0.2.0/24 2001:db8::1", server="")
+    trap, far = (configuration(one) for one in loaded(caught).services)
+    assert trap[-2:] == ("ports = unused", "ports_except = 25,10.0.0.1:1-2,[2001:db8::/64]:9")
+    assert far[-2:] == ("ports = 21", "addresses: 192.0.2.0/24 2001:db8::1")
     assert "Only from:  ::/::(NET) 192.0.2.0/255.255.255.192(NET)" in lines
 
 

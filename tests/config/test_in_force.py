@@ -25,7 +25,7 @@ from sentinetd.config.validate import BUILT_IN
             id="what a sensor does beside banning",
         ),
         pytest.param(entry("ftp", "proxy_protocol = 192.0.2.1"), {("proxy_protocol", "")}, True, id="written"),
-        pytest.param(entry("x", "type = UNLISTED; ports = 1-5"), {("ports", "")}, False, id="ports"),
+        pytest.param(entry("x", "ports = 1-5"), set(), True, id="ports"),
     ],
 )
 def test_uses(text: str, used: set[tuple[str, str]], started: bool) -> None:

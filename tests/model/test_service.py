@@ -17,6 +17,7 @@ from sentinetd.model.service import (
     FileLog,
     Flag,
     Interval,
+    LeftOut,
     OnFailure,
     OnSuccess,
     Ports,
@@ -28,6 +29,7 @@ from sentinetd.model.service import (
     SyslogLog,
     Type,
 )
+from sentinetd.model.values import Spot
 
 ROWS: dict[str, Attribute] = {row.name: row for row in rows_of(Service)}
 
@@ -104,6 +106,22 @@ GOOD: list[tuple[str, str, Any]] = [
     ("port", "65535", 65535),
     ("ports", "unused", Ports(unused=True)),
     ("ports", "23,110-112 113 3306", Ports(((23, 23), (110, 113), (3306, 3306)))),
+    ("ports", "5-9 7-8 1", Ports(((1, 1), (5, 9)))),
+    ("ports_except", "25 113-114,115", LeftOut(((25, 25), (113, 115)))),
+    (
+        "ports_except",
+        "192.0.2.5:25 192.0.2.0/24:1-9 [2001:db8::1]:443 [2001:db8::/64]:80 22",
+        LeftOut(
+            ((22, 22),),
+            (
+                Spot(Network.parse("192.0.2.5"), 25, 25),
+                Spot(Network.parse("192.0.2.0/24"), 1, 9),
+                Spot(Network.parse("2001:db8::1"), 443, 443),
+                Spot(Network.parse("2001:db8::/64"), 80, 80),
+            ),
+        ),
+    ),
+    ("addresses", "192.0.2.7 2001:db8::/64", AddressSet((Network.parse("192.0.2.7"), Network.parse("2001:db8::/64")))),
     ("nice", "-2", -2),
     ("umask", "022", 0o22),
     ("umask", "777", 0o777),
@@ -211,6 +229,20 @@ BAD: list[tuple[str, str, str]] = [
     ("ports", "5-3", "port number is invalid: 5-3"),
     ("ports", "0", "port number is invalid: 0"),
     ("ports", "1,,2", "port number is invalid"),
+    ("ports", "", "attribute ports expects at least 1 value"),
+    ("ports", "nosuch", "port number is invalid: nosuch"),
+    ("ports", "unused 22", "port number is invalid: unused"),
+    ("ports_except", "65536", "port number is invalid: 65536"),
+    ("ports_except", "192.0.2.5:", "port number is invalid: 192.0.2.5:"),
+    ("ports_except", "192.0.2.256:25", "bad address: 192.0.2.256"),
+    ("ports_except", "2001:db8::1:25", "IPv6 address without brackets: 2001:db8::1:25"),
+    ("addresses", "host.example", "bad address: host.example"),
+    ("addresses", "192.0.2.9/24", "192.0.2.9/24 has host bits set; did you mean 192.0.2.0/24?"),
+    ("addresses", "0.0.0.0/0", "0.0.0.0/0 is too wide"),
+    ("addresses", "2000::/3", "2000::/3 is too wide"),
+    ("addresses", "127.0.0.2", "127.0.0.2 is no network that a host can have"),
+    ("addresses", "224.0.0.1", "224.0.0.1 is no network that a host can have"),
+    ("addresses", "fe80::1", "fe80::1 is no network that a host can have"),
     ("nice", "low", "Error parsing: low"),
     ("umask", "8", "umask argument is invalid: 8"),
     ("umask", "1000", "umask argument is invalid: 1000"),

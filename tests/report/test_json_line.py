@@ -41,7 +41,8 @@ def test_a_trip() -> None:
     assert json_line(TRIP, OBSERVER) == (
         '{"v":1,"kind":"sensor.tripped","time":"2026-11-23T08:33:37.250000Z","level":"critical","host":"gw.example",'
         '"service_number":7,"service":"irc-sensor","source":"192.0.2.9","source_port":40022,"ban_seconds":7200.0,'
-        '"not_banned_because":"","connection":31,"protocol":"tcp","local_address":"198.51.100.6","local_port":6667}'
+        '"not_banned_because":"","connection":31,"protocol":"tcp","local_address":"198.51.100.6","local_port":6667,'
+        '"of_many":false}'
     )
 
 

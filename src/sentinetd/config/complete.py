@@ -11,11 +11,15 @@ from sentinetd.config.lookup import unknown_service
 from sentinetd.model.address import Address
 from sentinetd.model.address_words import inet_aton
 from sentinetd.model.diagnostic import Level
+from sentinetd.model.port_words import without
 from sentinetd.model.readers import is_number
-from sentinetd.model.values import Credentials, Family, Flag, Protocol, SocketType, Type
+from sentinetd.model.values import Credentials, Family, Flag, LeftOut, Ports, Protocol, SocketType, Type
 
 TYPICAL = {"tcp": SocketType.STREAM, "udp": SocketType.DGRAM}
 """Socket types that follow from a protocol's name, and the other way round."""
+
+ASKED_BACK = LeftOut(((113, 113),))
+"""Whom this host asks for something, may ask there who it is (RFC 1413): no touch of a stranger."""
 
 _RLIMITS = ("rlimit_files", "rlimit_as", "rlimit_cpu", "rlimit_data", "rlimit_rss", "rlimit_stack")
 _TCPMUX = frozenset({Type.TCPMUX, Type.TCPMUXPLUS})
@@ -31,6 +35,7 @@ def complete(draft: Draft, host: Host, environments: Environments) -> None:
     _transport(draft, host)
     _waiting(draft)
     _port(draft, host)
+    _ports(draft)
     _rpc(draft, host)
     _address(draft, host)
     _credentials(draft, host)
@@ -138,6 +143,30 @@ def _port(draft: Draft, host: Host) -> None:
             "write type = UNLISTED as well, or delete the line",
             "port",
         )
+
+
+def _ports(draft: Draft) -> None:
+    """A sensor at addresses of its own has a port like any other, or many. What is left out of a list is taken out of
+    it here; what is left out of what nobody can list stays a list of its own."""
+    values = draft.values
+    if values.get("addresses"):
+        if values.pop("bind", None):
+            draft.warn("bind has no effect beside addresses", "delete one of the lines", "bind")
+        if not values.get("ports") and values.get("port"):
+            values["ports"] = Ports(((values["port"], values["port"]),))
+    ports: Ports | None = values.get("ports")
+    if ports is None:
+        return
+    if ports.unused:
+        values.setdefault("ports_except", ASKED_BACK)
+        return
+    out: LeftOut | None = values.get("ports_except")
+    if out is None:
+        return
+    values["ports"] = Ports(without(ports.ranges, out.ranges))
+    if not values["ports"].ranges:
+        draft.wrong("ports_except leaves nothing of ports", "delete one of the lines", "ports_except")
+    values["ports_except"] = LeftOut((), out.spots) if out.spots else None
 
 
 def _rpc(draft: Draft, host: Host) -> None:

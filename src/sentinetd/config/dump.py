@@ -12,7 +12,7 @@ from enum import Enum
 from sentinetd.model.address import BITS, EVERYONE, Address, AddressSet, Network
 from sentinetd.model.diagnostic import printable
 from sentinetd.model.service import Service
-from sentinetd.model.values import Family, FileLog, Flag, Interval, OnFailure, OnSuccess, SyslogLog, Type
+from sentinetd.model.values import Family, FileLog, Flag, Interval, OnFailure, OnSuccess, Spread, SyslogLog, Type
 
 
 def configuration(service: Service) -> tuple[str, ...]:
@@ -123,8 +123,21 @@ def _beyond(service: Service) -> Iterator[str]:
     if service.tarpit:
         yield f"tarpit = {service.tarpit:g}"
     if service.ports:
-        spans = (f"{low}-{high}" if high != low else str(low) for low, high in service.ports.ranges)
-        yield f"ports = {'unused' if service.ports.unused else ','.join(spans)}"
+        yield f"ports = {'unused' if service.ports.unused else ','.join(map(_span, service.ports.ranges))}"
+    if service.ports_except:
+        spots = (_spot(one.network, (one.low, one.high)) for one in service.ports_except.spots)
+        yield f"ports_except = {','.join([*map(_span, service.ports_except.ranges), *spots])}"
+    if service.addresses:
+        yield f"addresses:{_words(map(str, service.addresses.networks))}"
+
+
+def _span(ports: Spread) -> str:
+    low, high = ports
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def _spot(network: Network, ports: Spread) -> str:
+    return f"{network}:{_span(ports)}" if network.version == 4 else f"[{network}]:{_span(ports)}"
 
 
 def _options(noun: type[Enum], chosen: frozenset[Enum]) -> str:

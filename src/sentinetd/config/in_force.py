@@ -24,7 +24,7 @@ NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
         ("capture", ""),
         ("decoy", ""),
         ("tarpit", ""),
-        ("ports", ""),
+        ("ports", "unused"),
         ("proxy_protocol", ""),
     }
 )
@@ -43,6 +43,8 @@ def uses(service: Service) -> Iterator[Use]:
             yield from (use for use in ((row.name, str(name)) for name in names) if use in NOT_YET_IN_FORCE)
         elif (row.name, "") in NOT_YET_IN_FORCE and (value != row.default or row.name in service.places):
             yield row.name, ""
+    if service.caught and ("ports", "unused") in NOT_YET_IN_FORCE:
+        yield "ports", "unused"
     if Type.INTERNAL in service.type and not service.sensor and ("internal", service.name.lower()) in NOT_YET_IN_FORCE:
         yield "internal", service.name.lower()
 

@@ -9,6 +9,7 @@ from typing import Any
 from sentinetd.config.host import Host
 from sentinetd.model.address import BITS, AddressSet, Network
 from sentinetd.model.attribute import BadValue, Words
+from sentinetd.model.port_words import numbered
 from sentinetd.model.readers import is_number, nearest
 from sentinetd.model.values import FileLog, Protocol, SyslogLog
 
@@ -21,6 +22,8 @@ def looked_up(attribute: str, value: Any, host: Host) -> Any:
 
 def words_looked_up(attribute: str, words: Words, host: Host) -> Words:
     """*words* with names in place of which the reader wants numbers replaced."""
+    if attribute in ("ports", "ports_except"):
+        return numbered(words, lambda name: host.port(name, "tcp") or host.port(name, "udp"))
     if attribute != "redirect" or len(words) != 2 or is_number(words[1]):
         return words
     port = host.port(words[1], "tcp")

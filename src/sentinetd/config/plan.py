@@ -68,6 +68,7 @@ def identity(service: Service) -> tuple[Any, ...]:
         service.address,
         service.port,
         service.ports,
+        service.caught,
         service.v6only,
         service.type & _OF_THE_SOCKET,
         service.rpc_number if Type.RPC in service.type else None,

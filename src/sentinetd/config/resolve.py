@@ -133,13 +133,40 @@ class _Rivals:
 
     def __init__(self) -> None:
         self._known: defaultdict[tuple[int, int], list[Service]] = defaultdict(list)
+        self._caught: list[Service] = []
 
     def add(self, service: Service) -> None:
-        self._known[service.port, service.protocol.number].append(service)
+        if service.caught:
+            self._caught.append(service)
+            return
+        for port in _ports(service):
+            self._known[port, service.protocol.number].append(service)
 
     def of(self, service: Service) -> Service | None:
-        earlier = self._known.get((service.port, service.protocol.number), ())
-        return next((one for one in earlier if _collide(one, service)), None)
+        if service.caught:
+            return next((one for one in self._caught if _watch_the_same(one, service)), None)
+        for port in _ports(service):
+            for one in self._known.get((port, service.protocol.number), ()):
+                if _collide(one, service):
+                    return one
+        return None
+
+
+def _ports(service: Service) -> Iterable[int]:
+    return (service.port,) if service.ports is None else service.ports.numbers()
+
+
+def _watch_the_same(one: Service, other: Service) -> bool:
+    """Whether two sensors are brought the same connections, of which each goes to one. Of two networks the narrower
+    one's comes first, so those may lie within each other."""
+    if one.address != other.address or one.ports is None or other.ports is None:
+        return False
+    networks = set(one.addresses.networks)
+    if (networks or other.addresses) and networks.isdisjoint(other.addresses.networks):
+        return False
+    if one.ports.unused or other.ports.unused:
+        return True
+    return any(a <= d and c <= b for a, b in one.ports.ranges for c, d in other.ports.ranges)
 
 
 def _collide(earlier: Service, later: Service) -> bool:
@@ -150,7 +177,7 @@ def _collide(earlier: Service, later: Service) -> bool:
     """
     if Type.RPC in earlier.type and Type.RPC in later.type:
         return earlier.rpc_number == later.rpc_number and _overlap(earlier.rpc_version, later.rpc_version)
-    if not earlier.port or not later.port:
+    if not (earlier.port or earlier.ports) or not (later.port or later.ports):
         return False
     families = {earlier.family, later.family}
     if len(families) == 2 and Family.DUAL not in families:

@@ -11,7 +11,7 @@ from sentinetd.config.complete import has, multiplexed
 from sentinetd.config.draft import Draft
 from sentinetd.model.address import AddressSet
 from sentinetd.model.readers import nearest
-from sentinetd.model.values import Flag, OnFailure, OnSuccess, SocketType, Type
+from sentinetd.model.values import Flag, OnFailure, OnSuccess, Ports, SocketType, Type
 
 _BOTH = frozenset({SocketType.STREAM, SocketType.DGRAM})
 _STREAM = frozenset({SocketType.STREAM})
@@ -34,6 +34,8 @@ IDENT_PORT = 113
 INTERCEPTABLE = ("tcp", "udp", "mptcp")
 """Protocols behind which a server can be given a private socket of TCP or UDP, and see no difference."""
 RPC_VERSIONS_MOST = 1000
+LISTENERS_MOST = 1024
+"""Ports of one entry that are listened on one by one."""
 
 
 def _required(draft: Draft) -> None:
@@ -199,12 +201,48 @@ def _ident(draft: Draft) -> None:
     """Asking an ident server who asks us would go round in circles."""
     values = draft.values
     protocol = values.get("protocol")
-    if values.get("port") != IDENT_PORT or not protocol or protocol.name != "tcp":
+    ports: Ports = values.get("ports") or Ports(((values.get("port", 0),) * 2,))
+    if not any(low <= IDENT_PORT <= high for low, high in ports.ranges) or not protocol or protocol.name != "tcp":
         return
     for name, option in (("log_on_success", OnSuccess.USERID), ("log_on_failure", OnFailure.USERID)):
         if option in values.get(name, ()):
             values[name] -= {option}
             draft.warn(f"{draft.name} service: clearing USERID option from {name}", f"write {name} -= USERID", name)
+
+
+def _many_ports(draft: Draft) -> None:
+    """Which services can have many ports: those of which each connection is accepted by us and stands for itself."""
+    ports: Ports | None = draft.values.get("ports")
+    if ports is None:
+        for name in ("ports_except", "addresses"):
+            if draft.values.get(name):
+                draft.wrong(f"{name} without ports", "write ports = unused, or a list of ports", name)
+        return
+    sensor = has(draft, Flag.SENSOR)
+    if has(draft, Type.RPC) or multiplexed(draft):
+        draft.wrong(f"Service {draft.name} has a port of its own kind", "delete the line", "ports")
+    elif draft.values.get("wait") and not sensor:
+        text = f"Service {draft.name} waits, and so has one socket for its server"
+        draft.wrong(text, "write wait = no, or an entry for each port", "ports")
+    elif ports.unused or draft.values.get("addresses"):
+        _caught(draft, ports, sensor)
+    elif ports.count > LISTENERS_MOST:
+        text = f"{ports.count} ports are more than {LISTENERS_MOST}, and each needs a listener"
+        draft.wrong(text, "write ports = unused with flags = SENSOR, or fewer ports", "ports")
+    elif draft.values.get("ports_except"):
+        text = "a port of one address can only be left out of ports = unused, or where addresses are given"
+        draft.wrong(text, "write the port alone, or bind", "ports_except")
+
+
+def _caught(draft: Draft, ports: Ports, sensor: bool) -> None:
+    name = "ports" if ports.unused else "addresses"
+    protocol = draft.values.get("protocol")
+    if not sensor:
+        text = f"only a sensor can have {'every unused port' if ports.unused else 'addresses that nobody uses'}"
+        draft.wrong(text, "write flags = SENSOR, or a list of ports, and bind", name)
+    elif draft.values.get("socket_type") is not SocketType.STREAM or (protocol and protocol.name != "tcp"):
+        text = f"Service {draft.name} is not stream and tcp, and only those can be told from answers to this host"
+        draft.wrong(text, "write socket_type = stream, or a list of ports, and bind", name)
 
 
 def _sensor_only(draft: Draft) -> None:
@@ -225,6 +263,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     _tcpmux,
     _redirected,
     _waiting_stream,
+    _many_ports,
     _ident,
     _sensor_only,
 )

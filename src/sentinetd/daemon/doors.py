@@ -6,11 +6,12 @@ Every descriptor here has one owner: a listener its `Doors`, an accepted connect
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
-from sentinetd.daemon.loop import Loop, Moment
+from sentinetd.daemon.door import Door, spread
+from sentinetd.daemon.loop import Loop
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
@@ -18,7 +19,7 @@ from sentinetd.model.events import DatagramUnread, Event, Level, ListenerFailed,
 from sentinetd.model.manner import Manner, manner_of, multiplexed
 from sentinetd.model.service import Service, SocketType
 from sentinetd.net.held import Held
-from sentinetd.net.listener import AcceptFailed, BindFailed, Datagram, Exhausted, Listener, open_listener
+from sentinetd.net.listener import AcceptFailed, BindFailed, Exhausted, Listener, open_listener, take_any
 from sentinetd.net.passage import Passage
 from sentinetd.net.source import local_of
 
@@ -27,32 +28,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 64
 """Connections accepted at one listener before the others get their turn."""
-PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-"""Seconds between attempts to open a listener; the last for ever."""
-UNASKED = (None, 0)
-"""Our own end of a connection, where it is of no interest."""
-
-
-class _Door:
-    """One service's listener; None while it is paused or cannot be opened. An intercepted service's server does not get
-    that one but *private*."""
-
-    __slots__ = (
-        "attempts", "burst", "lent", "listener", "opened", "paused", "peeked", "private", "retry", "service", "watched"
-    )  # fmt: skip
-
-    def __init__(self, service: Service, opened: Callable[[], None]) -> None:
-        self.service = service
-        self.opened = opened  # called when the listener opens at a later attempt
-        self.listener: Listener | None = None
-        self.private: Listener | None = None
-        self.lent = False  # a server has the private socket
-        self.paused = False
-        self.retry: Moment | None = None
-        self.attempts = 0
-        self.peeked: Datagram | None = None  # the datagram that the present server was started for
-        self.watched = False
-        self.burst = 1  # connections to accept at the next wake-up
 
 
 class Doors:
@@ -79,7 +54,8 @@ class Doors:
         self._exhausted = exhausted
         self._report = report
         self._wall = wall
-        self._doors: dict[int, _Door] = {}
+        self._doors: dict[int, Door] = {}
+        self._further: dict[int, tuple[Door, ...]] = {}  # of a service with many ports: all but its first
         self._held = Held()
         self._passage: Passage | None = None
         self._numbers = count(1)
@@ -88,42 +64,69 @@ class Doors:
 
     @property
     def open_count(self) -> int:
-        """Listeners that are open."""
-        return sum(1 for door in self._doors.values() if door.listener is not None)
+        """Services of which a listener is open."""
+        return sum(1 for number in self._doors if self.listener(number) is not None)
 
     def watched(self, number: int) -> bool:
         """Whether what comes to service *number* is noticed."""
-        return self._doors[number].watched
+        return all(door.watched for door in self._all(number) if door.listener is not None)
 
     def name(self, number: int) -> str:
         """The id of service *number*."""
         return self._doors[number].service.id
 
     def listener(self, number: int) -> Listener | None:
-        """The open listener of service *number*."""
+        """The open listener of service *number*; of several, the first."""
+        return next((door.listener for door in self._all(number) if door.listener is not None), None)
+
+    def _all(self, number: int) -> tuple[Door, ...]:
+        """Every door of service *number*, in the order of its ports."""
         door = self._doors.get(number)
-        return None if door is None else door.listener
+        return () if door is None else (door, *self._further.get(number, ()))
+
+    def _keep(self, number: int, doors: Sequence[Door]) -> None:
+        self._doors[number] = doors[0]
+        if doors[1:]:
+            self._further[number] = tuple(doors[1:])
 
     def admit(self, number: int, service: Service) -> None:
         """A service without a socket of its own, which the multiplexer leads to."""
-        self._doors[number] = _Door(service, lambda: None)
+        self._doors[number] = Door(service, lambda: None)
 
     def open(self, number: int, service: Service) -> None:
-        """Open and watch the listener of a new service. EdgeError if it cannot be had; nothing is kept then."""
-        door = _Door(service, lambda: None)
-        self._bind(number, door)
-        self._doors[number] = door
+        """Open and watch the listeners of a new service. EdgeError if one cannot be had; nothing is kept then."""
+        doors = [Door(one, lambda: None) for one in spread(service)]
+        try:
+            for door in doors:
+                self._bind(number, door)
+        except EdgeError:
+            for door in doors:
+                self._shut(door)
+            raise
+        self._keep(number, doors)
 
     def keep_trying(self, number: int, service: Service, why: EdgeError) -> None:
-        """The listener of *service* could not be opened, for *why*: say so, and try again and again."""
-        door = self._doors[number] = _Door(service, lambda: self._mended(service))
-        self._later(number, door, why)
+        """The listener of *service* could not be opened, for *why*: say so, and try again and again. Of several, open
+        those that can be had."""
+        doors = [Door(one, lambda: self._mended(service)) for one in spread(service)]
+        self._keep(number, doors)
+        if len(doors) == 1:
+            self._later(number, doors[0], why)
+            return
+        for door in doors:
+            try:
+                self._bind(number, door)
+            except EdgeError as error:
+                self._later(number, door, error)
 
     def adjust(self, number: int, service: Service) -> None:
-        """The configuration of a service changed, its socket did not."""
-        door = self._doors[number]
-        old, door.service = door.service, service
+        """The configuration of a service changed, its sockets did not."""
         self.changes += 1
+        for door, one in zip(self._all(number), spread(service), strict=True):
+            self._adjust(number, door, one)
+
+    def _adjust(self, number: int, door: Door, service: Service) -> None:
+        old, door.service = door.service, service
         if door.listener is None:
             return
         self._attach(door.listener.socket, service)
@@ -132,6 +135,8 @@ class Doors:
 
     def close(self, number: int) -> None:
         """The service is gone."""
+        for further in self._further.pop(number, ()):
+            self._shut(further)
         door = self._doors.pop(number)
         self._shut(door)
         if door.private is not None:
@@ -143,22 +148,23 @@ class Doors:
     def pause(self, number: int) -> None:
         """Close the listener for a while; clients are refused by the kernel. One whose datagrams are carried stays open
         for those who were admitted."""
-        door = self._doors[number]
-        door.paused = True
-        if _stream(door.service) or door.private is None:
-            self._shut(door)
-        self._watch_private(number, door)
+        for door in self._all(number):
+            door.paused = True
+            if _stream(door.service) or door.private is None:
+                self._shut(door)
+            self._watch_private(number, door)
 
     def resume(self, number: int, opened: Callable[[], None]) -> None:
-        """Open a paused listener again; *opened* is called when that is done, which may take several attempts."""
-        door = self._doors[number]
-        door.opened = opened
-        door.paused = False
-        self._watch_private(number, door)
-        if multiplexed(door.service) or door.listener is not None:
-            opened()
-        else:
-            self._try(number, door)
+        """Open a paused listener again; *opened* is called when that is done, which may take several attempts. Of
+        several, the first says it for all."""
+        for door in self._all(number):
+            door.opened = opened if door is self._doors[number] else lambda: None
+            door.paused = False
+            self._watch_private(number, door)
+            if multiplexed(door.service) or door.listener is not None:
+                door.opened()
+            else:
+                self._try(number, door)
 
     def suspend(self, number: int) -> None:
         """Do not watch the listener: a server has it."""
@@ -243,9 +249,9 @@ class Doors:
                 self._exhausted(connection.service)
 
     def offers(self) -> Iterator[tuple[int, Service, Listener | None]]:
-        """Every service by number, and its listener if that is open."""
+        """Every service by number, and its listener if that is open; of several, the first."""
         for number, door in self._doors.items():
-            yield number, door.service, door.listener
+            yield number, door.service, self.listener(number)
 
     def close_all(self) -> None:
         """Close every listener and hang up on whoever still waits."""
@@ -256,12 +262,7 @@ class Doors:
             self._passage.close()
             self._passage = None
 
-    def services(self) -> Iterator[tuple[int, Listener | None]]:
-        """Every service's listener."""
-        for number, door in self._doors.items():
-            yield number, door.listener
-
-    def _bind(self, number: int, door: _Door) -> None:
+    def _bind(self, number: int, door: Door) -> None:
         service = door.service
         listener = open_listener(service, prepare=lambda bound: self._attach(bound, service))
         if listener.notice:
@@ -277,13 +278,13 @@ class Doors:
         door.attempts = 0
         self._watch(number, door, True)
 
-    def _open_private(self, number: int, door: _Door, listener: Listener) -> None:
+    def _open_private(self, number: int, door: Door, listener: Listener) -> None:
         if self._passage is None:
             self._passage = Passage()
         door.private = self._passage.listener(door.service, listener.socket.family)
         self._watch_private(number, door)
 
-    def _watch_private(self, number: int, door: _Door) -> None:
+    def _watch_private(self, number: int, door: Door) -> None:
         """The private socket is watched as long as no server has it and none may be started."""
         if door.private is None:
             return
@@ -291,11 +292,14 @@ class Doors:
         self._loop.read(door.private.fileno(), ready)
 
     def _attach(self, bound: socket.socket, service: Service) -> None:
-        """Banned and not admitted sources are refused by the kernel where the server accepts by itself."""
+        """Banned and not admitted sources are refused by the kernel where the server accepts by itself; and a sensor
+        of what is nobody's gets what the kernel brings."""
+        if service.caught:
+            take_any(bound)
         if self.filter is not None and self._knocked_at(service):
             self.filter.attach(bound, service.only_from, service.no_access, service.exempt)
 
-    def _shut(self, door: _Door) -> None:
+    def _shut(self, door: Door) -> None:
         if door.retry is not None:
             door.retry.cancel()
             door.retry = None
@@ -305,7 +309,7 @@ class Doors:
             door.listener = None
             self.changes += 1
 
-    def _watch(self, number: int, door: _Door, watched: bool) -> None:
+    def _watch(self, number: int, door: Door, watched: bool) -> None:
         if door.listener is None or door.watched == watched:
             return
         if not watched:
@@ -321,20 +325,19 @@ class Doors:
             ready = self._knock if self._knocked_at(door.service) else self._accept
         self._loop.read(door.listener.fileno(), lambda: ready(number, door))
 
-    def _unwatch(self, door: _Door) -> None:
+    def _unwatch(self, door: Door) -> None:
         if door.listener is not None and door.watched:
             self._loop.read(door.listener.fileno(), None)
         door.watched = False
 
-    def _later(self, number: int, door: _Door, why: EdgeError) -> None:
-        pause = PAUSES[min(door.attempts, len(PAUSES) - 1)]
-        door.attempts += 1
+    def _later(self, number: int, door: Door, why: EdgeError) -> None:
+        pause = door.pause()
         if door.attempts == 1:
             said = f"bind failed ({why})" if isinstance(why, BindFailed) else str(why)
             self._report(ListenerFailed(self._wall(), door.service.id, said, pause))
         door.retry = self._loop.after(pause, lambda: self._try(number, door))
 
-    def _try(self, number: int, door: _Door) -> None:
+    def _try(self, number: int, door: Door) -> None:
         door.retry = None
         try:
             self._bind(number, door)
@@ -348,16 +351,17 @@ class Doors:
 
     # What the loop calls when a listener is readable.
 
-    def _accept(self, number: int, door: _Door) -> None:
+    def _accept(self, number: int, door: Door) -> None:
         listener = door.listener
         if listener is None:
             return
         taken = 0
         burst, door.burst = door.burst, 1
+        sensor, usual = door.service.sensor, (None, listener.port)
         try:
             for descriptor, source, port in listener.accept(burst):
                 taken += 1
-                here = local_of(descriptor) if door.service.sensor else UNASKED  # which of our addresses was touched
+                here = local_of(descriptor) if sensor else usual  # which of our addresses was touched
                 connection = Connection(next(self._numbers), number, source, port, *here)
                 self._held.put(connection.number, descriptor)
                 self._arrived(connection)
@@ -368,22 +372,22 @@ class Doors:
         # The call that finds nothing costs as much as one that finds something: it is saved where one came at a time.
         door.burst = min(2 * burst, AT_ONCE) if taken == burst else max(1, taken)
 
-    def _peek(self, number: int, door: _Door) -> None:
+    def _peek(self, number: int, door: Door) -> None:
         datagram = None if door.listener is None else door.listener.peek()
         if datagram is not None:
             door.peeked = datagram
             self._arrived(Connection(next(self._numbers), number, datagram.source, datagram.port))
 
-    def _drain(self, number: int, door: _Door) -> None:
+    def _drain(self, number: int, door: Door) -> None:
         if door.listener is not None:
             here = door.service.address, door.listener.port
             for datagram in door.listener.drain(AT_ONCE):
                 self._arrived(Connection(next(self._numbers), number, datagram.source, datagram.port, *here))
 
-    def _knock(self, number: int, door: _Door) -> None:
+    def _knock(self, number: int, door: Door) -> None:
         self._arrived(Connection(next(self._numbers), number, None))
 
-    def _wait_behind(self, number: int, door: _Door) -> None:
+    def _wait_behind(self, number: int, door: Door) -> None:
         """Somebody waits at the private socket."""
         if door.private is not None and not _stream(door.service):
             door.peeked = door.private.peek()

@@ -95,8 +95,9 @@ class Replies:
 
 def _services(engine: Engine) -> str:
     return services_text.text(
-        services_text.Available(service.name, service.protocol.name, service.port)
+        services_text.Available(service.name, service.protocol.name, port)
         for service in engine.services.values()
+        for port in ((service.port,) if service.ports is None else service.ports.numbers())
     )
 
 

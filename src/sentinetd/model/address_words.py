@@ -12,6 +12,15 @@ from sentinetd.model.address import Address, AddressSet, Network
 from sentinetd.model.attribute import BadValue, Remark, Words
 
 _BELOW_FULL = (1 << 32) - 1
+SHORTEST = {4: 8, 6: 32}
+"""Bits of the widest networks that are all an operator's own, by IP version."""
+NOT_TO_BE_HAD = tuple(
+    map(
+        Network.parse,
+        ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/128", "::1", "fe80::/10", "ff00::/8"),
+    )
+)
+"""Loopback, link-local, multicast and reserved networks."""
 _FORMS = "write an address, ADDRESS/BITS, a.b.c.{d,e}, a host name, .domain, or a name from /etc/networks"
 
 
@@ -46,6 +55,27 @@ def address_remarks(words: Words) -> Iterator[Remark]:
             yield Remark(
                 f"{spelled} is read as {meant}, as inet_aton(3) does", f"write {meant}{slash}{bits} if it is meant"
             )
+
+
+def network_list(words: Words) -> AddressSet:
+    """Addresses and networks of which this host is to take what is sent there: each exactly as long as it is written,
+    and none that cannot be given to a host (RFC 6890) or is as good as everybody's."""
+    return AddressSet(tuple(_claimed(word) for word in words))
+
+
+def _claimed(word: str) -> Network:
+    way_out = "write addresses, or networks as 192.0.2.0/24 or 2001:db8::/64"
+    try:
+        net, address = Network.parse(word), Address.parse(word.partition("/")[0])
+    except ValueError:
+        raise BadValue(f"bad address: {word}", way_out) from None
+    if address.value != net.value:
+        raise BadValue(f"{word} has host bits set", f"did you mean {net}?")
+    if net.length < SHORTEST[net.version]:
+        raise BadValue(f"{word} is too wide", f"write networks of at least {SHORTEST[net.version]} bits")
+    if net.scope or any(one.holds(address) for one in NOT_TO_BE_HAD if one.version == net.version):
+        raise BadValue(f"{word} is no network that a host can have", "write addresses that are routed to this host")
+    return net
 
 
 def inet_aton(text: str) -> int | None:

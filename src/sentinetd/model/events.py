@@ -421,7 +421,8 @@ class SensorTripped(Event):
     """A sensor was touched. *ban_span*: seconds of the ban that follows, infinity: until lifted, 0: only told.
 
     *why_not* says why there is no ban, where there is none ("deny_time = NEVER", "exempt" ...). *local* is the address
-    that was touched, None where it is not known.
+    that was touched, None where it is not known; *of_many*: the sensor has more ports than *local_port*, so that its id
+    alone does not say which it was.
     """
 
     kind: ClassVar[str] = "sensor.tripped"
@@ -436,6 +437,7 @@ class SensorTripped(Event):
     protocol: str = ""
     local: Address | None = None
     local_port: int = 0
+    of_many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -515,6 +517,3 @@ EVENTS: tuple[type[Event], ...] = (
 ON_REQUEST: frozenset[type[Event]] = frozenset({ConnectionAdmitted, BanEnded, Heartbeat})
 """Kinds that are not even made unless somebody wants them: each comes for every connection, every ban or every minute,
 and no log of xinetd's has it."""
-
-ROUTINE: tuple[type[Event], ...] = (ConnectionRefused, ServerStarted, ServerEnded)
-"""What happens for each connection: told only where a service's log or a listener wants it."""

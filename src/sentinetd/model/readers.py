@@ -19,7 +19,6 @@ from sentinetd.model.values import (
     DenyPrefix,
     FileLog,
     Interval,
-    Ports,
     Protocol,
     Redirect,
     SourceRate,
@@ -361,37 +360,6 @@ def capture(words: Words) -> Capture:
 
 def tarpit(words: Words) -> float:
     return _seconds(words[0], "tarpit time is invalid", "write seconds, from 0 to 3600", 0.0, 3600.0)
-
-
-def port_ranges(words: Words) -> Ports:
-    """``unused``, or ports and ``LOW-HIGH`` ranges, separated by commas or spaces."""
-    need_one("ports", words)
-    if [word.lower() for word in words] == ["unused"]:
-        return Ports(unused=True)
-    ranges: list[tuple[int, int]] = []
-    for piece in ",".join(words).split(","):
-        low, dash, high = piece.partition("-")
-        try:
-            first, last = integer(low), integer(high if dash else low)
-        except ValueError:
-            first, last = 0, 0
-        if not 1 <= first <= last <= 65535:
-            raise BadValue(
-                f"port number is invalid: {piece or ','}", "write unused, or ports and ranges, as 23,110-143,3306"
-            )
-        ranges.append((first, last))
-    return Ports(_combined(ranges))
-
-
-def _combined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """*ranges* in order, those that touch or overlap made one."""
-    found: list[tuple[int, int]] = []
-    for low, high in sorted(ranges):
-        if found and low <= found[-1][1] + 1:
-            found[-1] = found[-1][0], max(high, found[-1][1])
-        else:
-            found.append((low, high))
-    return tuple(found)
 
 
 def _seconds(word: str, said: str, way_out: str, low: float, high: float = 86400.0) -> float:

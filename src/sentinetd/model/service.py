@@ -15,9 +15,10 @@ from typing import Any
 
 from sentinetd.model import readers as read
 from sentinetd.model.address import EVERYONE, NOBODY, Address, AddressSet
-from sentinetd.model.address_words import address_list, address_remarks
+from sentinetd.model.address_words import address_list, address_remarks, network_list
 from sentinetd.model.attribute import Kind, Reader, attribute, attributes
 from sentinetd.model.merging import ADDRESSES, OPTIONS, STRINGS, VARIABLES
+from sentinetd.model.port_words import left_out, port_list
 from sentinetd.model.values import (
     Capture,
     Cps,
@@ -28,6 +29,7 @@ from sentinetd.model.values import (
     FileLog,
     Flag,
     Interval,
+    LeftOut,
     OnFailure,
     OnSuccess,
     Place,
@@ -50,6 +52,7 @@ __all__ = [
     "FileLog",
     "Flag",
     "Interval",
+    "LeftOut",
     "OnFailure",
     "OnSuccess",
     "Place",
@@ -294,12 +297,33 @@ class Service:
         doc="Port of the service. Default: looked up in services(5), which must agree unless UNLISTED.",
     )
     ports: Ports | None = attribute(
-        read.port_ranges,
+        port_list,
         default=None,
         kind=_LISTED,
         values="LIST|unused",
         extension=True,
-        doc="Many ports in one entry: numbers and ranges, or every port that nothing listens on.",
+        doc="Many ports in one entry, instead of port: numbers, ranges and names of services(5), as ftp 23 6000-6010. "
+        "All of them together have the limits and counts of one service. unused (sensors only): every port that no "
+        "program listens on, and none longer than that; what the host itself begins is not looked at.",
+    )
+    ports_except: LeftOut | None = attribute(
+        left_out,
+        default=None,
+        kind=_LISTED,
+        values="PORT|LOW-HIGH|ADDRESS:PORT|[ADDRESS]:PORT...",
+        extension=True,
+        doc="What ports leaves alone: ports everywhere, and ports of one address or network. Default for unused: 113, "
+        "since hosts that this one connects to may ask there who it is (RFC 1413); for a list: nothing.",
+    )
+    addresses: AddressSet = attribute(
+        network_list,
+        default=NOBODY,
+        kind=_LISTED,
+        values="ADDRESS|NETWORK...",
+        extension=True,
+        doc="Sensors: the addresses that this one watches, instead of bind. Those that the host does not have become "
+        "its own for as long as the sensor runs, so list none that another host uses; there, what listens on all "
+        "addresses gets nothing. At those that the host has, every program that listens goes first.",
     )
     nice: int = attribute(
         read.number("Error parsing", "write a whole number, as -2 or 10", -(1 << 31), (1 << 31) - 1),
@@ -458,6 +482,12 @@ class Service:
     @property
     def sensor(self) -> bool:
         return Flag.SENSOR in self.flags
+
+    @property
+    def caught(self) -> bool:
+        """Whether the kernel brings what comes for this sensor's ports to one listener, which is bound to none of
+        them."""
+        return self.ports is not None and (self.ports.unused or bool(self.addresses))
 
     @property
     def forever(self) -> bool:

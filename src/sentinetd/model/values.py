@@ -5,8 +5,11 @@ How they are read from words is in `readers`; which attribute has which is in `s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+
+from sentinetd.model.address import Network
 
 
 class Word(Enum):
@@ -158,12 +161,42 @@ class Capture:
     seconds: float
 
 
+Spread = tuple[int, int]
+"""Ports from one to another, both included."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Port ranges, both ends included; *unused*: every port of the host that nothing listens on."""
+    """Ports of one entry, *ranges* in order and apart; *unused*: every port that nothing listens on."""
 
-    ranges: tuple[tuple[int, int], ...] = ()
+    ranges: tuple[Spread, ...] = ()
     unused: bool = False
+
+    @property
+    def count(self) -> int:
+        return sum(high - low + 1 for low, high in self.ranges)
+
+    def numbers(self) -> Iterator[int]:
+        """Each port of the ranges."""
+        for low, high in self.ranges:
+            yield from range(low, high + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """The ports *low* to *high* of a network's addresses."""
+
+    network: Network
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What an entry of many ports leaves alone: ports at every address, and *spots* of some."""
+
+    ranges: tuple[Spread, ...] = ()
+    spots: tuple[Spot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ BACKLOG = 1024
 
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; the control message has the same number (socket(7))
 IPV6_ADDRFORM = 1  # ipv6(7)
+IPV6_TRANSPARENT = 75  # linux/in6.h
 TCP_PROTOCOLS = frozenset({6, 262})  # IPPROTO_TCP, IPPROTO_MPTCP: they know TCP_NODELAY
 MULTICAST = {4: range(0xE0000000, 0xF0000000), 6: range(0xFF << 120, 1 << 128)}
 
@@ -226,6 +227,20 @@ class Listener:
             except OSError:
                 break
         return None
+
+
+def take_any(bound: socket.socket) -> None:
+    """Let *bound* take connections for addresses and ports of which it has none, where the kernel brings them to it
+    (ip(7), IP_TRANSPARENT). BindFailed without CAP_NET_ADMIN and CAP_NET_RAW."""
+    six = bound.family == socket.AF_INET6
+    try:
+        if six:
+            bound.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
+        else:
+            bound.setsockopt(socket.IPPROTO_IP, socket.IP_TRANSPARENT, 1)
+    except OSError as error:
+        text = "only with CAP_NET_ADMIN can what comes for other ports be taken"
+        raise BindFailed(f"{text}: {error.strerror}", error.errno or 0) from error
 
 
 def _unaccepted(error: OSError) -> EdgeError:

@@ -87,6 +87,7 @@ class Bans:
             SensorTripped(
                 now.wall, connection.service, service.id, source, connection.port, span, why_not,
                 connection.number, service.protocol.name, connection.local, connection.local_port or service.port,
+                service.ports is not None,
             )
         )  # fmt: skip
 

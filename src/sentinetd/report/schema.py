@@ -55,6 +55,7 @@ MEANINGS: dict[str, str] = {
     "network": "Who is banned: an address, or address/bits.",
     "new": "Services that were begun.",
     "not_banned_because": "Why there is no ban; empty where there is one. `exempt`: the source never gets banned.",
+    "of_many": "Whether the sensor has more ports than the one that was touched.",
     "old": "Services that go on.",
     "origin": "Who ordered the ban.",
     "path": "The file.",

@@ -82,9 +82,10 @@ def _adding(address: object, span: float, by: str) -> str:
 
 
 def _tripped(event: ev.SensorTripped) -> str:
+    sensor = f"{event.service}, port {event.local_port}" if event.of_many else event.service
     if event.ban_span > 0:
-        return _adding(event.source.text, event.ban_span, f"sensor {event.service}")
-    return f"Sensor {event.service} touched by {event.source.text}, not banned: {event.why_not}"
+        return _adding(event.source.text, event.ban_span, f"sensor {sensor}")
+    return f"Sensor {sensor} touched by {event.source.text}, not banned: {event.why_not}"
 
 
 ORIGINS = {Origin.OPERATOR: "by the operator", Origin.FLEET: "from the fleet", Origin.FEED: "from a feed"}

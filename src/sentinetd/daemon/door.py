@@ -1,0 +1,54 @@
+"""One listener of the guard and what belongs to it; and how many of them a service has.
+
+Whoever opens and watches them is `doors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from sentinetd.daemon.loop import Moment
+from sentinetd.model.service import Service
+from sentinetd.net.listener import Datagram, Listener
+
+PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Seconds between attempts to open a listener; the last for ever."""
+
+
+class Door:
+    """One service's listener; None while it is paused or cannot be opened. An intercepted service's server does not get
+    that one but *private*."""
+
+    __slots__ = (
+        "attempts", "burst", "lent", "listener", "opened", "paused", "peeked", "private", "retry", "service", "watched"
+    )  # fmt: skip
+
+    def __init__(self, service: Service, opened: Callable[[], None]) -> None:
+        self.service = service
+        self.opened = opened  # called when the listener opens at a later attempt
+        self.listener: Listener | None = None
+        self.private: Listener | None = None
+        self.lent = False  # a server has the private socket
+        self.paused = False
+        self.retry: Moment | None = None
+        self.attempts = 0
+        self.peeked: Datagram | None = None  # the datagram that the present server was started for
+        self.watched = False
+        self.burst = 1  # connections to accept at the next wake-up
+
+    def pause(self) -> float:
+        """Another attempt failed: the seconds until the next."""
+        self.attempts += 1
+        return PAUSES[min(self.attempts, len(PAUSES)) - 1]
+
+
+def spread(service: Service) -> Iterator[Service]:
+    """*service* as each of its listeners is bound: at one port, or where the kernel chooses one for all."""
+    if service.ports is None:
+        yield service
+    elif service.caught:
+        yield replace(service, address=None, port=0)
+    else:
+        for port in service.ports.numbers():
+            yield replace(service, port=port)
