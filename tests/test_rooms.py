@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "store": {"model", "errors", "ports"},
     "firewall": {"model", "errors", "ports"},
     "report": {"model", "errors", "ports"},
-    "cli": {"model", "errors", "config", "report"},
+    "cli": {"model", "errors", "config", "policy", "net", "report"},
     "daemon": {
         "model", "errors", "ports", "config", "policy", "net", "spawn", "serve", "ask", "announce", "store", "report",
         "firewall",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from sentinetd.model.address import Network
 from sentinetd.model.ban import Ban
 from sentinetd.model.events import Event, Level
 from sentinetd.model.observer import Observer
+from sentinetd.model.settings import CourierSettings, Mistake
 
 
 class Format(Protocol):
@@ -30,6 +31,36 @@ class Sink(Protocol):
 
     def close(self) -> Sequence[str]:
         """Let go of the file or socket. Gives what is left to tell, such as how many messages were lost."""
+
+
+class Listener(Protocol):
+    """Who hears in the courier of everything that happens: sinks of alerts, metrics, feeds, streams of events."""
+
+    @property
+    def routine(self) -> frozenset[str]:
+        """Of the kinds in `events.ROUTINE` and `events.ON_REQUEST`, those it wants to be told of now. It may miss what
+        no service's log wants until the guard has heard of the wish; what it did not wish for may come all the same."""
+
+    def tell(self, event: Event) -> None:
+        """Take *event*, whose bans are committed. Never waits, never raises for a failing world."""
+
+    async def close(self) -> None:
+        """Let go of everything, after a last bounded attempt to deliver what waits."""
+
+
+class Instructable(Listener, Protocol):
+    """A listener that does what tables of ``sentinetd.toml`` say."""
+
+    async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:
+        """Get ready for *settings*, beside those in force, without the network and without a long wait; what keeps
+        them from being put in force. *files* are descriptors of the files that they number, lent for the time of the
+        call: dup(2) those to keep. What was prepared before and is not in force is let go of."""
+
+    def enact(self) -> None:
+        """From now on do what was prepared last."""
+
+    def replace_file(self, number: int, descriptor: int) -> None:
+        """File *number* of the settings in force, maybe another listener's, is *descriptor* now, lent likewise."""
 
 
 class BanFollower(Protocol):

@@ -6,9 +6,10 @@ import pytest
 
 from config.machine import Machine
 from sentinetd.config.load import load
-from sentinetd.config.toml import read_settings
+from sentinetd.config.toml import Written, read_settings
 from sentinetd.model.address import AddressSet, Network
 from sentinetd.model.settings import BanSettings, MdnsSettings, Settings, StoreSettings
+from sentinetd.model.values import Place
 
 
 def read(text: str | None) -> tuple[Settings, list[str]]:
@@ -134,3 +135,23 @@ def test_others_should_not_read_it() -> None:
         "sentinetd.toml: the file may hold secrets, and everyone can read it; chmod 600 sentinetd.toml"
     ]
     assert result.usable
+
+
+@pytest.mark.parametrize(
+    ("number", "key", "line"),
+    [
+        pytest.param(0, "", 1, id="the first table"),
+        pytest.param(0, "type", 2, id="its key"),
+        pytest.param(0, "path", 1, id="a key that the first lacks"),
+        pytest.param(1, "type", 6, id="a key of the second"),
+        pytest.param(1, "path", 9, id="a key of a table inside the second"),
+        pytest.param(2, "path", 12, id="a key of the third"),
+        pytest.param(3, "path", 0, id="a table that is not there"),
+    ],
+)
+def test_places_in_an_array_of_tables(number: int, key: str, line: int) -> None:
+    text = (
+        '[[alert]]\ntype = "a"\n\n[bans]\n[[ alert ]]\ntype = "b"\n\n[alert.tls]\npath = "b"\n\n'
+        '[[alert]]\npath = "c"'
+    )
+    assert Written("s.toml", tuple(text.split("\n"))).place("alert", key, number) == Place("s.toml", line)

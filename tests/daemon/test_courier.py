@@ -421,9 +421,9 @@ def test_malformed_messages_are_told_and_dropped(begin: Begin) -> None:
     assert [line.partition("ERROR: ")[2] for line in guard.log()] == [
         "a message of the guard was dropped: not JSON: Expecting value: line 1 column 1 (char 0)",
         "a message of the guard was dropped: a message of kind 'Written' may not come here",
-        "a message of the guard was dropped: 0 descriptors for another number of log files",
+        "a message of the guard was dropped: 0 descriptors for another number of files",
         "Activating service ftp",
-        "a message of the guard was dropped: 1 descriptors for another number of log files",
+        "a message of the guard was dropped: 1 descriptors for another number of files",
         "a message of the guard was dropped: no facility and level local8 info in syslog(3)",
     ]
     os.close(writing)

@@ -19,6 +19,7 @@ PROGRAM = "sentinetctl"
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "map": ("sentinetd.cli.plan.map_command:show", "Show which port of which address is taken by whom."),
     "convert": ("sentinetd.cli.convert.command:convert", "Convert a super-server's configuration for another one."),
 }
 """Every command: where it is, and what it does in a few words. Only the one that is asked for is loaded."""

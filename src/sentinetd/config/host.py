@@ -58,6 +58,7 @@ class Host:
         self._executables: dict[str, str] = {}
         self._tables: dict[str, dict[str, list[str]]] = {}
         self._addresses: dict[str, tuple[Address, ...]] = {}
+        self._names_by_port: dict[str, str] = {}
 
     def again(self) -> Host:
         """The same machine, asked anew: for a reload."""
@@ -128,6 +129,13 @@ class Host:
         """The port of services(5) for a service or alias and a protocol's name."""
         row = self._table("/etc/services").get(f"{name}/{protocol}")
         return int(row[1].partition("/")[0]) if row else None
+
+    def service_at(self, port: int, protocol: str) -> str:
+        """The first name of services(5) for *port* and a protocol's name; empty if there is none."""
+        if not self._names_by_port:
+            for row in self._table("/etc/services").values():
+                self._names_by_port.setdefault(row[1], row[0])
+        return self._names_by_port.get(f"{port}/{protocol}", "")
 
     def rpc_number(self, name: str) -> int | None:
         """The program number of rpc(5) for a name or alias."""

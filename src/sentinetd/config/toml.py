@@ -31,11 +31,47 @@ Reader = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """The text of a settings file, by which a mistake finds its place."""
+
+    path: str
+    lines: tuple[str, ...]
+
+    def place(self, table: str, key: str, number: int = 0) -> Place:
+        """The line of *key* in *table*, of the table itself without a key; line 0 where it is not written plainly.
+        *number*: which one of an array of tables (``[[table]]``), from 0."""
+        if not table:
+            return Place(self.path, 0)
+        inside, line_of_table, seen = False, 0, -1
+        for line_number, line in enumerate(self.lines, 1):
+            bare = line.strip()
+            if bare.startswith("["):
+                inside = bare.strip("[] \t").partition(".")[0].strip().strip("]") == table
+                seen += inside and bare.startswith("[[") and not _below(bare)
+                inside = inside and (seen == number or seen < 0)
+                line_of_table = line_of_table or (line_number if inside else 0)
+            name = bare.partition("=")[0].strip()
+            if (inside and key and name == key) or name in (f"{table}.{key}" if key else table,):
+                return Place(self.path, line_number)
+        return Place(self.path, line_of_table)
+
+
+def _below(header: str) -> bool:
+    """Whether *header* is of a table inside another one."""
+    return "." in header.partition("]")[0]
+
+
+NOTHING = Written("", ())
+"""The text of no file."""
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
     """The settings of a file, and what is wrong with it."""
 
     settings: Settings
     diagnostics: tuple[Diagnostic, ...] = ()
+    written: Written = NOTHING
 
 
 def read_settings(path: str, host: Host, *, required: bool) -> Read:
@@ -47,11 +83,12 @@ def read_settings(path: str, host: Host, *, required: bool) -> Read:
         data = host.read(path)
     except OSError as error:
         text = f"open( {path} ) failed: {error.strerror or error}"
-        return Read(Settings(), (Diagnostic(Scope.FILE, Place(path, 0), text, "mend the name or the permissions"),))
+        told = (Diagnostic(Scope.FILE, Place(path, 0), text, "mend the name or the permissions"),)
+        return Read(Settings(), told)
     file = _File(path, data)
     if found and found.readable:
         file.warn("", "the file may hold secrets, and everyone can read it", f"chmod 600 {path}")
-    return Read(file.settings(host), tuple(file.told))
+    return Read(file.settings(host), tuple(file.told), file.written)
 
 
 class _File:
@@ -59,7 +96,7 @@ class _File:
 
     def __init__(self, path: str, data: bytes) -> None:
         self._path = path
-        self._lines = data.decode("utf-8", "replace").split("\n")
+        self.written = Written(path, tuple(data.decode("utf-8", "replace").split("\n")))
         self._data = data
         self.told: list[Diagnostic] = []
 
@@ -133,20 +170,8 @@ class _File:
             Diagnostic(Scope.LINE, self._place(table, key), text, way_out, _dotted(table, key), level=Level.WARNING)
         )
 
-    def _place(self, table: str, key: str) -> Place:
-        """The line of *key* in *table*, of the table itself without a key; line 0 where it is not written plainly."""
-        if not table:
-            return Place(self._path, 0)
-        inside, line_of_table = False, 0
-        for number, line in enumerate(self._lines, 1):
-            bare = line.strip()
-            if bare.startswith("["):
-                inside = bare.strip("[] \t").partition(".")[0].strip().strip("]") == table
-                line_of_table = line_of_table or (number if inside else 0)
-            name = bare.partition("=")[0].strip()
-            if (inside and key and name == key) or name in (f"{table}.{key}" if key else table,):
-                return Place(self._path, number)
-        return Place(self._path, line_of_table)
+    def _place(self, table: str, key: str, number: int = 0) -> Place:
+        return self.written.place(table, key, number)
 
 
 def _dotted(table: str, key: str) -> str:

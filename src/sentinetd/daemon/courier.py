@@ -20,13 +20,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from sentinetd.daemon.audience import Audience
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.messages import (
     DAEMON_LOG,
     TO_COURIER,
+    Agreed,
+    Curious,
+    Disagreed,
     Farewell,
     FileSink,
     Greeting,
+    Handed,
+    InForce,
+    Instructed,
     Ready,
     Restored,
     ServiceGone,
@@ -52,6 +59,9 @@ SYSLOG_PAUSE = 1.0
 IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 """Meant for the guard, whoever else they reach; the end of the channel is our signal."""
 
+WITH_FILE = (FileSink, Handed)
+"""Messages with which a descriptor comes."""
+
 T = TypeVar("T")
 
 
@@ -71,14 +81,20 @@ class Thread:
 
 
 class Courier:
-    """Serves the guard at the other end of *channel*; `run` returns when it says farewell or is gone."""
+    """Serves the guard at the other end of *channel*; `run` returns when it says farewell or is gone.
+
+    *audience* is told of each event after its ban is kept. `wake` has a pausing courier look what there is to do.
+    """
 
     def __init__(self, channel: Channel, keeper: Keeper, journal: Journal) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._keeper = keeper
         self._journal = journal
-        self._files: deque[int] = deque()  # descriptors of the FileSinks in the batch
+        self.audience = Audience(self.wake)
+        self._woken: asyncio.Future[None] | None = None  # while it pauses
+        self._wishes: frozenset[str] = frozenset()  # what the guard knows that somebody wants to hear of
+        self._files: deque[int] = deque()  # descriptors of the files in the batch
         self._sent = 0  # number of our last message
         self._heard = 0  # highest number of the guard's messages
         self._answered = 0
@@ -91,13 +107,26 @@ class Courier:
         self._keeper.told()  # the guard has it in Ready, and tells
         while not self._over:
             batch = self._receive()
-            if batch or self._due():
+            if batch or self._due() or self._restless():
                 await self._carry_out(batch)
+                await asyncio.sleep(0)  # the listeners' tasks get their turn, however much comes
             elif not self._over:
                 await self._pause()
         await self._keeper.close()
         self._tell(self._keeper.told())
+        self._journal.flush()
+        await self.audience.close()
+        self._tell(self.audience.news())
         self._journal.close()
+
+    def wake(self) -> None:
+        """End a pause, if there is one."""
+        if self._woken is not None:
+            _wake(self._woken)
+
+    def _restless(self) -> bool:
+        """Whether listeners have something to say."""
+        return self.audience.restless or self.audience.wishes() != self._wishes
 
     async def _restore(self) -> None:
         """Open the store and send the guard its bans."""
@@ -129,11 +158,11 @@ class Courier:
                 break
             sequence, messages, descriptors = packet
             self._heard = max(self._heard, sequence)
-            if len(descriptors) != sum(type(message) is FileSink for message in messages):
+            if len(descriptors) != sum(type(message) in WITH_FILE for message in messages):
                 for descriptor in descriptors:
                     os.close(descriptor)
-                messages = [message for message in messages if type(message) is not FileSink]
-                batch.append(_dropped(f"{len(descriptors)} descriptors for another number of log files"))
+                messages = [message for message in messages if type(message) not in WITH_FILE]
+                batch.append(_dropped(f"{len(descriptors)} descriptors for another number of files"))
             else:
                 self._files.extend(descriptors)
             batch += messages
@@ -148,24 +177,39 @@ class Courier:
         changes = [change for change in map(_change, batch) if change is not None]
         if changes or self._due():
             await self._keeper.keep(changes)
-        news = self._keeper.told()
+        news = [*self._keeper.told(), *self.audience.news()]
         for message in batch:
             if isinstance(message, Event):
                 if news:  # before the bans it concerns, but after the log was opened into which it goes
                     self._tell(news)
                     news = []
                 self._journal.tell(message)
+                self.audience.tell(message)
+            elif isinstance(message, Instructed):
+                await self._consider(message)
             else:
                 self._obey(message)
         self._tell(news)
         self._journal.flush()
+        await self._say_wishes()
         if self._heard > self._answered:
             self._answered = self._heard
             await self._send(Written(self._heard))
 
+    async def _consider(self, message: Instructed) -> None:
+        mistakes = await self.audience.prepare(message.request, message.settings)
+        await self._send(Disagreed(message.request, mistakes) if mistakes else Agreed(message.request))
+
+    async def _say_wishes(self) -> None:
+        wishes = self.audience.wishes()
+        if wishes != self._wishes:
+            self._wishes = wishes
+            await self._send(Curious(tuple(sorted(wishes))))
+
     def _tell(self, events: Sequence[Event]) -> None:
         for event in events:
             self._journal.tell(event)
+            self.audience.tell(event)
 
     def _obey(self, message: Any) -> None:
         """Carry out a message that is no event."""
@@ -184,6 +228,10 @@ class Courier:
                     self._journal.tell(_dropped(str(error)))
             case SinkGone():
                 self._journal.close_sink(message.sink)
+            case Handed():
+                self.audience.take_file(message.request, message.number, self._files.popleft())
+            case InForce():
+                self.audience.enact(message.request)
             case Greeting():
                 self._journal.introduce(message.ident, message.pid)
             case Farewell():
@@ -195,7 +243,7 @@ class Courier:
 
     async def _pause(self) -> None:
         """Wait until the guard says something, or something that failed can be tried again."""
-        woken = self._loop.create_future()
+        woken = self._woken = self._loop.create_future()
         pause = self._keeper.retry_at - time.monotonic()
         self._loop.add_reader(self._channel.fileno(), _wake, woken)
         writable = []
@@ -210,6 +258,7 @@ class Courier:
         try:
             await woken
         finally:
+            self._woken = None
             self._loop.remove_reader(self._channel.fileno())
             for number in writable:
                 self._loop.remove_writer(number)

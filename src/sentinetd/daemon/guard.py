@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from errno import EBADF
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,21 @@ from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.clock import Clock
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.doors import Doors
+from sentinetd.daemon.instructions import Instructions
 from sentinetd.daemon.launcher import Launcher
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.logs import Logs
 from sentinetd.daemon.loop import Loop, Moment
-from sentinetd.daemon.messages import FROM_COURIER, Greeting, Ready, Restored, Written
+from sentinetd.daemon.messages import (
+    FROM_COURIER,
+    Agreed,
+    Curious,
+    Disagreed,
+    Greeting,
+    Ready,
+    Restored,
+    Written,
+)
 from sentinetd.daemon.offers import Offers
 from sentinetd.daemon.recipes import NO_ADDRESS
 from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
@@ -32,7 +42,9 @@ from sentinetd.model.address import AddressSet
 from sentinetd.model.ban import Ban
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import (
+    ON_REQUEST,
     BansRestored,
+    Diagnosed,
     Event,
     FollowerFailed,
     Level,
@@ -70,6 +82,7 @@ from sentinetd.policy.inputs import (
     Arrived,
     Ended,
     Exhausted,
+    Heeded,
     Input,
     LaunchFailed,
     Learned,
@@ -117,6 +130,9 @@ class Guard:
         self.engine = Engine(settings, limit, log_procs)
         self.link = Link(time.time)
         self.logs = Logs(self.link)
+        self.instructions = Instructions(
+            self.loop, self.link, lambda fault: self.tell(Diagnosed(time.time(), Level.ERROR, str(fault)))
+        )
         self.doors = Doors(
             self.loop, self._on_arrival, self._on_want, self._on_front, self._on_exhaustion, self.tell, time.time
         )
@@ -389,6 +405,7 @@ class Guard:
     def _courier_begun(self, channel: Channel) -> None:
         self._writing["courier"] = False
         self._last_word = self.loop.now()
+        self._heed(())  # until it says otherwise
         self.link.attach(channel, self._greeting)
 
     def _courier_said(self, message: Any) -> None:
@@ -397,6 +414,10 @@ class Guard:
             self.link.answered(message.sequence)
         elif isinstance(message, Restored):
             self._learn(message.bans)
+        elif isinstance(message, Agreed | Disagreed):
+            self.instructions.heard(message)
+        elif isinstance(message, Curious):
+            self._heed(message.kinds)
         elif isinstance(message, Ready):
             self._mended("courier")
             if self.restored is None and self._bans_learned:
@@ -404,6 +425,11 @@ class Guard:
             self.restored = message.trouble
             if message.trouble:
                 self.tell(FollowerFailed(time.time(), "store", message.trouble, 0.0))
+
+    def _heed(self, kinds: Collection[str]) -> None:
+        """Listeners in the courier want to hear of these *kinds* of event, which are not told otherwise."""
+        self.logs.listen(kinds)
+        self.handle(Heeded(frozenset(kind for kind in ON_REQUEST if kind.kind in kinds)))
 
     def _learn(self, bans: tuple[Ban, ...]) -> None:
         """Bans of the store, in Unix time: on the engine's clock none lasts longer than it was meant to."""

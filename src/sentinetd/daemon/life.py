@@ -63,7 +63,7 @@ class Life:
         self._told = -1  # where our parent waits to hear how the start went
         self._status = 0
         self._works = False
-        self._reload_wanted = False
+        self._reload_wanted = self._reloading = False
         self._ending = False
         self._waits_for_servers = False
 
@@ -84,7 +84,7 @@ class Life:
         for text in (*early, *self._options.notes):
             guard.notice(Level.WARNING, text)
         self._reloader = Reloader(guard, lambda: read(self._options, self._host.again()))
-        self._reloader.diagnose(loaded)
+        self._reloader.diagnose(loaded.diagnostics)
         if not loaded.startable:
             mistakes = "".join(f"\n  {one}" for one in loaded.diagnostics)
             return self._give_up(guard.link.remaining(), f"couldn't get configuration{mistakes}")
@@ -100,6 +100,11 @@ class Life:
             return self._give_up(guard.link.remaining(), why)
         if trouble:
             guard.notice(Level.CRITICAL, f"bans of before are not in force: {trouble}")
+        faults = self._reloader.instruct(loaded)
+        if faults:
+            self._reloader.diagnose(faults)
+            mistakes = "".join(f"\n  {one}" for one in faults)
+            return self._give_up(guard.link.remaining(), f"couldn't get configuration{mistakes}")
         if not self._ending:
             self._put_in_force(guard, loaded, pid_file)
         guard.settle()
@@ -264,16 +269,24 @@ class Life:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ANSWERED)
 
     def _reload(self) -> None:
-        if self._ending or not self._works:
+        if self._ending or not self._works or self._reloading:
             self._reload_wanted = True  # what is being read now may be older than what the signal is about
             return
+        self._reload_wanted = False
+        self._reloading = True
         notify(self._environment, f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._reopen_log()
-        self._reloader.reload()
-        guard = self._guard
+        self._reloader.reload(self._reloaded)
+
+    def _reloaded(self) -> None:
+        self._reloading = False
+        if self._ending:
+            return
         notify(self._environment, "READY=1")
-        if not guard.engine.services and not self._options.stay_alive:
+        if not self._guard.engine.services and not self._options.stay_alive:
             self._end("No available services", 1)
+        elif self._reload_wanted:
+            self._reload()
 
     def _reopen_log(self) -> None:
         """The daemon's own log may have been renamed."""
@@ -329,6 +342,7 @@ class Life:
         self._waits_for_servers = servers
         guard = self._guard
         notify(self._environment, "STOPPING=1")
+        guard.instructions.abandon()
         guard.tell(DaemonStopping(time.time(), why))
         guard.doors.close_all()
         guard.handle(Leaving(servers))

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sentinetd.daemon.channel import Channel
-from sentinetd.daemon.messages import FileSink, Greeting, ServiceGone, ServiceLog, SinkGone, SyslogSink
-from sentinetd.errors import MessageError
-from sentinetd.model.events import (
-    BanEvicted,
-    BanImposed,
-    BanLifted,
-    ConnectionRefused,
-    Event,
-    EventsLost,
-    ServerEnded,
-    ServerStarted,
+from sentinetd.daemon.messages import (
+    FileSink,
+    Greeting,
+    Handed,
+    InForce,
+    Instructed,
+    ServiceGone,
+    ServiceLog,
+    SinkGone,
+    SyslogSink,
 )
+from sentinetd.errors import MessageError
+from sentinetd.model.events import ROUTINE as ROUTINE_EVENTS
+from sentinetd.model.events import BanEvicted, BanImposed, BanLifted, Event, EventsLost
 
 KEPT_MOST = 50_000
 """Records that wait for the courier's answer; beyond it, events that change no ban are dropped and counted."""
@@ -33,8 +35,10 @@ AT_ONCE = 64
 """Records that are sent without waiting for more."""
 SOON, LATER = 0.002, 0.02
 """Seconds that records wait for others; the longer ones if all of them are routine."""
-ROUTINE = frozenset({ConnectionRefused, ServerStarted, ServerEnded})
+ROUTINE = frozenset(ROUTINE_EVENTS)
 """What happens so often, and matters so little by itself, that it may wait longer for more of its kind."""
+NO_SINK = -1
+"""Number of no sink: to close it is a message without effect."""
 BANS = (BanImposed, BanLifted, BanEvicted)
 
 _Entry = tuple[int, Any]  # sequence number and record; 0: what only a new courier is told
@@ -54,6 +58,9 @@ class Link:
         self._sinks: dict[int, FileSink | SyslogSink] = {}
         self._files: dict[int, int] = {}  # sink -> descriptor, ours to close
         self._services: dict[int, ServiceLog] = {}
+        self._in_force: Instructed | None = None
+        self._proposed: Instructed | None = None
+        self._handed: dict[Handed, int] = {}  # files of those two; the descriptors are ours to close
         self._leaving: deque[tuple[int, int]] = deque()  # (sequence, service): forget it when that is answered
 
     @property
@@ -106,6 +113,47 @@ class Link:
         """The open file of *sink*, which stays the link's; None if it is not a file."""
         return self._files.get(sink)
 
+    def propose(self, message: Instructed, descriptors: Sequence[int]) -> None:
+        """Ask the courier whether it can do as *message* says; *descriptors*, the files that it numbers, become ours.
+        What was proposed before and is not in force is withdrawn."""
+        self.withdraw()
+        self._proposed = message
+        for number, descriptor in enumerate(descriptors):
+            self._hand(Handed(message.request, number), descriptor)
+        self._append(message)
+
+    def withdraw(self) -> None:
+        """What was proposed last is not to be put in force any more."""
+        if self._proposed is not None:
+            self._close_files_of(self._proposed.request)
+            self._proposed = None
+
+    def enact(self) -> None:
+        """What was proposed last is in force from here on."""
+        if self._proposed is None:
+            raise ValueError("nothing was proposed")
+        before, self._in_force, self._proposed = self._in_force, self._proposed, None
+        self._append(InForce(self._in_force.request))
+        if before is not None:
+            self._close_files_of(before.request)
+
+    def replace_file(self, number: int, descriptor: int) -> None:
+        """File *number* of the settings in force is *descriptor* now, which becomes ours."""
+        if self._in_force is None:
+            raise ValueError("no settings are in force")
+        self._hand(Handed(self._in_force.request, number), descriptor)
+
+    def _hand(self, message: Handed, descriptor: int) -> None:
+        before = self._handed.get(message)
+        if before is not None:
+            os.close(before)
+        self._handed[message] = descriptor
+        self._append(message)
+
+    def _close_files_of(self, request: int) -> None:
+        for message in [message for message in self._handed if message.request == request]:
+            os.close(self._handed.pop(message))
+
     def service(self, message: ServiceLog) -> None:
         """From now on the service logs as *message* says."""
         self._services[message.number] = message
@@ -132,9 +180,21 @@ class Link:
     def attach(self, channel: Channel, greeting: Greeting) -> None:
         """A new courier: tell it what there is, then all events that no courier has answered."""
         self._channel = channel
-        self._unsent = deque((0, record) for record in (greeting, *self._sinks.values(), *self._services.values()))
+        directives = (greeting, *self._sinks.values(), *self._services.values(), *self._instructions())
+        self._unsent = deque((0, record) for record in directives)
         self._unsent.extend(entry for entry in self._kept if isinstance(entry[1], Event | ServiceGone))
         self._urgent = True
+
+    def _instructions(self) -> list[Any]:
+        """What a new courier has to hear of the settings."""
+        told: list[Any] = []
+        for message in (self._in_force, self._proposed):
+            if message is not None:
+                told += (file for file in self._handed if file.request == message.request)
+                told.append(message)
+                if message is self._in_force:
+                    told.append(InForce(message.request))
+        return told
 
     def detach(self) -> None:
         """The courier is gone; keep everything until there is another."""
@@ -166,14 +226,14 @@ class Link:
         for entry in self._unsent:
             batch.append(entry)
             record = entry[1]
-            if isinstance(record, FileSink):
-                descriptor = self._files.get(record.sink)
-                if descriptor is not None:
-                    return batch, [descriptor]
+            if isinstance(record, FileSink | Handed):
+                held = self._handed.get(record) if isinstance(record, Handed) else self._files.get(record.sink)
+                if held is not None:
+                    return batch, [held]
                 batch.pop()  # closed again before it could be sent: say nothing of it
                 if batch:
                     return batch, []
-                return [(entry[0], SinkGone(record.sink))], []
+                return [(entry[0], SinkGone(record.sink if isinstance(record, FileSink) else NO_SINK))], []
             if len(batch) == RECORDS_AT_ONCE:
                 break
         return batch, []
@@ -193,3 +253,5 @@ class Link:
         """Let go of the files."""
         for sink in list(self._files):
             self._close_file(sink)
+        while self._handed:
+            os.close(self._handed.popitem()[1])

@@ -6,6 +6,7 @@ Services that name the same log share it. A log is opened again at a reload, so 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.messages import DAEMON_LOG, FileSink, ServiceLog, SyslogSink
@@ -40,6 +41,7 @@ class Logs:
         self._users: dict[int, Target | None] = {}  # service number -> its log
         self._successes: set[int] = set()  # services whose admitted connections are logged
         self._refusals: set[int] = set()  # services whose refused connections are
+        self._wishes: frozenset[str] = frozenset()  # routine kinds of event that are wanted of all services
         self._next = DAEMON_LOG + 1
 
     def follow(self, number: int, service: Service) -> None:
@@ -59,13 +61,17 @@ class Logs:
         )
 
     def wants(self, event: Event) -> bool:
-        """Whether anybody writes *event*: what happens for each connection of a service that logs nothing is not even
-        sent to the courier."""
+        """Whether anybody wants *event*: what happens for each connection of a service that logs nothing is not even
+        sent to the courier, unless somebody listens there."""
         if isinstance(event, ServerStarted | ServerEnded):
-            return event.number in self._successes
+            return event.number in self._successes or event.kind in self._wishes
         if isinstance(event, ConnectionRefused):
-            return event.number in self._refusals or event.reason is Reason.LOAD
+            return event.number in self._refusals or event.reason is Reason.LOAD or event.kind in self._wishes
         return True
+
+    def listen(self, kinds: Collection[str]) -> None:
+        """Somebody in the courier wants to hear of these routine *kinds* of event, whatever their service logs."""
+        self._wishes = frozenset(kinds)
 
     def leave(self, number: int) -> None:
         """The service *number* is gone and logs no more."""

@@ -15,6 +15,7 @@ from sentinetd.model.events import EVENTS
 from sentinetd.model.offer import Advertisement, Registration
 from sentinetd.model.routine import Ending, Routine
 from sentinetd.model.service import OnFailure, OnSuccess
+from sentinetd.model.settings import CourierSettings, Mistake
 from sentinetd.model.verdict import Question
 
 DAEMON_LOG = 0
@@ -75,6 +76,30 @@ class ServiceGone:
 
 
 @dataclass(frozen=True, slots=True)
+class Handed:
+    """The descriptor that comes with this is file *number* of the settings of *request*. Before those are in force it
+    belongs to them; afterwards it takes the place of the one there was."""
+
+    request: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instructed:
+    """Can the courier do as *settings* say? It gets everything ready and answers `Agreed` or `Disagreed`."""
+
+    request: int
+    settings: CourierSettings
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The settings of *request* are in force from here on."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
 class Farewell:
     """The guard ends: write what has come, answer `Written`, end."""
 
@@ -98,6 +123,29 @@ class Written:
     """Every record up to *sequence* is written, bans among them committed."""
 
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """From the courier: the settings of *request* can be put in force."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreed:
+    """From the courier: the settings of *request* cannot be used as they are."""
+
+    request: int
+    mistakes: tuple[Mistake, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Curious:
+    """From the courier: of the kinds in `events.ROUTINE` and `events.ON_REQUEST`, somebody wants to hear of *kinds*
+    now, of whatever service."""
+
+    kinds: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,8 +424,10 @@ class Move:
     """To the herald: addresses of the host changed."""
 
 
-TO_COURIER = (Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Farewell, *EVENTS)
-FROM_COURIER = (Restored, Ready, Written)
+TO_COURIER = (
+    Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Handed, Instructed, InForce, Farewell, *EVENTS
+)  # fmt: skip
+FROM_COURIER = (Restored, Ready, Written, Agreed, Disagreed, Curious)
 TO_PORTER = (
     Asked, AskedUser, AskedTables, Carry, Relay, Join, Attend, Admit, Choose, Say, Multiplexed, HangUp, Shun, Leave
 )  # fmt: skip

@@ -6,7 +6,7 @@ What is new is bound first; only then the engine is told and what is old is clos
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 
 from sentinetd.config.in_force import servable
@@ -17,6 +17,7 @@ from sentinetd.daemon.guard import Guard
 from sentinetd.errors import EdgeError
 from sentinetd.model import diagnostic
 from sentinetd.model.address import EVERYONE
+from sentinetd.model.diagnostic import Diagnostic
 from sentinetd.model.events import (
     Diagnosed,
     Level,
@@ -49,20 +50,43 @@ class Reloader:
         self._read = read
         self._numbers = count(1)
 
-    def reload(self) -> None:
-        """Read the configuration again and put it in force; one that cannot be used changes nothing."""
+    def reload(self, done: Callable[[], None]) -> None:
+        """Read the configuration again and put it in force, when the courier has said that it can; one that cannot be
+        used changes nothing. *done* is called at the end, maybe at once."""
         guard = self._guard
         guard.tell(ReloadStarted(time.time()))
         loaded = self._read()
-        self.diagnose(loaded)
+        self.diagnose(loaded.diagnostics)
         if not loaded.usable:
-            guard.tell(ReloadRefused(time.time(), "the mistakes above concern the whole configuration"))
+            self._refuse(done)
             return
-        self.put_in_force(loaded)
 
-    def diagnose(self, loaded: Loaded) -> None:
+        def answered(faults: Sequence[Diagnostic]) -> None:
+            if faults:
+                self.diagnose(faults)
+                self._refuse(done)
+                return
+            self.put_in_force(loaded)
+            done()
+
+        guard.instructions.propose(loaded, answered)
+
+    def _refuse(self, done: Callable[[], None]) -> None:
+        self._guard.tell(ReloadRefused(time.time(), "the mistakes above concern the whole configuration"))
+        done()
+
+    def instruct(self, loaded: Loaded) -> Sequence[Diagnostic]:
+        """At the start: wait until the courier has said what is wrong with its part of *loaded*."""
+        heard: list[Sequence[Diagnostic]] = []
+        self._guard.instructions.propose(loaded, heard.append)
+        self._guard.settle()
+        while not heard:
+            self._guard.turn(1.0)
+        return heard[0]
+
+    def diagnose(self, diagnostics: Sequence[Diagnostic]) -> None:
         """Tell every mistake."""
-        for one in loaded.diagnostics:
+        for one in diagnostics:
             self._guard.tell(Diagnosed(time.time(), LEVELS[one.level], str(one)))
 
     def put_in_force(self, loaded: Loaded, first: bool = False) -> None:
@@ -74,6 +98,7 @@ class Reloader:
         change = plan(guard.engine.services, wanted, loaded.faulty, next_number)
         self._numbers = count(next_number + len(change.start) + 1)
         started, postponed, failed = self._open(change)
+        guard.instructions.enact()
         guard.clock.tables_wanted = any(Flag.NOLIBWRAP not in service.flags for service in wanted if not service.sensor)
         guard.clock.load_wanted = any(service.max_load is not None for service in wanted)
         guard.handle(Reloaded(loaded.settings, started, change.adjust, change.stop))

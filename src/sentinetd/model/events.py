@@ -517,3 +517,6 @@ EVENTS: tuple[type[Event], ...] = (
 ON_REQUEST: frozenset[type[Event]] = frozenset({ConnectionAdmitted, BanEnded, Heartbeat})
 """Kinds that are not even made unless somebody wants them: each comes for every connection, every ban or every minute,
 and no log of xinetd's has it."""
+
+ROUTINE: tuple[type[Event], ...] = (ConnectionRefused, ServerStarted, ServerEnded)
+"""What happens for each connection: told only where a service's log or a listener wants it."""

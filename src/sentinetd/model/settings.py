@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from sentinetd.model.address import NOBODY, AddressSet
 
@@ -40,10 +41,47 @@ class MdnsSettings:
     enabled: bool = False
 
 
+class FileUse(Enum):
+    """What the courier does with a file that the guard opens for it."""
+
+    APPEND = "append"
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class FileWanted:
+    """A file that the courier's settings name. The guard, which may, opens *path* and hands the descriptor over; the
+    courier's settings hold its place in `Settings.files` instead. *key* of the *number*th *table* names it."""
+
+    path: str
+    use: FileUse
+    table: str
+    number: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What the courier objects to in its settings: *key* (empty: all) of the *number*th table *table*, from 0."""
+
+    table: str
+    number: int
+    key: str
+    text: str
+    way_out: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CourierSettings:
+    """The courier's part, as it crosses to it: plain values, no path, file numbers as in `Settings.files`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The whole file; what it leaves out is as here."""
+    """The whole file; what it leaves out is as here. *files* are what *courier* needs opened."""
 
     bans: BanSettings = BanSettings()
     store: StoreSettings = StoreSettings()
     mdns: MdnsSettings = MdnsSettings()
+    courier: CourierSettings = CourierSettings()
+    files: tuple[FileWanted, ...] = ()

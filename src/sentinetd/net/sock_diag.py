@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sentinetd.model.address import BITS, Address, Network
@@ -123,20 +124,26 @@ def _read(protocol: int, answer: bytes) -> Listening:
     return Listening(protocol, address, int.from_bytes(local_port, "big"), v6only, uid, inode)
 
 
-def _named(found: list[Listening]) -> set[Holder]:
-    """The processes that have one of these sockets open. A process may end while it is looked at: it is passed over."""
-    links = {f"socket:[{one.inode}]": one.address for one in found}
-    named: set[Holder] = set()
-    seen: set[str] = set()
+def owners(sockets: Iterable[Listening]) -> dict[int, tuple[Holder, ...]]:
+    """Who has each of *sockets* open, by inode and in ascending order of pids; no row for a socket whose holders cannot
+    be seen from here. Every process is looked at once; one that ends meanwhile is passed over."""
+    links = {f"socket:[{one.inode}]": one for one in sockets}
+    found: dict[int, set[Holder]] = {}
     for pid in _entries("/proc"):
         if not pid.isdigit():
             continue
         for descriptor in _entries(f"/proc/{pid}/fd"):
-            link = _link(f"/proc/{pid}/fd/{descriptor}")
-            if link in links:
-                seen.add(link)
-                named.add(Holder(int(pid), _program(pid), links[link]))
-    named.update(Holder(0, "", address) for link, address in links.items() if link not in seen)
+            held = links.get(_link(f"/proc/{pid}/fd/{descriptor}"))
+            if held is not None:
+                found.setdefault(held.inode, set()).add(Holder(int(pid), _program(pid), held.address))
+    return {inode: tuple(sorted(named, key=lambda holder: holder.pid)) for inode, named in found.items()}
+
+
+def _named(found: list[Listening]) -> set[Holder]:
+    """The processes that have one of these sockets open, and nobody for each that none can be seen to have."""
+    known = owners(found)
+    named = {holder for holders in known.values() for holder in holders}
+    named.update(Holder(0, "", one.address) for one in found if one.inode not in known)
     return named
 
 
@@ -155,9 +162,26 @@ def _link(path: str) -> str:
 
 
 def _program(pid: str) -> str:
-    """The name of process *pid* as the kernel keeps it: at most 15 bytes (proc(5), comm)."""
+    """The name of process *pid* as the kernel keeps it: at most 15 bytes (proc(5), comm); of an interpreter that says
+    nothing, the program it runs. Any process may call itself anything."""
+    name = _first_line(f"/proc/{pid}/comm") or "?"
+    if not name.startswith("python"):
+        return name
+    words = iter(_first_line(f"/proc/{pid}/cmdline").split("\0")[1:])
+    for word in words:
+        if word == "-m":
+            return next(words, "") or name
+        if word == "-c":
+            return name
+        if word and not word.startswith("-"):
+            return word.rpartition("/")[2] or name
+    return name
+
+
+def _first_line(path: str) -> str:
+    """What the file of proc(5) begins with; empty if the process is gone, or is not to be seen."""
     try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="backslashreplace") as comm:
-            return comm.readline().rstrip("\n")
+        with open(path, encoding="utf-8", errors="backslashreplace") as file:
+            return file.readline(4096).rstrip("\n")
     except OSError:
-        return "?"
+        return ""

@@ -1,0 +1,178 @@
+"""The table as people read it: in the article's shape where it fits, turned on its side where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Table as Grid
+from rich.text import Text
+
+from sentinetd.cli.plan.ground import Port
+from sentinetd.cli.plan.table import Cell, State, Table
+from sentinetd.model.address import Address
+from sentinetd.model.diagnostic import printable
+
+STYLES = {State.USED: "bold blue", State.SENSOR: "bold red", State.SERVICE: "bold green", State.FREE: "dim"}
+MANY = 8
+"""Addresses that are shown one by one; of more, those that look alike share a row."""
+RUNS = 4
+"""Runs of addresses that a shared row names."""
+WIDE = 100_000
+
+Name = Callable[[Port], str]
+Row = tuple[tuple[Address, ...], tuple[Cell, ...]]
+"""Addresses that look alike, and their cells."""
+
+
+def drawn(table: Table, name: Name, console: Console) -> RenderableType:
+    """*table* for *console*; *name* gives a port's name, or nothing.
+
+    Addresses stand at the left and ports above, as in the article; if that is too wide, ports at the left; if that is
+    too wide as well, the ports are dealt out to several tables.
+    """
+    single: list[Row] = [((address,), table.row(address)) for address in table.rows]
+    together = _alike(single)
+    for rows in (single, together) if len(single) <= MANY else (together,):
+        whole = _upright(rows, table.columns, name)
+        if _width(whole, console) <= console.width:
+            return whole
+    for rows in (single, together) if len(single) <= MANY else (together,):
+        turned = _turned(rows, table.columns, name)
+        if _width(turned, console) <= console.width:
+            return turned
+    return Group(*_dealt(together, table.columns, name, console))
+
+
+def legend(table: Table) -> Text:
+    """What the words of *table* mean, for those that are in it."""
+    there = {cell.state for cell in table.cells.values()}
+    words = {
+        State.USED: ("USED", " by a program"),
+        State.SENSOR: ("SENSOR", " of sentinetd"),
+        State.SERVICE: ("SERVICE", " of sentinetd"),
+        State.FREE: ("\u00b7", " free"),
+    }
+    text = Text()
+    for state, (word, meaning) in words.items():
+        if state in there:
+            text.append("   " if text else "").append(word, STYLES[state]).append(meaning, "dim")
+    return text
+
+
+def sentences(said: Iterable[str]) -> RenderableType:
+    """Remarks below one another."""
+    grid = Grid(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 0))
+    grid.add_column(width=1)
+    grid.add_column(overflow="fold")
+    for one in said:
+        grid.add_row(Text("-", "dim"), Text(printable(one)))
+    return grid
+
+
+def _width(grid: Grid, console: Console) -> int:
+    return Measurement.get(console, console.options.update(max_width=WIDE), grid).maximum
+
+
+def _grid() -> Grid:
+    return Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="", padding=(0, 1, 0, 0))
+
+
+def _upright(rows: Iterable[Row], ports: Sequence[Port], name: Name) -> Grid:
+    """Addresses at the left, ports above, as the article has it."""
+    grid = _grid()
+    grid.add_column(Text("address", "dim"), no_wrap=True)
+    for port in ports:
+        grid.add_column(_head(port, name, "\n"), no_wrap=True)
+    for addresses, cells in rows:
+        grid.add_row(_addresses(addresses), *(_cell(cell, "\n") for cell in cells))
+    return grid
+
+
+def _turned(rows: Sequence[Row], ports: Sequence[Port], name: Name) -> Grid:
+    """Ports at the left, addresses above."""
+    grid = _grid()
+    grid.add_column(Text("port", "dim"), no_wrap=True, justify="right")
+    grid.add_column("", no_wrap=True)
+    for addresses, _ in rows:
+        grid.add_column(_addresses(addresses), no_wrap=True)
+    for number, port in enumerate(ports):
+        cells = (_cell(cells[number], " ") for _, cells in rows)
+        grid.add_row(Text(str(port), "bold"), printable(name(port)), *cells)
+    return grid
+
+
+def _dealt(rows: Sequence[Row], ports: Sequence[Port], name: Name, console: Console) -> Iterable[RenderableType]:
+    """As many upright tables as it takes, each as wide as fits; one column at least."""
+    begin = 0
+    while begin < len(ports):
+        end = begin + 1
+        while end < len(ports) and _width(_part(rows, ports, name, begin, end + 1), console) <= console.width:
+            end += 1
+        if begin:
+            yield ""
+        yield _part(rows, ports, name, begin, end)
+        begin = end
+
+
+def _part(rows: Sequence[Row], ports: Sequence[Port], name: Name, begin: int, end: int) -> Grid:
+    return _upright([(addresses, cells[begin:end]) for addresses, cells in rows], ports[begin:end], name)
+
+
+def _head(port: Port, name: Name, between: str) -> Text:
+    return Text(f"{printable(name(port))}{between}", "bold").append(str(port), "dim")
+
+
+def _cell(cell: Cell, between: str) -> Text:
+    if cell.state is State.FREE:
+        return Text("\u00b7", STYLES[State.FREE])
+    text = Text(cell.state.value.upper(), STYLES[cell.state])
+    said = who(cell)
+    if said:
+        text.append(between).append(printable(said), "" if cell.open else "dim")
+    if cell.clash:
+        text.append(between).append(printable(f"not {', '.join(cell.services)}"), "red")
+    return text
+
+
+def who(cell: Cell) -> str:
+    """Whose a cell is."""
+    programs = ", ".join(cell.programs) or "?"
+    return programs if cell.state is State.USED else ", ".join(cell.services) or programs
+
+
+def _alike(rows: Sequence[Row]) -> list[Row]:
+    """*rows* with those of the same cells made one, in the order of their first addresses."""
+    found: dict[tuple[tuple[object, ...], ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple((cell.state, who(cell), cell.services, cell.open) for cell in row[1]), []).append(row)
+    return [(tuple(address for one in same for address in one[0]), same[0][1]) for same in found.values()]
+
+
+def _addresses(addresses: Sequence[Address]) -> Text:
+    runs = list(_runs(addresses))
+    said = [f"{first} - {last}" if first != last else str(first) for first, last in runs[:RUNS]]
+    if len(runs) > RUNS:
+        said[-1] = f"and {sum(last.value - first.value + 1 for first, last in runs[RUNS - 1 :])} more"
+    return Text("\n".join(said), "bold")
+
+
+def _runs(addresses: Sequence[Address]) -> Iterable[tuple[Address, Address]]:
+    """First and last of each run of three or more that follow one another; others by themselves."""
+    begin = 0
+    while begin < len(addresses):
+        end = begin
+        while end + 1 < len(addresses) and _follows(addresses[end], addresses[end + 1]):
+            end += 1
+        if end - begin >= 2:
+            yield addresses[begin], addresses[end]
+            begin = end + 1
+        else:
+            yield addresses[begin], addresses[begin]
+            begin += 1
+
+
+def _follows(one: Address, other: Address) -> bool:
+    return (one.version, one.scope, one.value + 1) == (other.version, other.scope, other.value)
