@@ -19,11 +19,12 @@ from spawn.guard import Guard
 PR_CAPBSET_DROP, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 24, 47, 2
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
 CAP_SETGID, CAP_SETUID, CAP_NET_BIND_SERVICE, CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE = 6, 7, 10, 21, 23, 24
-UIDS = {Backend.C: 61_234, Backend.PYTHON: 61_235}  # nobody else's: the kernel counts processes by user
+FIRST_UID = 100_000_000
+"""Added to our process id it is nobody else's: the kernel counts processes by user, and other tests run beside us."""
 CANNOT = Recipe("/bin/true", ("true",), nice=-3, limits=((resource.RLIMIT_NOFILE, 1 << 40),))
 
 
-def give_up(backend: Backend) -> None:
+def give_up() -> None:
     """What is out of the bounding set is gone after the next exec, which the spawner's start is; what is in the ambient
     set would be handed on for ever (capabilities(7))."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -38,7 +39,7 @@ def give_up(backend: Backend) -> None:
         words[2] |= 1 << CAP_NET_BIND_SERVICE
     if libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) < 0:
         sys.exit(f"PR_CAP_AMBIENT_RAISE: {os.strerror(ctypes.get_errno())}")
-    os.setresuid(UIDS[backend], 0, 0)  # counted is the real user
+    os.setresuid(FIRST_UID + os.getpid(), 0, 0)  # counted is the real user
     resource.setrlimit(resource.RLIMIT_NPROC, (3, 3))
 
 
@@ -89,6 +90,6 @@ STORIES: dict[str, Callable[[Guard], None]] = {
 
 if __name__ == "__main__":
     wanted = Backend[sys.argv[1]]
-    give_up(wanted)
+    give_up()
     with Guard(wanted) as made:
         STORIES[sys.argv[2]](made)
