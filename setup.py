@@ -19,8 +19,8 @@ from setuptools.command.build_ext import build_ext
 SPAWN = "src/sentinetd/spawn/"
 SPAWNER = Extension(
     "sentinetd.spawn.sentinetd-spawner",
-    sources=[SPAWN + "spawner.c", SPAWN + "recipes.c"],
-    depends=[SPAWN + "recipes.h"],
+    sources=[SPAWN + "spawner.c", SPAWN + "birth.c", SPAWN + "recipes.c"],
+    depends=[SPAWN + "birth.h", SPAWN + "recipes.h"],
 )
 FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-fstack-protector-strong"]
 LINKS = [["-s", "-fPIE", "-static-pie"], ["-s", "-fPIE", "-pie", "-Wl,-z,relro,-z,now"]]

@@ -15,6 +15,7 @@ import pytest
 from sentinetd.errors import EdgeError, MessageError
 from sentinetd.spawn import protocol, spawner
 from sentinetd.spawn.protocol import Launched
+from sentinetd.spawn.recipe import Recipe
 from sentinetd.spawn.spawner import PROGRAM, Backend, Spawner, SpawnerBusy, SpawnerGone, available, start
 from spawn.conftest import NOT_BUILT
 from spawn.guard import ECHO, TRUE, WITHIN, Guard, descriptors
@@ -68,6 +69,7 @@ def test_nobody_may_trace_it(backend: Backend) -> None:
     try:
         with Guard(backend) as guard:
             server = guard.serve(ECHO)
+            guard.serve(Recipe("/bin/cat", ("cat",), uid=8, gid=8, groups=()), order=2)  # made in the spawner's memory
             assert os.stat(f"/proc/{guard.spawner.pid}/mem").st_gid == 0
             assert os.stat(f"/proc/{server.pid}/mem").st_gid == 8
     finally:

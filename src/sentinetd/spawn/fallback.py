@@ -1,6 +1,6 @@
 """The spawner in Python, for machines where the C one was not built: same messages, same replies, a third of the speed.
 
-It is a process of its own for the same reasons, and keeps to the same order of steps; ``spawner.c`` gives the reasons.
+It is a process of its own for the same reasons, and keeps to the same order of steps; ``birth.c`` gives the reasons.
 The interpreter is started afresh and imports little, so its forks stay cheap. Between fork and exec the child makes
 system calls and nothing else: limits may be so low that Python can allocate no more.
 """
@@ -199,6 +199,9 @@ class Fallback:
                     os.nice(recipe.nice)
                 except OSError as error:
                     self._report(Step.NICE, order, error.errno)
+            if recipe.umask is not None:
+                os.umask(recipe.umask)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             step = Step.SETGID
             if recipe.gid is not None:
                 os.setresgid(recipe.gid, recipe.gid, recipe.gid)
@@ -208,10 +211,7 @@ class Fallback:
             step = Step.SETUID
             if recipe.uid is not None:
                 os.setresuid(recipe.uid, recipe.uid, recipe.uid)
-            if recipe.umask is not None:
-                os.umask(recipe.umask)
             step, status = Step.EXEC, EXEC_STATUS
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             self._libc.execve(known.server, known.argv, known.environment)
             raise OSError(ctypes.get_errno(), "execve")
         except OSError as error:

@@ -1,7 +1,7 @@
 """What guard and spawner say to each other: one packet a message, numbers in the machine's own byte order.
 
 To the spawner go a kind, a recipe's number, a value and a payload; back come the replies below. ``recipes.h`` and
-``spawner.c`` say the same in C; `VERSION` changes with either.
+``birth.h`` say the same in C; `VERSION` changes with either.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ enum {
 
 static struct recipe **known;  /* in order of their numbers */
 static size_t count, room;
+static struct recipe *retired; /* a process may still be made by them */
 
 static struct {                /* the recipe that is being taught; one at a time */
 	uint32_t number;
@@ -37,7 +38,7 @@ static size_t place(uint32_t number)
 	return low;
 }
 
-struct recipe *find(uint32_t number)
+const struct recipe *find(uint32_t number)
 {
 	size_t at = place(number);
 
@@ -58,9 +59,23 @@ void forget(uint32_t number)
 	size_t at = place(number);
 
 	if (at < count && known[at]->number == number) {
-		discard(known[at]);
+		known[at]->next = retired;
+		retired = known[at];
 		memmove(&known[at], &known[at + 1], (--count - at) * sizeof *known);
 	}
+}
+
+void discard_retired(int (*in_use)(const struct recipe *recipe))
+{
+	struct recipe **at = &retired, *recipe;
+
+	while ((recipe = *at) != NULL)
+		if (in_use(recipe)) {
+			at = &recipe->next;
+		} else {
+			*at = recipe->next;
+			discard(recipe);
+		}
 }
 
 /* The recipe that *bytes* spell; NULL if they spell none (EBADMSG) or memory is short (ENOMEM). */
@@ -99,7 +114,7 @@ static struct recipe *understand(uint32_t number, const unsigned char *bytes, si
 			goto malformed;
 	recipe->groups = calloc(head->groups + (size_t)1, sizeof *recipe->groups);
 	recipe->argv = calloc(head->arguments + (size_t)1, sizeof *recipe->argv);
-	recipe->envp = calloc(head->variables + (size_t)2, sizeof *recipe->envp);
+	recipe->envp = calloc(head->variables + (size_t)1, sizeof *recipe->envp);
 	recipe->server = malloc(length);
 	if (recipe->groups == NULL || recipe->argv == NULL || recipe->envp == NULL || recipe->server == NULL)
 		goto failed;

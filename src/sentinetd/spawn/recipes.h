@@ -38,14 +38,19 @@ struct recipe {
 	struct head head;
 	struct limit limits[MAX_LIMITS];
 	gid_t *groups;
-	char **argv, **envp;    /* envp has a free place for REMOTE_HOST at its end */
+	char **argv, **envp;
 	char *server;           /* begins the block of strings that argv and envp point into */
+	struct recipe *next;    /* among the retired */
 };
 
 /* TEACH begins a recipe and ends an unfinished or an older one; MORE continues it where it stands. */
 void learn(const struct message *message, size_t length);
 
+/* No server is made by it any more; it stays as it is until `discard_retired`. */
 void forget(uint32_t number);
 
+/* Free the memory of recipes that were forgotten or taught again and that are not *in_use*. */
+void discard_retired(int (*in_use)(const struct recipe *recipe));
+
 /* The recipe of that number; NULL if there is none. */
-struct recipe *find(uint32_t number);
+const struct recipe *find(uint32_t number);

@@ -5,9 +5,9 @@
  * arguments, environment, limits, user) and then orders launches: a recipe's number and the descriptor to serve. A server
  * is cloned with CLONE_PARENT, so it is the guard's child: the guard gets SIGCHLD and reaps it.
  *
- * Why a process of its own: it stays small, so a fork costs the same however many bans the guard holds; and each server is
- * set up in memory of its own, so a process of the server's user that stops it between setuid and exec stops nothing else
- * (with vfork it would freeze the daemon). Nobody here ever waits for a child.
+ * Why a process of its own: it stays small, so a fork costs the same however many bans the guard holds; and nobody here
+ * ever waits for a child, so a process of the server's user that stops it between setuid and exec stops nothing else (with
+ * vfork it would freeze the daemon). birth.c has the new process's side.
  *
  * The guard starts it with all signals blocked, and so they stay: a Ctrl-C or a TERM to the whole group is the guard's to
  * answer. The end of the socket, and nothing else, ends this program.
@@ -15,117 +15,40 @@
  * Messages are described in recipes.h; numbers are in the machine's own byte order. A message that is not of its form is
  * dropped with a line on standard error; a launch is always answered.
  *
- * cc -O2 -Wall -Wextra -Wpedantic -static-pie -o sentinetd-spawner spawner.c recipes.c
+ * cc -O2 -Wall -Wextra -Wpedantic -static-pie -o sentinetd-spawner spawner.c birth.c recipes.c
  */
 #define _GNU_SOURCE
-#define _FILE_OFFSET_BITS 64
+#include "birth.h"
 #include "recipes.h"
 
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/types.h>
 #include <unistd.h>
 
-enum { GUARD = 3 };                                                        /* descriptor */
-enum { LAUNCHED = 1, LAUNCH_FAILED = 2, SETUP_FAILED = 3 };                /* kinds of replies */
-enum { DUP = 1, LIMIT, NICE, SETGID, SETGROUPS, SETUID, SETSID, EXEC };    /* protocol.Step */
-enum { SETUP_STATUS = 126, EXEC_STATUS = 127 };                            /* exit: a server that never began */
-enum { MAX_HOST = 255 };                                                   /* bytes of REMOTE_HOST's value */
-
-struct reply {
-	uint32_t kind, step;
-	uint64_t order;
-	int32_t value, detail;  /* pid or errno; LIMIT: which RLIMIT_ */
-};
-
-/* ------------------------------------------------------------------------------------------------ the server's side */
-
-static void tell(uint32_t kind, uint32_t step, uint64_t order, int value, int detail)
+static void tell(uint32_t kind, uint64_t order, int value)
 {
-	struct reply reply = {kind, step, order, value, detail};
+	struct reply reply = {kind, 0, order, value, 0};
 	ssize_t sent;
 
 	do
 		sent = send(GUARD, &reply, sizeof reply, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
-	if (sent < 0 && kind != SETUP_FAILED)
-		exit(0); /* the guard has gone; a server being set up goes on without telling */
+	if (sent < 0)
+		exit(0); /* the guard has gone */
 }
-
-static _Noreturn void fail(uint64_t order, int step)
-{
-	tell(SETUP_FAILED, (uint32_t)step, order, errno, 0);
-	_exit(step == EXEC ? EXEC_STATUS : SETUP_STATUS);
-}
-
-/*
- * In the new process: become the server. Nothing is allocated. Limits and nice come before the change of user, which
- * would forbid to raise them; their failure is told and borne. Every descriptor but 0, 1 and 2 is closed by exec.
- */
-static _Noreturn void serve(const struct recipe *recipe, uint64_t order, int connection)
-{
-	const struct head *head = &recipe->head;
-	sigset_t none;
-
-	if (setsid() < 0)
-		fail(order, SETSID);
-	for (int fd = 0; fd <= 2; fd++)
-		if (dup2(connection, fd) < 0)
-			fail(order, DUP);
-	for (uint32_t i = 0; i < head->limits; i++) {
-		const struct limit *limit = &recipe->limits[i];
-		rlim_t value = limit->value == UINT64_MAX ? RLIM_INFINITY : (rlim_t)limit->value;
-		struct rlimit both = {value, value};
-		if (setrlimit((int)limit->resource, &both) < 0)
-			tell(SETUP_FAILED, LIMIT, order, errno, (int)limit->resource);
-	}
-	errno = 0;
-	if (head->nice != 0 && nice(head->nice) == -1 && errno != 0)
-		tell(SETUP_FAILED, NICE, order, errno, 0);
-	if (head->flags & HAS_GID && setresgid(head->gid, head->gid, head->gid) < 0)
-		fail(order, SETGID);
-	if (head->flags & HAS_GROUPS && setgroups(head->groups, recipe->groups) < 0)
-		fail(order, SETGROUPS);
-	if (head->flags & HAS_UID && setresuid(head->uid, head->uid, head->uid) < 0)
-		fail(order, SETUID);
-	if (head->flags & HAS_UMASK)
-		umask((mode_t)head->umask); /* cannot fail */
-	sigemptyset(&none);
-	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
-		fail(order, EXEC);
-	execve(recipe->server, recipe->argv, recipe->envp);
-	fail(order, EXEC);
-}
-
-/* A fork whose child is a child of our parent, the guard. */
-static pid_t fork_for_guard(void)
-{
-#if defined(__s390__)
-	return (pid_t)syscall(SYS_clone, 0L, (long)(CLONE_PARENT | SIGCHLD), 0L, 0L, 0L);
-#else
-	return (pid_t)syscall(SYS_clone, (long)(CLONE_PARENT | SIGCHLD), 0L, 0L, 0L, 0L);
-#endif
-}
-
-/* ------------------------------------------------------------------------------------------------ orders */
 
 /* errno of a launch that cannot be tried, 0 once it was. *truncated*: the descriptor did not fit into our table. */
 static int launch(const struct message *message, size_t length, int connection, int truncated)
 {
-	static char host[sizeof "REMOTE_HOST=" + MAX_HOST] = "REMOTE_HOST=";
-	struct recipe *recipe = find(message->number);
-	pid_t pid;
+	const struct recipe *recipe = find(message->number);
+	int pid;
 
 	if (length > MAX_HOST || memchr(message->payload, '\0', length) != NULL)
 		return EBADMSG;
@@ -133,15 +56,10 @@ static int launch(const struct message *message, size_t length, int connection, 
 		return truncated ? EMFILE : EBADMSG;
 	if (recipe == NULL)
 		return ENOENT;
-	memcpy(host + strlen("REMOTE_HOST="), message->payload, length);
-	host[strlen("REMOTE_HOST=") + length] = '\0';
-	recipe->envp[recipe->head.variables] = length > 0 ? host : NULL;
-	pid = fork_for_guard();
+	pid = give_birth(recipe, message->value, connection, message->payload, length);
 	if (pid < 0)
 		return errno;
-	if (pid == 0)
-		serve(recipe, message->value, connection);
-	tell(LAUNCHED, 0, message->value, pid, 0);
+	tell(LAUNCHED, message->value, pid);
 	return 0;
 }
 
@@ -185,13 +103,15 @@ static void obey(const struct message *message, size_t size, int connection, int
 	case TEACH:
 	case MORE:
 		learn(message, size - HEADER);
+		discard_retired(in_use);
 		break;
 	case FORGET:
 		forget(message->number);
+		discard_retired(in_use);
 		break;
 	case LAUNCH:
 		if ((error = launch(message, size - HEADER, connection, flags & MSG_CTRUNC)) != 0)
-			tell(LAUNCH_FAILED, 0, message->value, error, 0);
+			tell(LAUNCH_FAILED, message->value, error);
 		break;
 	default:
 		warnx("a message of unknown kind %u, dropped", message->kind);
@@ -227,6 +147,7 @@ static void prepare(void)
 		err(1, "PR_SET_DUMPABLE");
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0L, 0L, 0L) < 0 && errno != EINVAL)
 		err(1, "PR_CAP_AMBIENT");
+	prepare_births();
 }
 
 int main(int argc, char **argv)
