@@ -152,6 +152,30 @@ TEXTS = [
         ev.BanLengthened(AT, NET, AT + 60, "", Origin.OPERATOR),
         ["Adding 2001:db8::/64 to the global_no_access list for 1 minutes, by the operator"],
     ),
+    (
+        ev.BanImposed(AT, NET, AT + 600, "", Origin.OPERATOR, "joe", "scans\nus"),
+        ["Adding 2001:db8::/64 to the global_no_access list for 10 minutes, by the operator joe: scans\\x0aus"],
+    ),
+    (ev.BanLifted(AT, NET, "joe"), ["Removing 2001:db8::/64 from the global_no_access list: lifted by joe"]),
+    (
+        ev.BansDeclined(AT, NET, 3, Origin.FEED, "drop.txt", "it is exempt"),
+        ["Not banned from a feed drop.txt: 2001:db8::/64 and 2 more: it is exempt"],
+    ),
+    (
+        ev.BansDeclined(AT, NET, 1, Origin.FLEET, "web-1", "it is exempt"),
+        ["Not banned from the fleet web-1: 2001:db8::/64: it is exempt"],
+    ),
+    (ev.BansCleared(AT, 12, "joe"), ["All 12 bans lifted by joe: global_no_access list is empty."]),
+    (
+        ev.ExemptionAdded(AT, NET, AT + 60, "joe", "scanner"),
+        ["Exempting 2001:db8::/64 from all bans for 1 minutes, by the operator joe: scanner"],
+    ),
+    (
+        ev.ExemptionAdded(AT, NET, math.inf, "", ""),
+        ["Exempting 2001:db8::/64 from all bans until ended, by the operator"],
+    ),
+    (ev.ExemptionEnded(AT, NET, "joe"), ["Exemption of 2001:db8::/64 ended by joe"]),
+    (ev.ExemptionEnded(AT, NET, ""), ["Exemption of 2001:db8::/64 has come to its end"]),
     (ev.BanLifted(AT, NET), ["Removing 2001:db8::/64 from the global_no_access list: lifted"]),
     (
         ev.BanEvicted(AT, NET),

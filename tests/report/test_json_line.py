@@ -50,7 +50,7 @@ def test_a_ban_without_end() -> None:
     ban = ev.BanImposed(AT, ev.Network.parse("2001:db8::/64"), math.inf, "irc", ev.Origin.SENSOR)
     assert json_line(ban, OBSERVER) == (
         '{"v":1,"kind":"ban.imposed","time":"2026-11-23T08:33:37.250000Z","level":"notice","host":"gw.example",'
-        '"network":"2001:db8::/64","until":null,"sensor":"irc","origin":"sensor"}'
+        '"network":"2001:db8::/64","until":null,"sensor":"irc","origin":"sensor","who":"","note":""}'
     )
 
 

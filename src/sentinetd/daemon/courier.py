@@ -34,6 +34,7 @@ from sentinetd.daemon.messages import (
     Handed,
     InForce,
     Instructed,
+    Obeyed,
     Ready,
     Restored,
     ServiceGone,
@@ -42,6 +43,7 @@ from sentinetd.daemon.messages import (
     SyslogSink,
     Written,
 )
+from sentinetd.daemon.orders import Orders
 from sentinetd.daemon.privileges import confine
 from sentinetd.errors import EdgeError, MessageError, UsageError
 from sentinetd.model.address import Network
@@ -95,6 +97,8 @@ class Courier:
         self._woken: asyncio.Future[None] | None = None  # while it pauses
         self._wishes: frozenset[str] = frozenset()  # what the guard knows that somebody wants to hear of
         self._files: deque[int] = deque()  # descriptors of the files in the batch
+        self.orders = Orders(self._send)
+        self._sending = asyncio.Lock()
         self._sent = 0  # number of our last message
         self._heard = 0  # highest number of the guard's messages
         self._answered = 0
@@ -112,6 +116,7 @@ class Courier:
                 await asyncio.sleep(0)  # the listeners' tasks get their turn, however much comes
             elif not self._over:
                 await self._pause()
+        self.orders.close()
         await self._keeper.close()
         self._tell(self._keeper.told())
         self._journal.flush()
@@ -234,6 +239,8 @@ class Courier:
                 self.audience.enact(message.request)
             case Greeting():
                 self._journal.introduce(message.ident, message.pid)
+            case Obeyed():
+                self.orders.obeyed(message)
             case Farewell():
                 self._over = True
 
@@ -269,17 +276,18 @@ class Courier:
 
     async def _send(self, message: Any) -> None:
         """Send *message*, when the guard has room for it. A guard that is gone misses nothing."""
-        self._sent += 1
-        try:
-            while not self._channel.send(self._sent, [message]):
-                room = self._loop.create_future()
-                self._loop.add_writer(self._channel.fileno(), _wake, room)
-                try:
-                    await room
-                finally:
-                    self._loop.remove_writer(self._channel.fileno())
-        except ChannelClosed:
-            return  # what it had sent before is still to be read, and then the end
+        async with self._sending:  # whoever waits for room is the only one
+            self._sent += 1
+            try:
+                while not self._channel.send(self._sent, [message]):
+                    room = self._loop.create_future()
+                    self._loop.add_writer(self._channel.fileno(), _wake, room)
+                    try:
+                        await room
+                    finally:
+                        self._loop.remove_writer(self._channel.fileno())
+            except ChannelClosed:
+                return  # what it had sent before is still to be read, and then the end
 
 
 def _wake(future: asyncio.Future[None]) -> None:

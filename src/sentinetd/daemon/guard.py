@@ -26,14 +26,17 @@ from sentinetd.daemon.logs import Logs
 from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.daemon.messages import (
     FROM_COURIER,
+    ORDERS,
     Agreed,
     Curious,
     Disagreed,
     Greeting,
+    OrderReload,
     Ready,
     Restored,
     Written,
 )
+from sentinetd.daemon.messages import Obeyed as ObeyedMessage
 from sentinetd.daemon.offers import Offers
 from sentinetd.daemon.recipes import NO_ADDRESS
 from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
@@ -59,17 +62,20 @@ from sentinetd.model.settings import Settings
 from sentinetd.net.host_addresses import Watcher, exempt_own, on_link
 from sentinetd.policy.effects import (
     Ask,
+    Exempted,
     Forget,
     Grant,
     HangUp,
     Impose,
     Lift,
+    Obeyed,
     Pause,
     Rearm,
     Refuse,
     Release,
     Reply,
     Report,
+    Restate,
     Resume,
     Say,
     Serve,
@@ -87,6 +93,7 @@ from sentinetd.policy.inputs import (
     LaunchFailed,
     Learned,
     Moved,
+    Ordered,
     Surroundings,
     Tick,
     Wanted,
@@ -136,6 +143,7 @@ class Guard:
         self.doors = Doors(
             self.loop, self._on_arrival, self._on_want, self._on_front, self._on_exhaustion, self.tell, time.time
         )
+        self.reload: Callable[[Callable[[str], None]], None] | None = None  # tells why it could not be done, or ""
         self.restored: str | None = None  # once the courier is ready: what is wrong with the store, or ""
         self._settings = settings
         self._greeting = greeting
@@ -179,6 +187,11 @@ class Guard:
             Rearm: lambda effect: self.doors.rearm(effect.connection),
             Impose: lambda effect: self._filter_bans(lambda known: known.ban(effect.network, effect.until)),
             Lift: lambda effect: self._filter_bans(lambda known: known.lift(effect.network)),
+            Restate: lambda effect: self._filter_bans(lambda known: known.replace(self.engine.bans.in_force())),
+            Exempted: lambda effect: self.exempt_in_kernel(),
+            Obeyed: lambda effect: self.link.say(
+                ObeyedMessage(effect.request, effect.ok, effect.text, effect.done, effect.refused)
+            ),
             Signal: lambda effect: self._signal(effect.pid, effect.signal),
             Forget: lambda effect: self._forget(effect.number),
             Report: lambda effect: self._report(effect.event),
@@ -418,6 +431,10 @@ class Guard:
             self.instructions.heard(message)
         elif isinstance(message, Curious):
             self._heed(message.kinds)
+        elif isinstance(message, OrderReload):
+            self._reload_ordered(message.request, message.who)
+        elif isinstance(message, ORDERS):
+            self.handle(Ordered(message.request, message.order, message.who))
         elif isinstance(message, Ready):
             self._mended("courier")
             if self.restored is None and self._bans_learned:
@@ -441,6 +458,21 @@ class Guard:
                 learned.append(Ban(ban.network, now, now + left, ban.sensor, ban.origin))
         self._bans_learned += len(learned)
         self.handle(Learned(tuple(learned)))
+
+    def _reload_ordered(self, request: int, who: str) -> None:
+        """Read the configuration again once the loop is done with what it is at; the engine decides nothing in it."""
+
+        def answer(why_not: str) -> None:
+            self.link.say(ObeyedMessage(request, not why_not, why_not or "reloaded", 0, ()))
+
+        def reload() -> None:
+            self.notice(Level.NOTICE, f"reload ordered by {who}")
+            if self.reload is None:
+                answer("the daemon has not begun yet")
+            else:
+                self.reload(answer)
+
+        self.loop.after(0.0, reload)
 
     def restore(self) -> str:
         """Start the courier and wait until the bans of before are in force. What is wrong with the store, or ""."""
@@ -489,11 +521,10 @@ class Guard:
             return
         self.handle(Moved(around))
         self.offers.moved()
-        self.exempt_in_kernel()
 
     def exempt_in_kernel(self) -> None:
         """Who is exempt changed: the kernel must not refuse them either."""
-        self._filter_bans(lambda known: known.exempt(self.engine.bans.exemptions))
+        self._filter_bans(lambda known: known.exempt(self.engine.bans.exemptions.everywhere))
 
     def need_filter(self) -> None:
         """Have the kernel refuse sources where servers accept by themselves. EdgeError if it cannot."""
@@ -502,8 +533,8 @@ class Guard:
         from sentinetd.net.filter import SourceFilter  # ctypes, for the few that need it
 
         known = SourceFilter()
-        known.exempt(self.engine.bans.exemptions)
-        known.replace(self.engine.bans.ledger.bans())
+        known.exempt(self.engine.bans.exemptions.everywhere)
+        known.replace(self.engine.bans.in_force())
         self.doors.filter = known
 
     def _filter_bans(self, change: Callable[[SourceFilter], None]) -> None:

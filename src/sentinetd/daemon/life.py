@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from sentinetd import __version__
 from sentinetd.config.host import Host
@@ -84,6 +85,7 @@ class Life:
         for text in (*early, *self._options.notes):
             guard.notice(Level.WARNING, text)
         self._reloader = Reloader(guard, lambda: read(self._options, self._host.again()))
+        guard.reload = self._reload_for
         self._reloader.diagnose(loaded.diagnostics)
         if not loaded.startable:
             mistakes = "".join(f"\n  {one}" for one in loaded.diagnostics)
@@ -273,13 +275,27 @@ class Life:
             self._reload_wanted = True  # what is being read now may be older than what the signal is about
             return
         self._reload_wanted = False
+        self._asking: list[Callable[[str], None]] = []  # who is to be told of the next reload
+        self._answering: list[Callable[[str], None]] = []  # who is to be told of the one that goes on
         self._reloading = True
         notify(self._environment, f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._reopen_log()
+        self._answering, self._asking = self._asking, []
         self._reloader.reload(self._reloaded)
 
-    def _reloaded(self) -> None:
+    def _reload_for(self, done: Callable[[str], None]) -> None:
+        """As `_reload`; *done* is told why it could not be done, or ""."""
+        if self._ending:
+            done("the daemon is ending")
+            return
+        self._asking.append(done)
+        self._reload()
+
+    def _reloaded(self, why_not: str) -> None:
         self._reloading = False
+        for done in self._answering:
+            done(why_not)
+        self._answering = []
         if self._ending:
             return
         notify(self._environment, "READY=1")

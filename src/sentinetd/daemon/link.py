@@ -25,7 +25,16 @@ from sentinetd.daemon.messages import (
 )
 from sentinetd.errors import MessageError
 from sentinetd.model.events import ROUTINE as ROUTINE_EVENTS
-from sentinetd.model.events import BanEvicted, BanImposed, BanLifted, Event, EventsLost
+from sentinetd.model.events import (
+    BanEvicted,
+    BanImposed,
+    BanLifted,
+    BansCleared,
+    Event,
+    EventsLost,
+    ExemptionAdded,
+    ExemptionEnded,
+)
 
 KEPT_MOST = 50_000
 """Records that wait for the courier's answer; beyond it, events that change no ban are dropped and counted."""
@@ -39,7 +48,8 @@ ROUTINE = frozenset(ROUTINE_EVENTS)
 """What happens so often, and matters so little by itself, that it may wait longer for more of its kind."""
 NO_SINK = -1
 """Number of no sink: to close it is a message without effect."""
-BANS = (BanImposed, BanLifted, BanEvicted)
+BANS = (BanImposed, BanLifted, BanEvicted, BansCleared, ExemptionAdded, ExemptionEnded)
+"""What changes the store, and is never dropped."""
 
 _Entry = tuple[int, Any]  # sequence number and record; 0: what only a new courier is told
 

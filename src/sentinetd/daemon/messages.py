@@ -13,6 +13,7 @@ from sentinetd.model.address import Address
 from sentinetd.model.ban import Ban
 from sentinetd.model.events import EVENTS
 from sentinetd.model.offer import Advertisement, Registration
+from sentinetd.model.order import EndExemption, Exempt, ImposeBans, LiftAllBans, LiftBans, Refusal, Reload
 from sentinetd.model.routine import Ending, Routine
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.model.settings import CourierSettings, Mistake
@@ -116,6 +117,65 @@ class Ready:
     """The courier has sent all it had; *trouble* says what is wrong with the store, empty when nothing is."""
 
     trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBans:
+    """*who* orders this, by the courier; answered by `Obeyed` with the same *request*. So for the next."""
+
+    request: int
+    who: str
+    order: ImposeBans
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLift:
+    request: int
+    who: str
+    order: LiftBans
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLiftAll:
+    request: int
+    who: str
+    order: LiftAllBans
+
+
+@dataclass(frozen=True, slots=True)
+class OrderExempt:
+    request: int
+    who: str
+    order: Exempt
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEndExemption:
+    request: int
+    who: str
+    order: EndExemption
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReload:
+    request: int
+    who: str
+    order: Reload
+
+
+@dataclass(frozen=True, slots=True)
+class Obeyed:
+    """To the courier: whether the order *request* was carried out, at least in part, and what was done in a sentence.
+
+    *done*: how many of its networks were; *refused*: of the others, up to `REFUSALS_TOLD`. It comes after the events
+    that tell what was done, and is lost with the courier that asked.
+    """
+
+    request: int
+    ok: bool
+    text: str
+    done: int
+    refused: tuple[Refusal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,10 +484,12 @@ class Move:
     """To the herald: addresses of the host changed."""
 
 
+ORDERS = (OrderBans, OrderLift, OrderLiftAll, OrderExempt, OrderEndExemption, OrderReload)
 TO_COURIER = (
-    Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Handed, Instructed, InForce, Farewell, *EVENTS
+    Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Handed, Instructed, InForce, Obeyed, Farewell,
+    *EVENTS,
 )  # fmt: skip
-FROM_COURIER = (Restored, Ready, Written, Agreed, Disagreed, Curious)
+FROM_COURIER = (Restored, Ready, Written, Agreed, Disagreed, Curious, *ORDERS)
 TO_PORTER = (
     Asked, AskedUser, AskedTables, Carry, Relay, Join, Attend, Admit, Choose, Say, Multiplexed, HangUp, Shun, Leave
 )  # fmt: skip

@@ -17,7 +17,7 @@ from sentinetd.daemon.guard import Guard
 from sentinetd.errors import EdgeError
 from sentinetd.model import diagnostic
 from sentinetd.model.address import EVERYONE
-from sentinetd.model.diagnostic import Diagnostic
+from sentinetd.model.diagnostic import Diagnostic, Scope
 from sentinetd.model.events import (
     Diagnosed,
     Level,
@@ -50,30 +50,30 @@ class Reloader:
         self._read = read
         self._numbers = count(1)
 
-    def reload(self, done: Callable[[], None]) -> None:
+    def reload(self, done: Callable[[str], None]) -> None:
         """Read the configuration again and put it in force, when the courier has said that it can; one that cannot be
-        used changes nothing. *done* is called at the end, maybe at once."""
+        used changes nothing. *done* is called at the end, maybe at once, with the mistake that prevents it, or ""."""
         guard = self._guard
         guard.tell(ReloadStarted(time.time()))
         loaded = self._read()
         self.diagnose(loaded.diagnostics)
         if not loaded.usable:
-            self._refuse(done)
+            self._refuse(loaded.diagnostics, done)
             return
 
         def answered(faults: Sequence[Diagnostic]) -> None:
             if faults:
                 self.diagnose(faults)
-                self._refuse(done)
+                self._refuse(faults, done)
                 return
             self.put_in_force(loaded)
-            done()
+            done("")
 
         guard.instructions.propose(loaded, answered)
 
-    def _refuse(self, done: Callable[[], None]) -> None:
+    def _refuse(self, mistakes: Sequence[Diagnostic], done: Callable[[str], None]) -> None:
         self._guard.tell(ReloadRefused(time.time(), "the mistakes above concern the whole configuration"))
-        done()
+        done(next((str(one) for one in mistakes if one.scope in (Scope.FILE, Scope.INCLUDE)), "it cannot be used"))
 
     def instruct(self, loaded: Loaded) -> Sequence[Diagnostic]:
         """At the start: wait until the courier has said what is wrong with its part of *loaded*."""
@@ -102,7 +102,6 @@ class Reloader:
         guard.clock.tables_wanted = any(Flag.NOLIBWRAP not in service.flags for service in wanted if not service.sensor)
         guard.clock.load_wanted = any(service.max_load is not None for service in wanted)
         guard.handle(Reloaded(loaded.settings, started, change.adjust, change.stop))
-        guard.exempt_in_kernel()
         guard.replies.refresh()
         guard.carrier.multiplex(
             service.name.lower() for service in guard.engine.services.values() if multiplexed(service)

@@ -96,6 +96,16 @@ class Network:
             and (not self.scope or self.scope == address.scope)
         )
 
+    def contains(self, other: Network) -> bool:
+        """Whether every address of *other* lies in this network."""
+        shift = BITS[self.version] - self.length
+        return (
+            other.version == self.version
+            and other.length >= self.length
+            and other.value >> shift == self.value >> shift
+            and (not self.scope or self.scope == other.scope)
+        )
+
     def __str__(self) -> str:
         number = _dotted(self.value) if self.version == 4 else ipaddress.IPv6Address(self.value)
         scope = f"%{self.scope}" if self.scope else ""
@@ -150,6 +160,15 @@ class AddressSet:
             if version == source.version:
                 prefix = source.value >> shift
                 if (prefix, "") in values or (source.scope and (prefix, source.scope) in values):
+                    return length
+        return None
+
+    def covering(self, network: Network) -> int | None:
+        """Prefix length of the narrowest network here that holds all of *network*; None if none does."""
+        for version, length, shift, values in self._by_length:
+            if version == network.version and length <= network.length:
+                prefix = network.value >> shift
+                if (prefix, "") in values or (network.scope and (prefix, network.scope) in values):
                     return length
         return None
 

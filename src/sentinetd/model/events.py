@@ -443,7 +443,7 @@ class SensorTripped(Event):
 @dataclass(frozen=True, slots=True)
 class BanImposed(Event):
     """A network is refused until Unix time *until*, infinity: until lifted. *sensor* is the id of the sensor that was
-    touched, empty for other origins."""
+    touched, empty for other origins; *who* ordered it and the *note* to it, both empty for a sensor's."""
 
     kind: ClassVar[str] = "ban.imposed"
     level: ClassVar[Level] = Level.NOTICE
@@ -451,6 +451,8 @@ class BanImposed(Event):
     until: float
     sensor: str
     origin: Origin
+    who: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,12 +463,36 @@ class BanLengthened(BanImposed):
 
 
 @dataclass(frozen=True, slots=True)
+class BansDeclined(Event):
+    """*who* ordered *count* bans that are not imposed: *network* the first of them, and *why*."""
+
+    kind: ClassVar[str] = "bans.declined"
+    level: ClassVar[Level] = Level.WARNING
+    network: Network
+    count: int
+    origin: Origin
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class BanLifted(Event):
-    """A ban was ended before its time."""
+    """*who* ended a ban before its time."""
 
     kind: ClassVar[str] = "ban.lifted"
     level: ClassVar[Level] = Level.NOTICE
     network: Network
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BansCleared(Event):
+    """*who* ended all bans there were, *count* of them."""
+
+    kind: ClassVar[str] = "bans.cleared"
+    level: ClassVar[Level] = Level.WARNING
+    count: int
+    who: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -504,6 +530,28 @@ class BansRestored(Event):
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class ExemptionAdded(Event):
+    """*who* ordered that *network* is never refused as banned until Unix time *until* (`math.inf`: until ended)."""
+
+    kind: ClassVar[str] = "exemption.added"
+    level: ClassVar[Level] = Level.NOTICE
+    network: Network
+    until: float
+    who: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExemptionEnded(Event):
+    """An exemption that was ordered is over; *who* ended it, empty: its time had come."""
+
+    kind: ClassVar[str] = "exemption.ended"
+    level: ClassVar[Level] = Level.NOTICE
+    network: Network
+    who: str
+
+
 EVENTS: tuple[type[Event], ...] = (
     DaemonStarted, DaemonWorking, DaemonStopping, ProcessFailed, ProcessMended, FollowerFailed, FollowerMended,
     EventsLost, Heartbeat, ResourceExhausted, Notice, FileRead, Diagnosed, ReloadStarted, ReloadRefused, ReloadDone,
@@ -511,6 +559,7 @@ EVENTS: tuple[type[Event], ...] = (
     ConnectionAdmitted, ConnectionRefused, ServerStarted, ServerEnded, UserFound, UserUnknown, TrafficCounted,
     ServerFailed, ForkFailed, ServerSignalled, DatagramUnread,
     SensorTripped, BanImposed, BanLengthened, BanLifted, BanEvicted, BanEnded, BansEnded, BansRestored,
+    BansDeclined, BansCleared, ExemptionAdded, ExemptionEnded,
 )  # fmt: skip
 """Every kind of event, written out."""
 

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
-from sentinetd.model.address import BITS, Address, Network, union
+from sentinetd.model.address import BITS, Address, Network
 from sentinetd.model.ban import Ban, Origin
 from sentinetd.model.connection import Connection
-from sentinetd.model.events import BanEnded, BanEvicted, BanImposed, BanLengthened, BansEnded, Event, SensorTripped
+from sentinetd.model.events import (
+    BanEnded,
+    BanEvicted,
+    BanImposed,
+    BanLengthened,
+    BansEnded,
+    Event,
+    ExemptionEnded,
+    SensorTripped,
+)
+from sentinetd.model.order import WantedBan
 from sentinetd.model.service import Service, SocketType
 from sentinetd.model.settings import Settings
-from sentinetd.policy.effects import Effect, Impose, Lift, Report
+from sentinetd.policy.effects import Effect, Exempted, Impose, Lift, Report, Restate
+from sentinetd.policy.exemptions import Exemptions
 from sentinetd.policy.inputs import Moment, Surroundings
 from sentinetd.policy.ledger import Ledger
 from sentinetd.policy.tally import Recent
@@ -29,28 +40,48 @@ class Bans:
         self._settings = settings.bans
         self._surroundings = Surroundings()
         self.ledger = Ledger(settings.bans.maximum)
-        self.exemptions = union(())
-        self._exempt()
+        self.exemptions = Exemptions()
+        self.exemptions.configure(settings.bans)
+        self.holds: Callable[[Address, float], bool] = self.ledger.holds
+        """Whether a source is refused as banned at a time of the engine's clock, unless it is exempt."""
+        self._enforce()
         self._told = Recent(MINUTE, TOLD_AT_MOST)
         self._imposed_in_minute = 0
         self._minute_began = -math.inf
 
+    @property
+    def dry_run(self) -> bool:
+        """Everything is told and nobody is refused; bans of before are kept for later."""
+        return self._settings.dry_run
+
     def configure(self, settings: Settings, now: Moment) -> Iterator[Effect]:
         """Take over changed settings."""
-        self._settings = settings.bans
-        self._exempt()
+        before, self._settings = self._settings, settings.bans
+        if self.exemptions.configure(settings.bans):
+            yield Exempted()
         self.ledger.maximum = settings.bans.maximum
-        yield from self._evicted(now)
+        yield from self.evicted(now)
+        if before.dry_run is not settings.bans.dry_run:
+            self._enforce()
+            yield Restate()
 
     def moved(self, surroundings: Surroundings) -> Iterable[Effect]:
         """The host's own addresses changed."""
         self._surroundings = surroundings
-        self._exempt()
-        return ()
+        return (Exempted(),) if self.exemptions.moved(surroundings) else ()
 
     def exempt(self, source: Address, service: Service) -> bool:
         """Whether *source* is never banned, or not for touching *service*, a sensor."""
-        return source in self.exemptions or (service.sensor and source in service.exempt)
+        return source in self.exemptions.everywhere or (service.sensor and source in service.exempt)
+
+    def in_force(self) -> Iterator[tuple[Network, float]]:
+        """Every ban that is to be enforced, and its end; none in a dry run."""
+        return iter(()) if self._settings.dry_run else self.ledger.bans()
+
+    def deadline(self) -> float | None:
+        """When `expire` has something to look at; None if nothing ends."""
+        ban, exemption = self.ledger.deadline(), self.exemptions.deadline()
+        return ban if exemption is None or (ban is not None and ban < exemption) else exemption
 
     def tripped(self, service: Service, connection: Connection, now: Moment) -> Iterator[Effect]:
         """A sensor was touched: ban first, then tell. Whoever serves the connection hangs up.
@@ -77,7 +108,17 @@ class Bans:
                 yield Report(kind(now.wall, network, now.wall + service.deny_time, service.id, Origin.SENSOR))
         if told:
             yield self._trip(service, connection, source, service.deny_time, "", now)
-        yield from self._evicted(now)
+        yield from self.evicted(now)
+
+    def ordered(self, wanted: WantedBan, origin: Origin, who: str, now: Moment) -> Iterator[Effect]:
+        """*who* wants a ban, which nothing forbids; `evicted` is to be called after the last one."""
+        network = wanted.network
+        standing = self.ledger.until(network)
+        until = now.now + wanted.span
+        if self.ledger.impose(network, until):
+            kind = BanLengthened if standing is not None and standing > now.now else BanImposed
+            yield from self._put_in_force(network, until)
+            yield Report(kind(now.wall, network, now.wall + wanted.span, "", origin, who, wanted.note))
 
     @staticmethod
     def _trip(
@@ -95,8 +136,8 @@ class Bans:
         """Take over bans that others keep or order. Those that have ended are passed over."""
         for ban in bans:
             if ban.active(now.now) and self.ledger.impose(ban.network, ban.until):
-                yield Impose(ban.network, ban.until)
-        yield from self._evicted(now)
+                yield from self._put_in_force(ban.network, ban.until)
+        yield from self.evicted(now)
 
     def expire(self, now: Moment, heeded: Collection[type[Event]] = ()) -> Iterator[Effect]:
         """Forget what has ended. Each by itself is told if that is *heeded*."""
@@ -107,6 +148,11 @@ class Bans:
                 yield Report(BanEnded(now.wall, network))
         if ended:
             yield Report(BansEnded(now.wall, len(ended), len(self.ledger)))
+        free_no_more = self.exemptions.expire(now.now)
+        for network in free_no_more:
+            yield Report(ExemptionEnded(now.wall, network, ""))
+        if free_no_more:
+            yield Exempted()
 
     def _why_not(self, service: Service, source: Address, again: bool, now: Moment) -> str:
         """Why a trip bans nobody; empty when it does. *again*: the source is banned already."""
@@ -120,9 +166,12 @@ class Bans:
             return "dry_run"
         return "" if again else self._too_many(now)
 
-    def _exempt(self) -> None:
-        own = [self._surroundings.own] if self._settings.exempt_own else []
-        self.exemptions = union([self._settings.exempt, *own])
+    def _enforce(self) -> None:
+        self.holds = _nobody if self._settings.dry_run else self.ledger.holds
+
+    def _put_in_force(self, network: Network, until: float) -> Iterator[Effect]:
+        if not self._settings.dry_run:
+            yield Impose(network, until)
 
     def _too_many(self, now: Moment) -> str:
         """Count a new ban against `max_bans_per_minute`; why it may not be imposed, empty when it may."""
@@ -147,8 +196,13 @@ class Bans:
             return Network.of(source, BITS[6])
         return Network.of(source, own.v6 if own else self._settings.prefix_v6)
 
-    def _evicted(self, now: Moment) -> Iterator[Effect]:
+    def evicted(self, now: Moment) -> Iterator[Effect]:
         """Keep the ledger within its maximum."""
         for network in self.ledger.overflow():
             yield Lift(network)
             yield Report(BanEvicted(now.wall, network))
+
+
+def _nobody(source: Address, now: float) -> bool:
+    """In a dry run."""
+    return False

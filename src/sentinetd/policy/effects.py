@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sentinetd.model.address import Address, Network
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import Event
+from sentinetd.model.order import Refusal
 from sentinetd.model.verdict import Question
 
 
@@ -116,6 +117,30 @@ class Lift:
 
 
 @dataclass(frozen=True, slots=True)
+class Restate:
+    """What is banned changed as a whole: keepers in the kernel are to be told all of `Bans.in_force` again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exempted:
+    """Who is exempt changed: keepers in the kernel are to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obeyed:
+    """The answer to the order *request*: whether it was carried out, at least in part, and a sentence on what was done.
+
+    *done*: how many of its networks were; *refused*: of the others, up to `REFUSALS_TOLD`.
+    """
+
+    request: int
+    ok: bool
+    text: str
+    done: int = 0
+    refused: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Send *signal* to the child *pid*."""
 
@@ -152,6 +177,9 @@ Effect = (
     | Rearm
     | Impose
     | Lift
+    | Restate
+    | Exempted
+    | Obeyed
     | Signal
     | Forget
     | Report

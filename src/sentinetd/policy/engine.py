@@ -41,11 +41,13 @@ from sentinetd.policy.inputs import (
     Leaving,
     Moment,
     Moved,
+    Ordered,
     Reloaded,
     SetupFailed,
     Tick,
     Wanted,
 )
+from sentinetd.policy.orders import Orders
 from sentinetd.policy.servers import Servers
 from sentinetd.policy.services import Candidate, Running, Server, Services, admitted, refused, started
 from sentinetd.policy.suspects import LOG_PROCS, Suspects, identifies_refused
@@ -74,6 +76,7 @@ class Engine:
     def __init__(self, settings: Settings, limit: int | None = None, log_procs: int = LOG_PROCS) -> None:
         self._limit = limit
         self.bans = Bans(settings)
+        self._orders = Orders(self.bans)
         self._agenda = Agenda()
         self._services = Services(self._agenda)
         self._waiting = Waiting(self._agenda)
@@ -97,6 +100,7 @@ class Engine:
             Ended: servers.ended,
             Exhausted: self._exhausted,
             Learned: lambda given, now: self._imposing(self.bans.learned(given.bans, now), now),
+            Ordered: lambda given, now: self._imposing(self._orders.obey(given, now), now),
             Reloaded: self._reloaded,
             Moved: lambda given, now: self.bans.moved(given.surroundings),
             Heeded: self._heed,
@@ -110,7 +114,7 @@ class Engine:
 
     def deadline(self) -> float | None:
         """When the engine wants a `Tick`, on its clock; None if nothing is due."""
-        return min((due for due in (self._agenda.next(), self.bans.ledger.deadline()) if due is not None), default=None)
+        return min((due for due in (self._agenda.next(), self.bans.deadline()) if due is not None), default=None)
 
     # What others may see of the state: for the dump, the consistency check and the tools.
 
@@ -193,14 +197,14 @@ class Engine:
 
     def _banned(self, connection: Connection, service: Service, now: Moment) -> bool:
         source = connection.source
-        return source is not None and self.bans.ledger.holds(source, now.now) and not self.bans.exempt(source, service)
+        return source is not None and self.bans.holds(source, now.now) and not self.bans.exempt(source, service)
 
     def _judge(
         self, running: Running, connection: Connection, now: Moment, before: Candidate | None = None
     ) -> Iterable[Effect]:
         """Run the chain on *connection*. *before*: what it was when it was judged before; cps has counted it then."""
         service, source = running.service, connection.source
-        banned = source is not None and self.bans.ledger.holds(source, now.now)
+        banned = source is not None and self.bans.holds(source, now.now)
         verdict = decide(
             service,
             connection,
@@ -264,7 +268,7 @@ class Engine:
     ) -> Iterator[Effect]:
         service, source = running.service, connection.source
         identified = identifies_refused(service) and (
-            source is None or not self.bans.ledger.holds(source, now.now)  # by an earlier trip
+            source is None or not self.bans.holds(source, now.now)  # by an earlier trip
         )
         if reason in (Reason.SENSOR, Reason.EXEMPT):
             yield from self._imposing(self.bans.tripped(service, connection, now), now)

@@ -9,6 +9,7 @@ from sentinetd.model.address import NOBODY, AddressSet
 from sentinetd.model.ban import Ban
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import Event
+from sentinetd.model.order import Order
 from sentinetd.model.service import Service
 from sentinetd.model.settings import Settings
 from sentinetd.model.verdict import Question
@@ -148,6 +149,15 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class Ordered:
+    """*who* gave this *order* through the courier; it is answered by `Obeyed` with the same *request*."""
+
+    request: int
+    order: Order
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reloaded:
     """The configuration changed: services by number to *start*, to *adjust* in place, to *stop*."""
 
@@ -198,6 +208,7 @@ Input = (
     | Ended
     | Exhausted
     | Learned
+    | Ordered
     | Reloaded
     | Moved
     | Heeded

@@ -80,6 +80,17 @@ class Ledger:
         table = self._tables.get((network.version, network.length))
         return None if table is None else table.ends.get(table.key(network.value, network.scope))
 
+    def covering(self, network: Network, now: float) -> Network | None:
+        """The narrowest network that is banned at *now* and holds all of *network*; None if none does."""
+        tables = [one for one in self._by_version[network.version] if one.length <= network.length]
+        for table in sorted(tables, key=lambda one: -one.length):
+            for scope in dict.fromkeys(("", network.scope)):
+                key = table.key(network.value, scope)
+                until = table.ends.get(key)
+                if until is not None and until > now:
+                    return table.network(key)
+        return None
+
     def impose(self, network: Network, until: float) -> bool:
         """Ban *network* until *until*, or later if it is banned for longer; whether that changed anything."""
         table = self._table(network.version, network.length)
@@ -100,6 +111,12 @@ class Ledger:
             return False
         self._count -= 1
         return True
+
+    def clear(self) -> None:
+        """End all bans."""
+        self._tables.clear()
+        self._by_version = {4: (), 6: ()}
+        self._count = 0
 
     def overflow(self) -> Iterator[Network]:
         """Forget and give the bans that end soonest until no more than the maximum are left; endless ones go last.

@@ -18,7 +18,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from sentinetd.model.address import Address, Network
-from sentinetd.model.events import VERSION, BanImposed, Event, ServicePaused, ServiceResumed
+from sentinetd.model.events import VERSION, BanImposed, Event, ExemptionAdded, ServicePaused, ServiceResumed
 from sentinetd.model.observer import Observer
 from sentinetd.report.dates import rfc3339
 from sentinetd.report.escape import escape
@@ -44,7 +44,7 @@ LEFT_OUT = frozenset({"at", "grade"})
 """Fields that every object tells by another key: the time and the level."""
 ENDLESS = frozenset({"until", "ban_span", "retry_in"})
 """Fields that may be infinite, which is told as null."""
-DATES = frozenset({(BanImposed, "until")})
+DATES = frozenset({(BanImposed, "until"), (ExemptionAdded, "until")})
 """Fields that are Unix time; other numbers are as they are."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -88,14 +88,34 @@ def _tripped(event: ev.SensorTripped) -> str:
     return f"Sensor {sensor} touched by {event.source.text}, not banned: {event.why_not}"
 
 
-ORIGINS = {Origin.OPERATOR: "by the operator", Origin.FLEET: "from the fleet", Origin.FEED: "from a feed"}
+ORIGINS = {
+    Origin.SENSOR: "by a sensor",
+    Origin.OPERATOR: "by the operator",
+    Origin.FLEET: "from the fleet",
+    Origin.FEED: "from a feed",
+}
 
 
 def _imposed(event: ev.BanImposed) -> str | tuple[str, ...]:
     """A sensor's ban was told by its trip; told twice it would be counted twice."""
     if event.origin is Origin.SENSOR:
         return ()
-    return _adding(event.network, event.until - event.at, ORIGINS[event.origin])
+    return _adding(event.network, event.until - event.at, f"{ORIGINS[event.origin]}{_said(event.who, event.note)}")
+
+
+def _said(who: str, note: str) -> str:
+    """Whoever gave an order, and what for."""
+    return (f" {who}" if who else "") + (f": {note}" if note else "")
+
+
+def _declined(event: ev.BansDeclined) -> str:
+    others = f" and {event.count - 1} more" if event.count > 1 else ""
+    return f"Not banned {ORIGINS[event.origin]}{_said(event.who, '')}: {event.network}{others}: {event.why}"
+
+
+def _exempted(event: ev.ExemptionAdded) -> str:
+    lasting = "until ended" if math.isinf(event.until) else f"for {_minutes(event.until - event.at)} minutes"
+    return f"Exempting {event.network} from all bans {lasting}, by the operator{_said(event.who, event.note)}"
 
 
 def _ended(event: ev.BansEnded) -> tuple[str, ...]:
@@ -184,12 +204,20 @@ TEXTS: dict[type[Event], Callable[[Any], str | tuple[str, ...]] | None] = {
     ev.SensorTripped: _tripped,
     ev.BanImposed: _imposed,
     ev.BanLengthened: _imposed,
-    ev.BanLifted: lambda e: f"Removing {e.network} from the global_no_access list: lifted",
+    ev.BanLifted: lambda e: (
+        f"Removing {e.network} from the global_no_access list: lifted{' by ' if e.who else ''}{e.who}"
+    ),
     ev.BanEvicted: lambda e: (
         f"Maximum global_no_access count reached. Removing {e.network}, whose time would end soonest"
     ),
     ev.BanEnded: None,
     ev.BansEnded: _ended,
     ev.BansRestored: lambda e: f"{e.count} bans from before the start are in force again",
+    ev.BansDeclined: _declined,
+    ev.BansCleared: lambda e: f"All {e.count} bans lifted by {e.who}: global_no_access list is empty.",
+    ev.ExemptionAdded: _exempted,
+    ev.ExemptionEnded: lambda e: (
+        f"Exemption of {e.network} ended by {e.who}" if e.who else f"Exemption of {e.network} has come to its end"
+    ),
 }
 """What each kind of event reads like; None: nothing in the daemon's log."""
