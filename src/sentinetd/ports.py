@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from sentinetd.model.address import Network
+from sentinetd.model.address import AddressSet, Network
 from sentinetd.model.ban import Ban
 from sentinetd.model.events import Event, Level
+from sentinetd.model.guarded import GuardedPort
 from sentinetd.model.observer import Observer
 from sentinetd.model.settings import CourierSettings, Mistake
 
@@ -71,3 +72,40 @@ class BanFollower(Protocol):
 
     async def apply(self, imposed: Collection[Ban], lifted: Collection[Network]) -> None:
         """*imposed* are in force (a later end replaces an earlier one), *lifted* no longer."""
+
+
+class Enforcer(Protocol):
+    """Has banned sources refused before they reach a server: in the kernel, or by a program. It lives in the guard,
+    which waits for nobody: whatever takes long comes in steps. Times are seconds of CLOCK_BOOTTIME, `math.inf` for
+    ever.
+
+    After `open`, `exempt`, `guard` and `replace` it holds the whole truth; an EdgeError means: begin with `open` again.
+    """
+
+    name: str
+
+    def fileno(self) -> int:
+        """What to wait at until it is readable, and ask `trouble` then; -1 if nothing is."""
+
+    def open(self) -> None:
+        """Make ready what keeps the bans. What was refused before is refused until `replace` is done."""
+
+    def trouble(self) -> str:
+        """What happened to the bans behind our back since the last call, in words; empty if nothing did."""
+
+    def exempt(self, sources: AddressSet) -> None:
+        """*sources* are not refused whatever bans there are, in place of those named before."""
+
+    def guard(self, ports: Collection[GuardedPort]) -> None:
+        """*ports* are ours, in place of those named before."""
+
+    def replace(self, bans: Iterable[tuple[Network, float]]) -> Iterator[None]:
+        """From the end of the iterator on exactly *bans*, (network, until) each, are in force; the old ones until then.
+        Each step takes some milliseconds at most."""
+
+    def apply(self, imposed: Mapping[Network, float], lifted: Collection[Network], ended: Collection[Network]) -> None:
+        """*imposed* are in force until their ends, earlier or later than before; *lifted* no longer; *ended* have come
+        to their ends. Safe to repeat."""
+
+    def close(self) -> None:
+        """Let go. Whether anything stays in force is the settings' to say."""

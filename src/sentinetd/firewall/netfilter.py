@@ -39,6 +39,13 @@ KERNEL_SECONDS = 5.0  # an answer is there when the question is sent: one that t
 ATTEMPTS = 5  # a dump is asked for again when what it tells of changed under it
 LAST_SEQUENCE = 1 << 31
 OF_THE_WHOLE = -1
+REASONS = {
+    0: "the kernel did not answer",
+    errno.ENFILE: "the set is full",  # strerror speaks of open files
+    errno.EPERM: "not permitted: it takes CAP_NET_ADMIN, and nobody else to own the table",
+    errno.EPROTONOSUPPORT: "this kernel has no nfnetlink",
+}
+"""What an errno means here, where that is not what strerror(3) says."""
 TRANSIENT = frozenset({0, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -50,7 +57,7 @@ class NetfilterError(EdgeError):
     """
 
     def __init__(self, purpose: str, number: int, index: int = OF_THE_WHOLE, detail: str = "") -> None:
-        why = os.strerror(number) if number else "the kernel did not answer"
+        why = REASONS.get(number) or os.strerror(number)
         where = f" (message {index})" if index != OF_THE_WHOLE else ""
         super().__init__(f"{purpose}: {why}{where}{f': {detail}' if detail else ''}")
         self.errno = number

@@ -18,6 +18,7 @@ from sentinetd.firewall.tables import (
     DELETE_RULE,
     DELETE_SET,
     DELETE_TABLE,
+    GET_ELEMENTS,
     GET_SET,
     GET_TABLE,
     NEW_CHAIN,
@@ -27,6 +28,7 @@ from sentinetd.firewall.tables import (
     NEW_TABLE,
     OWNER,
     PERSIST,
+    named_set,
     no_table,
     table,
 )
@@ -105,6 +107,12 @@ class OwnTable:
             raise NetfilterError("listing sets", errno.EBADF)
         told = self._kernel.ask(GET_SET, text(1, self.name), "listing sets", dump=True)
         return [dict(attributes(one.body))[2].rstrip(b"\0").decode() for one in told]
+
+    def elements(self, name: str) -> list[Answer]:
+        """What the kernel tells of the elements of a set."""
+        if self._kernel is None:
+            raise NetfilterError("listing elements", errno.EBADF)
+        return self._kernel.ask(GET_ELEMENTS, named_set(self.name, name), f"listing the set {name}", dump=True)
 
     def fileno(self) -> int:
         """Readable when another program changed something in nftables; -1 while not claimed."""

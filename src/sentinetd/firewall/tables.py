@@ -83,6 +83,11 @@ def hooked_chain(of: str, name: str, hook: int, priority: int, kind: str = "filt
     return Message(NEW_CHAIN, text(1, of) + text(3, name) + where + number(5, ACCEPTED) + text(7, kind), CREATE)
 
 
+def no_chain(of: str, name: str) -> Message:
+    """Remove a chain that no rule leads to."""
+    return Message(DELETE_CHAIN, text(1, of) + text(3, name))
+
+
 def rule(of: str, name: str, *expressions: bytes) -> Message:
     """Append a rule to the chain *name*."""
     return Message(NEW_RULE, text(1, of) + text(2, name) + nested(4, *expressions), CREATE | APPEND)
@@ -147,3 +152,12 @@ def keys_in(answer: Answer) -> list[bytes]:
     """The keys in an answer about the elements of a set."""
     rows = dict(attributes(answer.body)).get(3, b"")
     return [dict(attributes(dict(attributes(row))[1]))[1] for _, row in attributes(rows)]
+
+
+def expressions_in(message: Message) -> list[str]:
+    """The names of the expressions in a message that makes a rule; none for any other."""
+    if message.kind != NEW_RULE:
+        return []
+    rows = dict(attributes(message.body)).get(4, b"")
+    names = (dict(attributes(row)).get(1, b"").rstrip(b"\0").decode() for _, row in attributes(rows))
+    return list(dict.fromkeys(names))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from sentinetd.model.address import NOBODY, AddressSet
 
@@ -32,6 +32,55 @@ class StoreSettings:
     """`[store]`: *required*: without a readable store the daemon does not start, rather than forget its bans."""
 
     required: bool = False
+
+
+class FirewallBackend(StrEnum):
+    """What refuses banned sources: our own nftables table, a program, a filter on our listeners; the best there is."""
+
+    AUTO = "auto"
+    NFTABLES = "nftables"
+    COMMAND = "command"
+    BPF = "bpf"
+
+
+class Refusing(StrEnum):
+    """What a banned source hears: nothing, or a TCP reset."""
+
+    DROP = "drop"
+    REJECT = "reject"
+
+
+class Guarded(StrEnum):
+    """Which TCP ports are out of reach of banned sources: all of the host, or the daemon's own."""
+
+    ALL = "all"
+    OWN = "own"
+
+
+class AtStop(StrEnum):
+    """What becomes of the bans in the kernel when the daemon ends in order."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallSettings:
+    """`[firewall]`: banned sources are refused before they reach any server, also one that is not ours.
+
+    *table*: the name of our nftables table. *forwarded*: what is only passed on to other hosts is refused too.
+    *command*: the program of that backend and its arguments; *user*: whom it runs as, empty: as the daemon does.
+    """
+
+    enabled: bool = False
+    backend: FirewallBackend = FirewallBackend.AUTO
+    verdict: Refusing = Refusing.DROP
+    ports: Guarded = Guarded.ALL
+    table: str = "sentinetd"
+    at_stop: AtStop = AtStop.REMOVE
+    forwarded: bool = False
+    command: tuple[str, ...] = ()
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +131,7 @@ class Settings:
 
     bans: BanSettings = BanSettings()
     store: StoreSettings = StoreSettings()
+    firewall: FirewallSettings = FirewallSettings()
     mdns: MdnsSettings = MdnsSettings()
     courier: CourierSettings = CourierSettings()
     files: tuple[FileWanted, ...] = ()

@@ -1,0 +1,17 @@
+"""A port of ours, as the kernel is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sentinetd.model.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedPort:
+    """*port* of *address*, None: of every address of that IP version; *protocol* is 6 (TCP) or 17 (UDP)."""
+
+    protocol: int
+    version: int
+    address: Address | None
+    port: int
