@@ -19,7 +19,7 @@ from typing import Any
 from sentinetd.ask.hosts_access import Request, Tables
 from sentinetd.ask.ident import owner
 from sentinetd.ask.lookups import Lookups
-from sentinetd.ask.names import addresses_life, addresses_of, name_life, name_of
+from sentinetd.ask.names import ADDRESSES_LIFE, ADDRESSES_STALE, addresses_of, name_life, name_of
 from sentinetd.ask.threads import Threads
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.messages import (
@@ -82,7 +82,7 @@ class Porter:
         threads = Threads()
         self._names = Lookups(threads, name_of, name_life)
         self._answers = {Question.NAME: self._name}
-        self._addresses = Lookups(threads, addresses_of, addresses_life)
+        self._addresses = Lookups(threads, addresses_of, lambda found: ADDRESSES_LIFE, stale=ADDRESSES_STALE)
         self._tables = Tables(self._names.answer, owner, self._loop.time)
         self._sessions = Sessions(self._loop, self._carried, most)
         self._multiplexed: frozenset[str] = frozenset()
