@@ -135,6 +135,18 @@ TEXTS = [
         ev.SensorTripped(AT, 7, "irc-sensor", A, 4000, 0.0, "deny_time = NEVER"),
         ["Sensor irc-sensor touched by 192.168.1.20, not banned: deny_time = NEVER"],
     ),
+    (
+        ev.SensorCaptured(AT, 7, "irc-sensor", A, 4000, r"NICK \x1b\r\n", False, 1.25),
+        [r"Sensor irc-sensor held 192.168.1.20 for 1.2 seconds; it said NICK \x1b\r\n"],
+    ),
+    (
+        ev.SensorCaptured(AT, 7, "irc-sensor", A, 4000, "NICK", True, 5.0),
+        ["Sensor irc-sensor held 192.168.1.20 for 5.0 seconds; it said NICK ... (more was not kept)"],
+    ),
+    (
+        ev.SensorCaptured(AT, 7, "irc-sensor", A, 4000, "", False, 5.0),
+        ["Sensor irc-sensor held 192.168.1.20 for 5.0 seconds; it said nothing"],
+    ),
     (ev.BanImposed(AT, NET, AT + 60, "irc", Origin.SENSOR), []),
     (
         ev.BanImposed(AT, NET, AT + 600, "", Origin.OPERATOR),

@@ -70,6 +70,7 @@ from sentinetd.policy.effects import (
     Lift,
     Obeyed,
     Pause,
+    Play,
     Rearm,
     Refuse,
     Release,
@@ -107,6 +108,8 @@ if TYPE_CHECKING:
 
 RESTORE_SILENCE = 20.0
 """Seconds without a word of the courier after which the start goes on without the bans of before."""
+LONGEST_GREETING = 4096
+"""Bytes of a banner that greets in place of a decoy."""
 FAREWELL = 5.0
 """Seconds that the courier has to write what is left when the daemon ends."""
 
@@ -178,6 +181,7 @@ class Guard:
             Grant: lambda effect: say(self.doors.descriptor(effect.connection), GO),
             HangUp: lambda effect: self.carrier.hang_up(effect.number),
             Say: self._say,
+            Play: lambda effect: self._play(effect.connection),
             Ask: self._ask,
             Refuse: lambda effect: self._refuse(effect.connection),
             Release: lambda effect: self.doors.release(effect.connection),
@@ -355,6 +359,21 @@ class Guard:
         except (KeyError, OSError, EdgeError):  # the connection was closed meanwhile, or no porter can be had
             self._inputs.append(Answered(effect.connection.number, effect.question, None))
 
+    def _play(self, connection: Connection) -> None:
+        """Have the porter go on with whoever touched a sensor."""
+        service = self.engine.services[connection.service]
+        greeting = None
+        if service.banner:
+            try:
+                with open_banner(service.banner) as file:
+                    greeting = file.read(LONGEST_GREETING) or b""
+            except OSError as error:
+                self._no_banner(service.id, service.banner, error.strerror or str(error))
+        self.carrier.play(connection, service, self.doors.descriptor(connection), greeting)
+
+    def _no_banner(self, name: str, path: str, why: str) -> None:
+        self.notice(Level.ERROR, f"service = {name}, open of banner {path} failed: {why}")
+
     def _say(self, effect: Say) -> None:
         """Send a banner; a last one by the porter, which waits until the client has read it: to close a connection with
         bytes unread would destroy it on its way (tcp(7))."""
@@ -366,8 +385,7 @@ class Guard:
                     say(descriptor, file.read(LONGEST_BANNER) or b"")
         except (KeyError, OSError) as error:
             why = getattr(error, "strerror", None) or "the connection is gone"
-            name = self.doors.name(connection.service)
-            self.notice(Level.ERROR, f"service = {name}, open of banner {effect.path} failed: {why}")
+            self._no_banner(self.doors.name(connection.service), effect.path, why)
 
     def _launch(self, connection: Connection) -> None:
         try:
