@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rig.carrier import NUMBER, Carrier, read_all, reset, tcp_pair
 from rig.deadline import wait_for
@@ -15,7 +17,7 @@ from sentinetd.model.values import Decoy
 from sentinetd.serve import play
 from sentinetd.serve.internal.decoys.dialogue import NOISE, Scene
 from sentinetd.serve.internal.decoys.table import DECOYS
-from sentinetd.serve.play import Heard, Part, Playing
+from sentinetd.serve.play import Heard, Part, Playing, escaped
 
 SCENE = Scene("gw", "192.0.2.9", 0.0, bytes(NOISE))
 FTP = b"220 (vsFTPd 3.0.3)\r\n"
@@ -44,6 +46,15 @@ def heard(carrier: Carrier, told: queue.SimpleQueue[tuple[int, Heard]]) -> Heard
     assert carrier.told.empty()
     assert len(carrier.sessions) == 0
     return what
+
+
+@given(st.binary(max_size=300))
+def test_what_is_escaped_can_be_read_back(data: bytes) -> None:
+    text = escaped(data)
+    assert text.isascii()
+    assert text.isprintable()
+    assert text.encode("ascii").decode("unicode_escape").encode("latin-1") == data
+    assert len(text) <= 4 * len(data)
 
 
 def test_a_decoy_talks_and_all_is_kept(carrier: Carrier) -> None:

@@ -267,9 +267,6 @@ def _played(draft: Draft) -> None:
         for name in played:
             text = f"{name} needs a connection, and {draft.name} is a {kind.value} sensor"
             draft.wrong(text, "write socket_type = stream, or delete the line", name)
-    elif played and "banner_fail" in draft.places and draft.values.get("banner_fail"):
-        text = f"banner_fail is not sent where a sensor has {played[0]}"
-        draft.warn(text, "write banner, which is sent first, or delete the line", "banner_fail")
     decoy = draft.values.get("decoy")
     if decoy in CLIENT_FIRST and draft.values.get("banner"):
         text = f"the banner comes before the client says anything, and no {decoy.value} server does that"

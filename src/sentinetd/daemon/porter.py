@@ -61,7 +61,7 @@ from sentinetd.serve.banner import Banner
 from sentinetd.serve.intercept import HOME, Front, Where
 from sentinetd.serve.internal.decoys.dialogue import NOISE, Scene
 from sentinetd.serve.internal.decoys.table import DECOYS
-from sentinetd.serve.play import Heard, Part, Playing
+from sentinetd.serve.play import Heard, Part, Playing, escaped
 from sentinetd.serve.redirect import Redirect
 from sentinetd.serve.sessions import Sessions
 from sentinetd.serve.streams import STREAMS
@@ -267,8 +267,7 @@ class Porter:
 
     def _played(self, number: int, heard: Heard) -> None:
         self._plays -= 1
-        said = heard.kept.decode("latin-1").encode("unicode_escape").decode("ascii")
-        self._tell(Played(number, said, heard.more, heard.seconds))
+        self._tell(Played(number, escaped(heard.kept), heard.more, heard.seconds))
 
     def _carried(self, number: int, bytes_in: int, bytes_out: int, ending: Ending, error: str) -> None:
         self._tell(Carried(number, bytes_in, bytes_out, ending, error))

@@ -384,7 +384,7 @@ class Service:
         default="",
         defaults=True,
         values="FILE",
-        doc="Sent to whoever is refused, banned sources excepted.",
+        doc="Sent to whoever is refused, banned sources excepted; not by a sensor with decoy, capture or tarpit.",
     )
     libwrap: str = attribute(
         read.one(str),

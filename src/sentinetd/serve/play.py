@@ -32,6 +32,22 @@ DRIP = 1.0
 """Seconds between two bytes of what a tarpit says (as OpenBSD's spamd stutters)."""
 
 
+_ESCAPES = tuple(
+    {0x09: r"\t", 0x0A: r"\n", 0x0D: r"\r", 0x5C: r"\\"}.get(
+        byte, chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}"
+    )
+    for byte in range(256)
+)
+
+
+def escaped(data: bytes) -> str:
+    r"""*data* as printable ASCII that can be read back: ``\t``, ``\n``, ``\r``, a backslash doubled, others ``\x1b``.
+
+    Not by a codec of the library: those are read from files, of which the porter may open none.
+    """
+    return "".join(map(_ESCAPES.__getitem__, data))
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """What is played. *greeting* is said first, in place of the decoy's own if that is not None; *keep* bytes that come
