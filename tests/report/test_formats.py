@@ -17,7 +17,6 @@ from sentinetd.model.ban import Origin
 from sentinetd.model.events import EVENTS, Event, Level
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.model.verdict import Reason
-from sentinetd.report.formats import FORMATS
 from sentinetd.report.formats.json_line import json_line
 from sentinetd.report.formats.text import critical, file_line, level, messages, stamp, text_line
 from sentinetd.report.formats.xinetd import REASONS, service_line
@@ -345,14 +344,6 @@ def test_every_reason_to_refuse_has_a_word() -> None:
 def test_service_line_is_cut_where_xinetd_cuts_it() -> None:
     line = service_line(ev.ServerStarted(AT, 7, "i" * 1500, A, 1, 1), SUCCESS, FAILURE)
     assert line == "START: " + "i" * 1017
-
-
-def test_formats_by_name() -> None:
-    assert {name: line(ev.ReloadStarted(AT), OBSERVER) for name, line in FORMATS.items()} == {
-        "text": "Starting reconfiguration",
-        "json": '{"v":1,"kind":"reload.started","time":"2026-11-23T08:33:37.250000Z","level":"notice",'
-        '"host":"gw.example"}',
-    }
 
 
 CONTROL = re.compile(r"[^\x20-\x7e]")
