@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import socket
+
 import pytest
 
+from rig.network import run
 from sentinetd.model.address import Address
-from sentinetd.net.source import interface_name, source_of
+from sentinetd.net.source import asked_of, interface_name, source_of
 
 
 @pytest.mark.parametrize(
@@ -25,3 +28,22 @@ def test_source(where: tuple[str, int] | tuple[str, int, int, int], spelled: str
 
 def test_interface_name() -> None:
     assert interface_name(1) == "lo"
+
+
+@pytest.mark.usefixtures("namespace")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_what_was_asked_for(host: str) -> None:
+    """The end of the connection at our side; what stood there first, where it was redirected to the listener."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    rule = "tcp dport 81 dnat to :4000"
+    table = "ip" if family == socket.AF_INET else "ip6"
+    run("nft", f"add table {table} t; add chain {table} t c {{ type nat hook output priority -100; }}")
+    run("nft", f"add rule {table} t c {rule}")
+    with socket.create_server((host, 4000), family=family) as listener:
+        for asked in (81, 4000):
+            with socket.create_connection((host, asked)) as client:
+                accepted, _ = listener.accept()
+                client.close()  # what was asked for is known after the client is gone, too
+                with accepted:
+                    assert asked_of(accepted.fileno(), 4000) == (Address.parse(host), asked)
+                    assert asked_of(accepted.fileno(), 4001) == (Address.parse(host), 4000)

@@ -20,7 +20,6 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "map": ("sentinetd.cli.plan.map_command:show", "Show which port of which address is taken by whom."),
-    "plan": ("sentinetd.cli.plan.plan_command:draft", "Propose sensors for what is free, and write them down."),
     "convert": ("sentinetd.cli.convert.command:convert", "Convert a super-server's configuration for another one."),
 }
 """Every command: where it is, and what it does in a few words. Only the one that is asked for is loaded."""

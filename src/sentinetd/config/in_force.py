@@ -21,13 +21,15 @@ Use = tuple[str, str]
 
 NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
     {
-        ("ports", "unused"),
+        ("capture", ""),
+        ("decoy", ""),
+        ("tarpit", ""),
         ("proxy_protocol", ""),
     }
 )
 """`internal`: built-in services by name."""
 
-INDISPENSABLE = frozenset({"redirect", "type", "internal", "ports"})
+INDISPENSABLE = frozenset({"redirect", "type", "internal"})
 """Attributes without whose effect the service would do nothing, or something else."""
 
 
@@ -40,8 +42,6 @@ def uses(service: Service) -> Iterator[Use]:
             yield from (use for use in ((row.name, str(name)) for name in names) if use in NOT_YET_IN_FORCE)
         elif (row.name, "") in NOT_YET_IN_FORCE and (value != row.default or row.name in service.places):
             yield row.name, ""
-    if service.caught and ("ports", "unused") in NOT_YET_IN_FORCE:
-        yield "ports", "unused"
     if Type.INTERNAL in service.type and not service.sensor and ("internal", service.name.lower()) in NOT_YET_IN_FORCE:
         yield "internal", service.name.lower()
 

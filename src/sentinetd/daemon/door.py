@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from sentinetd.daemon.loop import Moment
-from sentinetd.model.service import Service
-from sentinetd.net.listener import Datagram, Listener
+from sentinetd.model.service import Family, Service
+from sentinetd.net.listener import Datagram, Listener, speaks_ipv6
 
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds between attempts to open a listener; the last for ever."""
@@ -44,11 +44,24 @@ class Door:
 
 
 def spread(service: Service) -> Iterator[Service]:
-    """*service* as each of its listeners is bound: at one port, or where the kernel chooses one for all."""
+    """*service* as each of its listeners is bound: at one port, or where the kernel chooses one for all.
+
+    What the kernel brings comes to a socket of each family: what an IPv4 client asked for can only be told at a socket
+    of its own family, once it has hung up.
+    """
     if service.ports is None:
         yield service
     elif service.caught:
-        yield replace(service, address=None, port=0)
+        for family in _FAMILIES[service.family]:
+            if family is service.family or family is Family.IPV4 or speaks_ipv6():
+                yield replace(service, address=None, port=0, family=family, v6only=family is Family.IPV6)
     else:
         for port in service.ports.numbers():
             yield replace(service, port=port)
+
+
+_FAMILIES = {
+    Family.DUAL: (Family.IPV4, Family.IPV6),
+    Family.IPV4: (Family.IPV4,),
+    Family.IPV6: (Family.IPV6,),
+}

@@ -21,7 +21,7 @@ from sentinetd.model.service import Service, SocketType
 from sentinetd.net.held import Held
 from sentinetd.net.listener import AcceptFailed, BindFailed, Exhausted, Listener, open_listener, take_any
 from sentinetd.net.passage import Passage
-from sentinetd.net.source import local_of
+from sentinetd.net.source import asked_of, local_of
 
 if TYPE_CHECKING:
     from sentinetd.net.filter import SourceFilter
@@ -253,6 +253,12 @@ class Doors:
         for number, door in self._doors.items():
             yield number, door.service, self.listener(number)
 
+    def caught(self) -> Iterator[tuple[Service, list[Listener]]]:
+        """Every sensor to which the kernel brings what it watches, and its listeners that are open."""
+        for number, door in self._doors.items():
+            if door.service.caught:
+                yield door.service, [one.listener for one in self._all(number) if one.listener is not None]
+
     def close_all(self) -> None:
         """Close every listener and hang up on whoever still waits."""
         for number in list(self._doors):
@@ -361,7 +367,7 @@ class Doors:
         try:
             for descriptor, source, port in listener.accept(burst):
                 taken += 1
-                here = local_of(descriptor) if sensor else usual  # which of our addresses was touched
+                here = asked_of(descriptor, listener.port) if sensor else usual  # which of our addresses was touched
                 connection = Connection(next(self._numbers), number, source, port, *here)
                 self._held.put(connection.number, descriptor)
                 self._arrived(connection)

@@ -15,6 +15,7 @@ from errno import EBADF
 from typing import TYPE_CHECKING, Any
 
 from sentinetd.daemon.carrier import Carrier
+from sentinetd.daemon.catching import Catching
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.clock import Clock
 from sentinetd.daemon.companion import Companion
@@ -70,7 +71,6 @@ from sentinetd.policy.effects import (
     Lift,
     Obeyed,
     Pause,
-    Play,
     Rearm,
     Refuse,
     Release,
@@ -108,8 +108,6 @@ if TYPE_CHECKING:
 
 RESTORE_SILENCE = 20.0
 """Seconds without a word of the courier after which the start goes on without the bans of before."""
-LONGEST_GREETING = 4096
-"""Bytes of a banner that greets in place of a decoy."""
 FAREWELL = 5.0
 """Seconds that the courier has to write what is left when the daemon ends."""
 
@@ -172,6 +170,7 @@ class Guard:
         self.launcher = Launcher(self.loop, files, backend, lambda: self.engine.services, self.handle, self.tell)
         self.carrier = Carrier(self.loop, porter_arguments, self.handle, self.tell, self.doors.meet)
         self.offers = Offers(self.loop, porter_arguments, run, self.tell)
+        self.catching = Catching(self.loop, run, self.tell)
         self._offered = 0  # the changes of doors up to which everything is offered
         self._advertise = False
         self.replies = Replies(self.doors, self.engine)
@@ -181,7 +180,6 @@ class Guard:
             Grant: lambda effect: say(self.doors.descriptor(effect.connection), GO),
             HangUp: lambda effect: self.carrier.hang_up(effect.number),
             Say: self._say,
-            Play: lambda effect: self._play(effect.connection),
             Ask: self._ask,
             Refuse: lambda effect: self._refuse(effect.connection),
             Release: lambda effect: self.doors.release(effect.connection),
@@ -246,6 +244,7 @@ class Guard:
         if self._offered != self.doors.changes:
             self._offered = self.doors.changes
             self.offers.refresh(self.doors.offers(), self._advertise)
+            self.catching.refresh(self.doors.caught())
         if self.offers.stirred:
             self.offers.pump()
             self._watch_writes("herald", self.offers.wants_write, self.offers.companion.watch_writes)
@@ -359,21 +358,6 @@ class Guard:
         except (KeyError, OSError, EdgeError):  # the connection was closed meanwhile, or no porter can be had
             self._inputs.append(Answered(effect.connection.number, effect.question, None))
 
-    def _play(self, connection: Connection) -> None:
-        """Have the porter go on with whoever touched a sensor."""
-        service = self.engine.services[connection.service]
-        greeting = None
-        if service.banner:
-            try:
-                with open_banner(service.banner) as file:
-                    greeting = file.read(LONGEST_GREETING) or b""
-            except OSError as error:
-                self._no_banner(service.id, service.banner, error.strerror or str(error))
-        self.carrier.play(connection, service, self.doors.descriptor(connection), greeting)
-
-    def _no_banner(self, name: str, path: str, why: str) -> None:
-        self.notice(Level.ERROR, f"service = {name}, open of banner {path} failed: {why}")
-
     def _say(self, effect: Say) -> None:
         """Send a banner; a last one by the porter, which waits until the client has read it: to close a connection with
         bytes unread would destroy it on its way (tcp(7))."""
@@ -385,7 +369,8 @@ class Guard:
                     say(descriptor, file.read(LONGEST_BANNER) or b"")
         except (KeyError, OSError) as error:
             why = getattr(error, "strerror", None) or "the connection is gone"
-            self._no_banner(self.doors.name(connection.service), effect.path, why)
+            name = self.doors.name(connection.service)
+            self.notice(Level.ERROR, f"service = {name}, open of banner {effect.path} failed: {why}")
 
     def _launch(self, connection: Connection) -> None:
         try:
@@ -539,6 +524,7 @@ class Guard:
             return
         self.handle(Moved(around))
         self.offers.moved()
+        self.catching.moved()
 
     def exempt_in_kernel(self) -> None:
         """Who is exempt changed: the kernel must not refuse them either."""
@@ -567,6 +553,7 @@ class Guard:
 
     def farewell(self, last: Any) -> list[Event]:
         """Have everything written and the other processes ended. What could not be written in time."""
+        self.catching.close()
         self.courier.leave()
         self.carrier.companion.leave()
         self.offers.companion.leave()

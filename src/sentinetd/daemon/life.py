@@ -118,6 +118,7 @@ class Life:
         """The bans of before hold: open the listeners, and say that we work."""
         guard.look_around()
         guard.offers.remember()
+        guard.catching.remember()
         self._reloader.put_in_force(loaded, first=True)
         if not guard.engine.services and not self._options.stay_alive:
             self._end("no services", 1)

@@ -17,7 +17,6 @@ from sentinetd.model.order import EndExemption, Exempt, ImposeBans, LiftAllBans,
 from sentinetd.model.routine import Ending, Routine
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.model.settings import CourierSettings, Mistake
-from sentinetd.model.values import Decoy
 from sentinetd.model.verdict import Question
 
 DAEMON_LOG = 0
@@ -313,21 +312,6 @@ class Say:
     last: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Play:
-    """To the porter: go on with connection *number*, whose *source* touched a sensor: talk as *decoy*, if not None,
-    *greeting* in place of its own if not None (bytes as the characters of Latin-1); keep *size* bytes of what is said
-    within *seconds*; draw it out to *tarpit* seconds, if not 0."""
-
-    number: int
-    source: str
-    decoy: Decoy | None
-    greeting: str | None
-    size: int
-    seconds: float
-    tarpit: float
-
-
 # With the following comes none.
 
 
@@ -415,17 +399,6 @@ class Chosen:
 
     number: int
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """From the porter: connection *number* of a sensor is over, after *seconds*. *said*: what was to be kept of the
-    client's words, in escapes; *more*: it said more. None: nothing was played."""
-
-    number: int
-    said: str | None
-    more: bool
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,9 +491,8 @@ TO_COURIER = (
 )  # fmt: skip
 FROM_COURIER = (Restored, Ready, Written, Agreed, Disagreed, Curious, *ORDERS)
 TO_PORTER = (
-    Asked, AskedUser, AskedTables, Carry, Relay, Join, Attend, Admit, Choose, Say, Play, Multiplexed, HangUp, Shun,
-    Leave,
+    Asked, AskedUser, AskedTables, Carry, Relay, Join, Attend, Admit, Choose, Say, Multiplexed, HangUp, Shun, Leave
 )  # fmt: skip
-FROM_PORTER = (Answer, User, TablesSay, Carried, Chosen, Played, Met, Complaint)
+FROM_PORTER = (Answer, User, TablesSay, Carried, Chosen, Met, Complaint)
 TO_HERALD = (Mandate, Offer, Withdraw, Advertise, Hide, Move)
 FROM_HERALD = (Removed, Taken, Reached, Complaint)

@@ -114,6 +114,7 @@ class Reloader:
         for number, service in change.adjust.items():
             self._adjust(number, service)
         guard.offer(loaded.settings.mdns.enabled)
+        guard.catching.refresh(guard.doors.caught())
         if not first:
             for number, trouble in guard.logs.refresh(guard.engine.services):
                 guard.notice(Level.ERROR, f"log of service {number}: {trouble}; the old file is written on")
@@ -150,7 +151,7 @@ class Reloader:
         failed: dict[int, EdgeError] = {}
         sensors = any(service.sensor for service in (*change.start.values(), *change.keep.values()))
         for number, service in change.start.items():
-            why = self._unfilterable(service, sensors)
+            why = self._unfilterable(service, sensors) or guard.catching.why_not(service)
             if why:
                 guard.tell(ListenerFailed(time.time(), service.id, why, 0.0))
                 continue
@@ -213,7 +214,7 @@ def _needs_porter(service: Service) -> bool:
     """Whether *service* has something to be done that reads foreign bytes or waits for the network."""
     names = service.only_from.names or service.no_access.names
     asks = bool(names or service.banner_fail) or asks_for_user(service) or identifies_refused(service)
-    return asks or manner_of(service) in (Manner.CARRIED, Manner.CHOSEN, Manner.INTERCEPTED, Manner.PLAYED)
+    return asks or manner_of(service) in (Manner.CARRIED, Manner.CHOSEN, Manner.INTERCEPTED)
 
 
 def _by_kernel(service: Service) -> bool:

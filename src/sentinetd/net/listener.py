@@ -229,6 +229,15 @@ class Listener:
         return None
 
 
+def speaks_ipv6() -> bool:
+    """Whether the host has IPv6 at all."""
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
+
+
 def take_any(bound: socket.socket) -> None:
     """Let *bound* take connections for addresses and ports of which it has none, where the kernel brings them to it
     (ip(7), IP_TRANSPARENT). BindFailed without CAP_NET_ADMIN and CAP_NET_RAW."""

@@ -1,4 +1,4 @@
-"""Questions to the kernel over netlink(7): one request, all its answers, read to the end.
+"""Questions and orders to the kernel over netlink(7): one request, all its answers, read to the end.
 
 Nothing here waits for anybody but the kernel, which fills each answer while it is being read.
 """
@@ -16,7 +16,8 @@ HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, por
 ATTRIBUTE = struct.Struct("=HH")  # rtattr: length, type
 NUMBER = struct.Struct("=i")  # of nlmsgerr and NLMSG_DONE: 0 or a negative errno
 
-REQUEST, DUMP, DUMP_INTERRUPTED = 0x001, 0x300, 0x010  # NLM_F_*
+REQUEST, ACK, DUMP, DUMP_INTERRUPTED = 0x001, 0x004, 0x300, 0x010  # NLM_F_*
+EXCLUSIVE, CREATE = 0x200, 0x400  # NLM_F_*, of what makes something
 ERROR, DONE, FIRST_OF_PROTOCOL = 2, 3, 16  # NLMSG_*
 
 TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
@@ -54,6 +55,26 @@ def dump(protocol: int, kind: int, body: bytes, question: str) -> list[tuple[int
     except OSError as error:
         raise NetlinkError(question, error.errno or 0) from error
     return answers
+
+
+def order(protocol: int, kind: int, flags: int, body: bytes, purpose: str) -> None:
+    """Have the kernel do what a request of type *kind* says. *purpose* begins the text of a `NetlinkError`."""
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as asked:
+            asked.settimeout(KERNEL_SECONDS)
+            asked.bind((0, 0))
+            asked.sendto(HEADER.pack(HEADER.size + len(body), kind, REQUEST | ACK | flags, 1, 0) + body, (0, 0))
+            _answers(asked, 1, purpose)
+    except TimeoutError as error:
+        raise NetlinkError(purpose, 0) from error
+    except OSError as error:
+        raise NetlinkError(purpose, error.errno or 0) from error
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute, padded to four bytes."""
+    length = ATTRIBUTE.size + len(value)
+    return ATTRIBUTE.pack(length, kind) + value + bytes(-length & 3)
 
 
 def _answers(asked: socket.socket, sequence: int, question: str) -> tuple[list[tuple[int, bytes]], bool]:

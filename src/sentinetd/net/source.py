@@ -7,12 +7,14 @@ Every room behind this one sees a source that came by an IPv4-mapped IPv6 addres
 from __future__ import annotations
 
 import socket
-from socket import AF_INET, AF_INET6, if_indextoname, inet_pton
+from socket import AF_INET, AF_INET6, if_indextoname, inet_ntop, inet_pton
 
 from sentinetd.model.address import Address
 
 MAPPED = "::ffff:"
 """How the text of an IPv4-mapped address begins; a dotted quad follows."""
+
+SO_ORIGINAL_DST = 80  # linux/netfilter_ipv4.h; IP6T_SO_ORIGINAL_DST has the same number
 
 _number = int.from_bytes  # bound once: this runs for every connection
 
@@ -50,3 +52,28 @@ def local_of(descriptor: int) -> tuple[Address, int]:
     finally:
         bound.detach()
     return source_of(where), int(where[1])
+
+
+def asked_of(descriptor: int, bound: int) -> tuple[Address, int]:
+    """The address and port that the client of the accepted socket *descriptor* asked for. At the port *bound* of the
+    listener it may have been redirected, and the kernel knows from where (SO_ORIGINAL_DST)."""
+    accepted = socket.socket(fileno=descriptor)
+    try:
+        where = accepted.getsockname()
+        if where[1] == bound:
+            where = _before_redirection(accepted) or where
+    finally:
+        accepted.detach()
+    return source_of(where), int(where[1])
+
+
+def _before_redirection(accepted: socket.socket) -> tuple[str, int] | tuple[str, int, int, int] | None:
+    """Where *accepted* was sent to at first, if connection tracking knows."""
+    try:
+        if accepted.family == AF_INET:
+            told = accepted.getsockopt(socket.IPPROTO_IP, SO_ORIGINAL_DST, 16)
+            return inet_ntop(AF_INET, told[4:8]), _number(told[2:4], "big")
+        told = accepted.getsockopt(socket.IPPROTO_IPV6, SO_ORIGINAL_DST, 28)
+        return inet_ntop(AF_INET6, told[8:24]), _number(told[2:4], "big"), 0, 0
+    except OSError:
+        return None  # nobody redirected it

@@ -22,7 +22,7 @@ from sentinetd.model.verdict import Question, Reason, Unknown
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.checks import AGAIN, NO_ANSWERS, Facts, decide
-from sentinetd.policy.effects import Ask, Effect, Grant, Impose, Play, Refuse, Reply, Report, Say
+from sentinetd.policy.effects import Ask, Effect, Grant, Impose, Refuse, Reply, Report, Say
 from sentinetd.policy.inputs import (
     Answered,
     Arrived,
@@ -42,14 +42,12 @@ from sentinetd.policy.inputs import (
     Moment,
     Moved,
     Ordered,
-    Played,
     Reloaded,
     SetupFailed,
     Tick,
     Wanted,
 )
 from sentinetd.policy.orders import Orders
-from sentinetd.policy.plays import Plays
 from sentinetd.policy.servers import Servers
 from sentinetd.policy.services import Candidate, Running, Server, Services, admitted, refused, started
 from sentinetd.policy.suspects import LOG_PROCS, Suspects, identifies_refused
@@ -83,7 +81,6 @@ class Engine:
         self._services = Services(self._agenda)
         self._waiting = Waiting(self._agenda)
         self._suspects = Suspects(self._agenda, log_procs)
-        self._plays = Plays()
         self._servers = Servers(self._services, self._agenda)
         self._told = Recent(TELL_AGAIN_AFTER, TOLD_AT_MOST)
         self._heeded: frozenset[type[Event]] = frozenset()  # of the kinds that are made on request
@@ -96,8 +93,7 @@ class Engine:
             Begun: servers.begun,
             Finished: servers.finished,
             Chosen: self._chosen,
-            Played: self._plays.ended,
-            CarriersGone: self._carriers_gone,
+            CarriersGone: lambda given, now: servers.carriers_gone(now),
             LaunchFailed: self._launch_failed,
             LaunchersGone: servers.launchers_gone,
             SetupFailed: servers.setup_failed,
@@ -163,12 +159,7 @@ class Engine:
             # is intercepted.
             return () if running.behind is None else (Refuse(connection),)
         effects = self._judge(running, connection, now)
-        if (
-            service.banner
-            and not service.sensor
-            and speaks(service, connection)
-            and not self._banned(connection, service, now)
-        ):
+        if service.banner and speaks(service, connection) and not self._banned(connection, service, now):
             return (Say(connection, service.banner), *effects)
         return effects
 
@@ -280,15 +271,10 @@ class Engine:
             source is None or not self.bans.holds(source, now.now)  # by an earlier trip
         )
         if reason in (Reason.SENSOR, Reason.EXEMPT):
-            yield from self._trip(running, connection, now)
+            yield from self._imposing(self.bans.tripped(service, connection, now), now)
         elif self._to_be_told(service, connection, reason, now):
             yield refused(running, connection, reason, now)
-        if (
-            service.banner_fail
-            and speaks(service, connection)
-            and reason is not Reason.BANNED
-            and running.manner is not Manner.PLAYED
-        ):
+        if service.banner_fail and speaks(service, connection) and reason is not Reason.BANNED:
             yield Say(connection, service.banner_fail, last=True)
         if identified:
             yield from self._suspects.refuse(running, connection, answers, now)
@@ -297,26 +283,6 @@ class Engine:
         yield from self._services.take_back(running, connection)
         if reason is Reason.CPS and running.reopens is None:
             yield from self._services.pause(running, "excessive incoming connections", running.service.cps.wait, now)
-
-    def _trip(self, running: Running, connection: Connection, now: Moment) -> Iterator[Effect]:
-        """A sensor was touched: ban first, then tell, then hand over to the porter where there is more to be done, or
-        say the banner. Who was banned before gets neither."""
-        service = running.service
-        plays = running.manner is Manner.PLAYED
-        greeted = (plays or bool(service.banner)) and not self._banned(connection, service, now)
-        plays = plays and greeted and self._plays.begin(running, connection, _whose(connection.source), now)
-        yield from self._imposing(self.bans.tripped(service, connection, now, each=plays), now)
-        if plays:
-            yield Play(connection)
-        elif running.manner is Manner.PLAYED:
-            yield from self._plays.too_many(now)
-        elif greeted and speaks(service, connection):
-            yield Say(connection, service.banner)
-
-    def _carriers_gone(self, given: CarriersGone, now: Moment) -> Iterator[Effect]:
-        """The porter ended."""
-        self._plays.clear()
-        yield from self._servers.carriers_gone(now)
 
     def _imposing(self, effects: Iterable[Effect], now: Moment) -> Iterator[Effect]:
         """Do *effects*; whoever is banned by them sends no further datagram to an intercepted service's server."""
@@ -443,7 +409,6 @@ class Engine:
         for candidate in self._waiting.leave(running):
             yield from self._servers.give_up(candidate, Reason.SHUTDOWN, now)
         yield from self._suspects.leave(running, now)
-        yield from self._plays.leave(running)
         yield from self._services.bury(running)
 
     def _leaving(self, given: Leaving, now: Moment) -> Iterator[Effect]:

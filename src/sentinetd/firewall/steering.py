@@ -1,0 +1,159 @@
+"""Connections to ports that no program listens on, brought to the listeners of a sensor: rules of a table of its own.
+
+The packet that begins a connection is given to the listener as it is (nft(8), TPROXY): the connection has the address
+and the port that were asked for, nothing is rewritten, and connection tracking is not needed. Only what comes in by a
+bridge is redirected to the listener's port: where frames of bridges pass the IP rules (br_netfilter), as they do on
+hosts with containers, the kernel forgets on the way to whom a packet was given.
+
+The rules stand behind the translation of addresses, so that what is published for containers or other hosts is theirs;
+and they look for a socket first, so that whoever listens goes first, from its listen(2) on. Nothing is kept here about
+who does.
+
+Only two kinds of packets are looked at. A SYN without ACK begins a connection, and is never an answer to what the host
+began. A short ACK that belongs to no socket may end the handshake of a connection that began with a SYN cookie: were
+it passed over, whoever floods the sensor with SYNs could blind it. What the host sends to itself comes in by loopback,
+and is let be.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from sentinetd.firewall import expressions as ex
+from sentinetd.firewall import tables as tb
+from sentinetd.firewall.framing import attribute, nested, number
+from sentinetd.firewall.netfilter import Message
+from sentinetd.model.address import BITS, Network
+from sentinetd.model.aim import Aim
+from sentinetd.model.values import Spread
+
+LAST_OF_NAT = -99  # among chains that translate, behind those of others, which stand at dstnat, -100
+BEHIND_NAT = -50
+META_LENGTH, META_TYPE, META_LINK = 0, 8, 26  # NFT_META_LEN, NFT_META_IIFTYPE, NFT_META_IIFKIND
+LOOPBACK = (772).to_bytes(2, sys.byteorder)  # ARPHRD_LOOPBACK
+BRIDGE = b"bridge".ljust(16, b"\0")
+TRANSPARENT, WILDCARD = 0, 2  # NFT_SOCKET_*
+NEITHER = b"\xff"  # of what is 0 or 1
+TO_BIG_ENDIAN = 1  # NFT_BYTEORDER_HTON
+DESTINATION_NAT = 1  # NFT_NAT_DNAT
+INET = 1  # NFPROTO_INET
+AT_LEAST, AT_MOST = 5, 3  # NFT_CMP_GTE, NFT_CMP_LTE
+PURE_ACK, FLAGS = b"\x10", b"\x1f"  # FIN, SYN, RST, PSH, ACK (RFC 9293)
+SHORT = 100
+"""Bytes of the longest packet that can end a handshake and carry nothing: IPv6, and TCP with its usual options. Longer
+ones, which are most of what a busy host receives, are let by without looking for their sockets."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How packets come to a listener, and from which chain: *entry* of that *kind*, which leads to *sensors*, which
+    leads to a chain for each aim."""
+
+    entry: str
+    sensors: str
+    aim: str
+    kind: str
+    priority: int
+    taken: Callable[[int], bytes]
+
+
+def _given(port: int) -> bytes:
+    """The packet goes to the transparent listener at *port*, as it is."""
+    return _loaded(port) + ex.expression("tproxy", number(1, socket.AF_UNSPEC), number(3, ex.REGISTER)) + _ACCEPT
+
+
+def _redirected(port: int) -> bytes:
+    """The connection goes to *port* at the address that it asks for."""
+    where = number(5, ex.REGISTER) + number(6, ex.REGISTER)  # NFTA_NAT_REG_PROTO_MIN, NFTA_NAT_REG_PROTO_MAX
+    return _loaded(port) + ex.expression("nat", number(1, DESTINATION_NAT), number(2, INET), where)
+
+
+def _loaded(port: int) -> bytes:
+    return ex.expression("immediate", number(1, ex.REGISTER), nested(2, attribute(1, port.to_bytes(2, "big"))))
+
+
+_ACCEPT, _LET_BE = ex.verdict(ex.ACCEPT), ex.verdict(ex.RETURN)
+PLAIN = _Way("incoming", "sensors", "aim", "filter", BEHIND_NAT, _given)
+BRIDGED = _Way("bridged", "bridged_sensors", "bridged_aim", "nat", LAST_OF_NAT, _redirected)
+
+
+def rules(of: str, aims: Collection[Aim], *, bridges: bool) -> list[Message]:
+    """All that the table *of*, which is empty, is to hold for *aims*; *bridges*: the host has some."""
+    messages = list(_way(of, PLAIN, aims, bridges))
+    if bridges:
+        messages += _way(of, BRIDGED, aims, bridges)
+    return messages
+
+
+def _way(of: str, way: _Way, aims: Collection[Aim], bridges: bool) -> Iterator[Message]:
+    yield tb.chain(of, way.sensors)
+    yield tb.hooked_chain(of, way.entry, tb.PREROUTING, way.priority, way.kind)
+    for one in _looked_at(way, bridges):
+        yield tb.rule(of, way.entry, *one)
+    # Of a connection that there is, or at this very address: whoever has it.
+    yield tb.rule(of, way.sensors, _socket(WILDCARD), ex.compared(b"\0"), _LET_BE)
+    for place, aim in enumerate(sorted(aims, key=lambda one: -one.narrowness)):
+        name = f"{way.aim}_{place}"
+        yield tb.chain(of, name)
+        to = () if aim.network is None else (_to(aim.network),)
+        yield tb.rule(of, way.sensors, *to, ex.verdict(ex.JUMP, name))
+        for one in _aim(aim, way.taken):
+            yield tb.rule(of, name, *one)
+
+
+def _looked_at(way: _Way, bridges: bool) -> Iterator[tuple[bytes, ...]]:
+    """The rules of the first chain: what is looked at, at all."""
+    on = ex.local_destination(), ex.verdict(ex.JUMP, way.sensors)
+    bridge = ex.meta(META_LINK) + ex.compared(BRIDGE)
+    if way is BRIDGED:
+        yield bridge, ex.begins_connection(), *on
+        return
+    yield ex.meta(META_TYPE) + ex.compared(LOOPBACK), _ACCEPT
+    if bridges:
+        yield bridge, _ACCEPT
+    yield ex.begins_connection(), *on
+    length = ex.meta(META_LENGTH) + _big_endian() + ex.compared(SHORT.to_bytes(4, "big"), AT_MOST)
+    flags = ex.payload(ex.TRANSPORT_HEADER, ex.TCP_FLAGS) + ex.masked(FLAGS) + ex.compared(PURE_ACK)
+    yield ex.protocol(ex.TCP), length, flags, *on
+
+
+def _aim(aim: Aim, taken: Callable[[int], bytes]) -> Iterator[tuple[bytes, ...]]:
+    """The rules of the aim's own chain: what is let be, then what is taken."""
+    for span in aim.out:
+        yield *_asking(span), _LET_BE
+    for spot in aim.spots:
+        yield _to(spot.network), *_asking((spot.low, spot.high)), _LET_BE
+    if aim.shared:
+        yield _socket(TRANSPARENT), ex.compared(NEITHER, ex.UNEQUAL), _LET_BE  # there is a socket, whatever it is
+    for span in aim.ports or ((1, 65535),):
+        for version, port in aim.listeners:
+            yield ex.family(version), *_asking(span), taken(port)
+
+
+def _to(network: Network) -> bytes:
+    length = BITS[network.version] // 8
+    mask = ((1 << network.length) - 1) << (BITS[network.version] - network.length)
+    found = ex.family(network.version) + ex.payload(ex.NETWORK_HEADER, ex.DESTINATION[network.version])
+    return found + ex.masked(mask.to_bytes(length, "big")) + ex.compared(network.value.to_bytes(length, "big"))
+
+
+def _asking(span: Spread) -> tuple[bytes, ...]:
+    """For packets to one of these ports; TCP is named, since nft does not list a port of nothing."""
+    low, high = (port.to_bytes(2, "big") for port in span)
+    loaded = ex.protocol(ex.TCP), ex.payload(ex.TRANSPORT_HEADER, ex.PORT)
+    if low == high:
+        return *loaded, ex.compared(low)
+    return *loaded, ex.compared(low, AT_LEAST), ex.compared(high, AT_MOST)
+
+
+def _socket(key: int) -> bytes:
+    """Load a fact of the socket that the packet would come to; the rule ends where there is none."""
+    return ex.expression("socket", number(1, key), number(2, ex.REGISTER))
+
+
+def _big_endian() -> bytes:
+    registers, sizes = number(1, ex.REGISTER) + number(2, ex.REGISTER), number(4, 4) + number(5, 4)
+    return ex.expression("byteorder", registers, number(3, TO_BIG_ENDIAN), sizes)

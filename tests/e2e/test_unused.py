@@ -1,0 +1,297 @@
+"""Every unused port a sensor: real scanners, real servers beside it, and what the host itself begins."""
+
+from __future__ import annotations
+
+import ftplib
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from rig.client import converse
+from rig.daemon import Daemon, Kind
+from rig.deadline import wait_for
+from rig.entries import SIX, service
+from rig.network import Lab, Namespace, command_in, run
+
+Maker = Callable[..., Daemon]
+
+FIVE, SEVEN = "192.168.1.5", "192.168.1.7"
+A, B, C, D = (f"192.168.1.{number}" for number in (20, 21, 22, 23))
+SENSOR = ("type = UNLISTED INTERNAL", "flags = SENSOR", "deny_time = 60")
+DAYTIME = service("daytime", None, "type = UNLISTED INTERNAL", "port = 7300", without=("server", "bind"))
+PATIENT = 60.0  # seconds: a scan of every port shares two processors with whatever else runs
+
+
+def unused(*lines: str) -> str:
+    """A sensor at every unused port."""
+    given = [line for line in ("ports = unused", *SENSOR) if line.split()[0] not in {one.split()[0] for one in lines}]
+    return service("unused", None, *given, *lines, without=("server", "user", "bind"))
+
+
+@contextmanager
+def program(namespace: Namespace, *words: str, port: int) -> Iterator[None]:
+    """A server that is not ours, until it listens at *port* and as long as the block lasts."""
+    with subprocess.Popen(namespace.command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(
+                lambda: f":{port} " in run("ip", "netns", "exec", namespace.name, "ss", "-Hltn").stdout, " ".join(words)
+            )
+            yield
+        finally:
+            process.terminate()
+
+
+def nginx(daemon: Daemon, where: str) -> list[str]:
+    """The words that start a real nginx at *where*."""
+    work = daemon.work.path
+    daemon.work.write(
+        "nginx.conf",
+        f"daemon off;\nmaster_process off;\npid {work}/nginx.pid;\nerror_log /dev/null;\nevents {{}}\nhttp {{\n"
+        f"access_log off;\nserver {{ listen {where}; return 200 'nginx'; }}\n}}\n",
+    )
+    return ["nginx", "-c", f"{work}/nginx.conf"]
+
+
+def fetched(lab: Lab, host: str, port: int, source: str) -> str:
+    return converse(lab, host, port, source, b"GET / HTTP/1.0\r\n\r\n", finish=False)
+
+
+def scan(lab: Lab, number: int, *options: str) -> str:
+    """What nmap prints when host .*number* scans .6."""
+    words = ("nmap", "-n", "-Pn", "-T5", "--max-retries", "1", "--reason", *options, SIX)
+    return command_in(lab.clients[number], words, PATIENT).stdout.decode()
+
+
+@pytest.fixture
+def direct(lab: Lab) -> Iterator[str]:
+    """An address of the host that is reached by no bridge, from 10.99.0.21 and fd99::21."""
+    host, client = lab.host, lab.clients[21]
+    host.ip("link", "add", "d0", "type", "veth", "peer", "name", "d1", "netns", client.name)
+    try:
+        for namespace, link, last in ((host, "d0", 1), (client, "d1", 21)):
+            namespace.ip("link", "set", link, "up")
+            namespace.ip("addr", "add", f"10.99.0.{last}/24", "dev", link)
+            namespace.ip("addr", "add", f"fd99::{last}/64", "dev", link, "nodad")
+        yield "10.99.0.1"
+    finally:
+        host.ip("link", "del", "d0")
+
+
+def test_a_touch_of_an_unused_port(lab: Lab, make_daemon: Maker) -> None:
+    """It bans, and the log says which port it was; what listens is not affected, ours or not, whenever it began."""
+    daemon = make_daemon(Kind.SENTINETD, unused() + DAYTIME)
+    with program(lab.host, *nginx(daemon, "80"), port=80):
+        daemon.start()
+        assert "nginx" in fetched(lab, SIX, 80, A)
+        assert len(converse(lab, SIX, 7300, A)) > 20
+        assert converse(lab, SIX, 81, B) == "closed"
+        told = f"Adding {B} to the global_no_access list for 60 minutes, sensor unused, port 81"
+        assert daemon.await_message("Adding").text.endswith(told)
+        assert converse(lab, SIX, 7300, B) == "closed"
+        assert converse(lab, "fd00::6", 4321, "fd00::22") == "closed"
+        assert daemon.await_message("fd00::22").text.endswith("sensor unused, port 4321")
+        with program(lab.host, "python3", "-m", "http.server", "4321", port=4321):
+            assert "200 OK" in fetched(lab, SIX, 4321, A)
+        assert converse(lab, SIX, 113, A) == "refused"
+        assert len(daemon.find("Adding")) == 2
+    assert converse(lab, SIX, 80, A) == "closed"
+    assert daemon.await_message(f"Adding {A}").text.endswith("port 80")
+
+
+@pytest.mark.parametrize("source", ["10.99.0.21", "fd99::21"])
+def test_without_a_bridge(lab: Lab, make_daemon: Maker, direct: str, source: str) -> None:
+    """Nothing is tracked and nothing rewritten then; a sensor whose queue is flooded is not blind, and what the host
+    asks for itself is none of the sensor's business."""
+    host = direct if "." in source else "fd99::1"
+    daemon = make_daemon(Kind.SENTINETD, unused("deny_time = NEVER", "ports_except = 25") + DAYTIME)
+    with program(lab.host, *nginx(daemon, f"{host if '.' in host else f'[{host}]'}:80"), port=80):
+        daemon.start()
+        assert converse(lab, host, 81, source) == "closed"
+        assert f"Sensor unused, port 81 touched by {source}, not banned" in daemon.await_message("touched").text
+        assert "nginx" in fetched(lab, host, 80, source)
+        assert len(converse(lab, host, 7300, source)) > 20
+        assert converse(lab, host, 25, source) == "refused"
+        assert converse(lab, host, 9, host) == "refused"
+        with socket_of(lab.clients[21], source, 4444), cookies(lab.host):
+            assert converse(lab, source, 4444, host) == "hello"
+            assert converse(lab, host, 82, source) == "closed"
+    assert len(daemon.find("touched")) == 1  # once a minute and source
+
+
+@contextmanager
+def cookies(namespace: Namespace) -> Iterator[None]:
+    """The kernel answers every SYN with a cookie, as it does when a queue is full."""
+    run("ip", "netns", "exec", namespace.name, "sysctl", "-qw", "net.ipv4.tcp_syncookies=2")
+    try:
+        yield
+    finally:
+        run("ip", "netns", "exec", namespace.name, "sysctl", "-qw", "net.ipv4.tcp_syncookies=1")
+
+
+@contextmanager
+def socket_of(namespace: Namespace, address: str, port: int) -> Iterator[None]:
+    """A server in *namespace* that says hello."""
+    say = f"import socket; s = socket.create_server(('{address}', {port}), family={int(family(address))})\n"
+    say += "while True:\n c = s.accept()[0]; c.sendall(b'hello'); c.close()\n"
+    with program(namespace, "python3", "-c", say, port=port):
+        yield
+
+
+def family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def test_a_scan_of_every_port(lab: Lab, make_daemon: Maker) -> None:
+    """Who scans is banned at the first touch, told once, and finds nothing behind what he found open."""
+    daemon = make_daemon(Kind.SENTINETD, unused() + DAYTIME)
+    with program(lab.host, *nginx(daemon, "80"), port=80):
+        daemon.start()
+        assert scan(lab, 22, "-sT", "-p-").count("/tcp ") > 60_000
+        assert len(daemon.find("Adding")) == 1
+        assert f"Adding {C} to" in daemon.find("Adding")[0].text
+        assert converse(lab, SIX, 7300, C) == "closed"
+        assert "nginx" in fetched(lab, SIX, 80, A)
+        assert len(converse(lab, SIX, 7300, A)) > 20
+
+
+def test_a_scan_by_an_exempt_source(lab: Lab, make_daemon: Maker) -> None:
+    """It is told once, and bans nobody."""
+    daemon = make_daemon(Kind.SENTINETD, unused(f"exempt = {C}") + DAYTIME)
+    daemon.start()
+    scan(lab, 22, "-sT", "-p", "1-5000")
+    [told] = daemon.find(C)
+    assert f"touched by {C}, not banned: exempt" in told.text
+    assert len(converse(lab, SIX, 7300, C)) > 20
+
+
+def test_a_half_open_scan_trips_nothing(lab: Lab, make_daemon: Maker) -> None:
+    """It never finishes a handshake, and its sender can be forged."""
+    daemon = make_daemon(Kind.SENTINETD, unused() + DAYTIME)
+    daemon.start()
+    printed = scan(lab, 22, "-sS", "-p", "1-2000")
+    assert "syn-ack" in printed
+    assert len(converse(lab, SIX, 7300, C)) > 20
+    assert not daemon.find(C)
+
+
+def test_passive_ftp(lab: Lab, make_daemon: Maker) -> None:
+    """A server that opens a port for each transfer is used by its clients as if there were no sensor."""
+    daemon = make_daemon(Kind.SENTINETD, unused())
+    work = daemon.work
+    work.write("ftp/welcome.txt", "welcome\n")
+    (work.path / "empty").mkdir()
+    options = f"anonymous_enable=YES\nlocal_enable=NO\nanon_root={work.path}/ftp\nsecure_chroot_dir={work.path}/empty\n"
+    work.write("vsftpd.conf", f"listen=YES\nlisten_ipv6=NO\nbackground=NO\n{options}")
+    daemon.start()
+    with program(lab.host, "vsftpd", f"{work.path}/vsftpd.conf", port=21):
+        for _ in range(5):
+            with lab.clients[20].entered(), ftplib.FTP(timeout=10) as session:
+                session.connect(SIX)
+                session.login()
+                assert session.nlst() == ["welcome.txt"]
+    assert not daemon.find(A)
+
+
+PUBLISHED = f"""\
+table ip published {{
+    chain in {{ type nat hook prerouting priority dstnat; tcp dport 8080 dnat to {C}:4444; }}
+    chain out {{ type nat hook postrouting priority srcnat; oifname br0 masquerade; }}
+}}
+"""
+
+
+def test_what_is_published_for_others(lab: Lab, make_daemon: Maker) -> None:
+    """A port that the firewall leads to another host, as for a container, is used, though no program here has it."""
+    daemon = make_daemon(Kind.SENTINETD, unused())
+    host = lab.host
+    try:
+        run("ip", "netns", "exec", host.name, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        subprocess.run(host.command("nft", "-f", "-"), input=PUBLISHED, text=True, check=True)
+        daemon.start()
+        with socket_of(lab.clients[22], C, 4444):
+            assert converse(lab, SIX, 8080, A) == "hello"
+            assert converse(lab, SIX, 8081, B) == "closed"
+        assert not daemon.find(A)
+        assert daemon.await_message(f"Adding {B}")
+    finally:
+        run("ip", "netns", "exec", host.name, "nft", "delete", "table", "ip", "published")
+        run("ip", "netns", "exec", host.name, "sysctl", "-qw", "net.ipv4.ip_forward=0")
+
+
+def own(lab: Lab) -> str:
+    """What of the host's nftables and local routes an operator sees."""
+    tables = run("ip", "netns", "exec", lab.host.name, "nft", "list", "ruleset").stdout
+    routes = [run("ip", "-n", lab.host.name, which, "route", "show", "table", "local").stdout for which in ("-4", "-6")]
+    return tables + "\n".join(line for text in routes for line in text.splitlines() if " fe80:" not in line)
+
+
+@pytest.fixture
+def routed(lab: Lab) -> Iterator[None]:
+    """Networks that nobody has are routed to the host."""
+    lab.clients[22].ip("route", "add", "198.51.100.0/24", "via", SIX)
+    lab.clients[22].ip("route", "add", "2001:db8:7::/48", "via", "fd00::6")
+    yield
+    lab.clients[22].ip("route", "del", "198.51.100.0/24")
+    lab.clients[22].ip("route", "del", "2001:db8:7::/48")
+
+
+@pytest.mark.usefixtures("routed")
+def test_networks_that_nobody_has(lab: Lab, make_daemon: Maker) -> None:
+    """Whoever asks for any address of them is caught, also where a program listens on all addresses; and nothing is
+    left when the sensor ends, however it ends."""
+    before = own(lab)
+    text = unused(
+        "addresses = 198.51.100.0/25 2001:db8:7::/48", "ports_except = 25 198.51.100.9:26", "deny_time = NEVER"
+    )
+    daemon = make_daemon(Kind.SENTINETD, text + DAYTIME)
+    daemon.start()
+    for host, source in (("198.51.100.77", C), ("2001:db8:7:1::5", "fd00::22")):
+        assert converse(lab, host, 7300, source) == "closed"
+        told = f"Sensor unused, port 7300 touched by {source}, not banned"
+        assert told in daemon.await_message(f"touched by {source}").text
+    assert converse(lab, "198.51.100.7", 25, C) == "refused"
+    assert converse(lab, "198.51.100.9", 26, C) == "refused"
+    assert converse(lab, "198.51.100.8", 26, C) == "closed"
+    assert len(converse(lab, SIX, 7300, C)) > 20
+    assert converse(lab, SIX, 7301, C) == "refused"
+    daemon.process.kill()
+    daemon.exit_status()
+    assert "sentinetd" not in own(lab)
+    daemon.config.write_text(daemon.config.read_text().replace("198.51.100.0/25", "198.51.100.128/25"))
+    daemon.start()
+    assert converse(lab, "198.51.100.200", 7300, C) == "closed"
+    assert "198.51.100.0/25" not in own(lab)
+    daemon.reload(DAYTIME.replace("@WORK@", str(daemon.work.path)))
+    assert own(lab) == before
+    daemon.reload(text.replace("@WORK@", str(daemon.work.path)))
+    assert own(lab) != before
+    daemon.stop()
+    assert own(lab) == before
+
+
+def test_a_network_that_others_are_in_is_refused(lab: Lab, make_daemon: Maker) -> None:
+    """The rest runs."""
+    daemon = make_daemon(Kind.SENTINETD, unused("addresses = 192.168.0.0/16") + DAYTIME)
+    daemon.start()
+    assert "addresses = 192.168.0.0/16: this host's neighbours are there" in daemon.await_message("addresses").text
+    assert len(converse(lab, SIX, 7300, A)) > 20
+    assert converse(lab, SIX, 7301, A) == "refused"
+
+
+def test_without_the_right(lab: Lab, make_daemon: Maker) -> None:
+    """The entry is refused and says what it takes; the rest runs."""
+    daemon = make_daemon(Kind.SENTINETD, unused() + DAYTIME)
+    words = daemon.command()
+    place = words.index(daemon.kind.program)
+    lacking = ["setpriv", "--inh-caps", "-net_admin", "--bounding-set", "-net_admin"]
+    words[place:place] = lacking
+    daemon.process = subprocess.Popen(words, cwd=daemon.work.path / "d", env=daemon.environment())
+    daemon.await_message("Started working: 1 available service")
+    told = daemon.await_message("unused ports cannot be watched").text
+    assert "CAP_NET_ADMIN" in told
+    assert "service = unused" in told
+    assert len(converse(lab, SIX, 7300, A)) > 20
+    assert converse(lab, SIX, 7301, A) == "refused"
