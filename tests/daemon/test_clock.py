@@ -34,6 +34,16 @@ def test_the_load_is_read_when_it_is_wanted_and_an_unreadable_one_denies(monkeyp
     assert clock.moment().load == math.inf
 
 
+def test_a_rule_holds_from_the_next_moment_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "deny"
+    monkeypatch.setattr(module, "Tables", lambda: Tables([str(path)]))
+    clock = Clock()
+    clock.tables_wanted = True
+    assert not clock.moment().tables
+    path.write_text("ALL: ALL\n")
+    assert clock.moment().tables
+
+
 @pytest.mark.parametrize(
     ("allow", "deny", "rules"),
     [

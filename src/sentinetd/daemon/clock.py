@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from sentinetd.daemon.loop import boottime
 from sentinetd.policy.inputs import Moment
 
-TABLES_AGE = 0.5
-"""Seconds for which it is believed that hosts.allow and hosts.deny have not changed."""
 LOAD_AGE = 1.0
 """Seconds for which a load average is used; the kernel reckons it anew every five."""
 
@@ -62,8 +60,6 @@ class Clock:
         self.load_wanted = False
         self.tables_wanted = False
         self._tables = Tables()
-        self._rules = False
-        self._rules_until = -math.inf
         self._minute_of = -1
         self._minute = 0
         self._load = 0.0
@@ -79,10 +75,8 @@ class Clock:
         if self.load_wanted and now >= self._load_until:
             self._load = load_average()
             self._load_until = now + LOAD_AGE
-        if self.tables_wanted and now >= self._rules_until:
-            self._rules = self._tables.have_rules()
-            self._rules_until = now + TABLES_AGE
-        return Moment(now, wall, self._minute, self._load, self.tables_wanted and self._rules)
+        # Two calls of stat(2) each time: a rule holds for the first connection after it was written (hosts_access(5)).
+        return Moment(now, wall, self._minute, self._load, self.tables_wanted and self._tables.have_rules())
 
 
 def load_average() -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from differential.exchanges import exists, identified, reached, tables
 from differential.stage import A6, A, B, C, Case, Per
-from differential.steps import at_last, log, meet, post, talk, told
+from differential.steps import log, meet, post, talk, told
 from rig.entries import defaults, dgram, service
 
 FAR = "192.168.2.9"
@@ -114,11 +114,11 @@ CASES = (
         config=service("p", 7001),
         steps=(
             tables(),
-            at_last(meet(7001), YES),
+            meet(7001),
             tables(deny="ALL: ALL\n"),
-            at_last(meet(7001), NO),
+            meet(7001),
             tables(allow=f"ALL: {A}\n", deny="ALL: ALL\n"),
-            at_last(meet(7001), YES),
+            meet(7001),
             meet(7001, source=B),
         ),
         expect=(YES, NO, YES, NO),
