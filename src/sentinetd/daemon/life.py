@@ -65,6 +65,8 @@ class Life:
         self._status = 0
         self._works = False
         self._reload_wanted = self._reloading = False
+        self._asking: list[Callable[[str], None]] = []  # who is to be told of the next reload
+        self._answering: list[Callable[[str], None]] = []  # who is to be told of the one that goes on
         self._ending = False
         self._waits_for_servers = False
 
@@ -276,8 +278,6 @@ class Life:
             self._reload_wanted = True  # what is being read now may be older than what the signal is about
             return
         self._reload_wanted = False
-        self._asking: list[Callable[[str], None]] = []  # who is to be told of the next reload
-        self._answering: list[Callable[[str], None]] = []  # who is to be told of the one that goes on
         self._reloading = True
         notify(self._environment, f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._reopen_log()
