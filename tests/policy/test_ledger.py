@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentinetd.model.address import Address, Network
-from sentinetd.policy.ledger import Ledger
+from sentinetd.model.address import BITS, Address, Network
+from sentinetd.policy.ledger import ENDLESS_IDLE, Ledger
 
 NOW = 1_000_000.0
 MANY = 2_000_000
@@ -92,7 +92,7 @@ def test_a_source_that_touches_again_and_again_takes_one_place() -> None:
     network = Network.parse("192.0.2.1")
     for number in range(10_000):
         made.impose(network, NOW + number / 100)
-    entries = sum(len(keys) for table in made._tables.values() for keys in table.buckets.values())
+    entries = sum(len(keys) for table in made._tables.values() for keys in table.passing.buckets.values())
     assert (len(made), entries) == (1, 1)
 
 
@@ -120,36 +120,87 @@ def test_one_that_became_endless_is_not_taken_for_one_that_ends() -> None:
     assert made.expire(NOW + 99) == []
 
 
-NETWORKS = ["192.0.2.1", "192.0.2.2", "192.0.2.0/24", "2001:db8::/64", "fe80::1%eth0"]
+class Model:
+    """The ledger as plain as it can be: a list of bans in the order in which they became what they are."""
+
+    def __init__(self, maximum: int) -> None:
+        self.maximum = maximum
+        self.bans: dict[Network, tuple[float, bool]] = {}
+
+    def impose(self, network: Network, until: float, kept: bool) -> bool:
+        before = self.bans.get(network)
+        after = (until, kept) if before is None else (max(until, before[0]), kept or before[1])
+        self.bans[network] = after
+        return before != after
+
+    def may_go(self) -> set[Network]:
+        """Those of which one is to go next: of the earliest second; endless ones, any; an operator's after all."""
+        mine = [one for one in self.bans.items() if not one[1][1]] or list(self.bans.items())
+        finite = [one for one in mine if not math.isinf(one[1][0])] or mine
+        first = min(math.ceil(until) if until != math.inf else math.inf for _, (until, _) in finite)
+        return {network for network, (until, _) in finite if until == math.inf or math.ceil(until) == first}
+
+    def holds(self, source: Address, now: float) -> bool:
+        return any(network.holds(source) and until > now for network, (until, _) in self.bans.items())
+
+
+NETWORKS = ["192.0.2.1", "192.0.2.2", "192.0.2.0/24", "2001:db8::/64", "2001:db8::1", "fe80::1%eth0", "0.0.0.0/0"]
+SOURCES = [Address.parse(text) for text in ("192.0.2.1", "192.0.2.9", "2001:db8::1", "fe80::1%eth0", "fe80::1%eth1")]
+ENDS = st.one_of(st.floats(0.1, 50.0), st.integers(1, 5).map(float), st.just(math.inf))
 STEP = st.one_of(
-    st.tuples(st.just("impose"), st.sampled_from(NETWORKS), st.one_of(st.floats(0.1, 50.0), st.just(math.inf))),
+    st.tuples(st.sampled_from(["impose", "keep", "recall"]), st.sampled_from(NETWORKS), ENDS),
     st.tuples(st.just("lift"), st.sampled_from(NETWORKS), st.just(0.0)),
+    st.tuples(st.just("clear"), st.just(NETWORKS[0]), st.just(0.0)),
     st.tuples(st.just("pass"), st.just(NETWORKS[0]), st.floats(0.0, 30.0)),
 )
 
 
-@settings(max_examples=300)
-@given(st.lists(STEP, max_size=40))
-def test_agrees_with_a_plain_dictionary(steps: list[tuple[str, str, float]]) -> None:
-    made, plain, now = Ledger(MANY), dict[Network, float](), NOW
+@settings(max_examples=500, deadline=None)
+@given(st.lists(STEP, max_size=40), st.sampled_from([1, 2, 4, MANY]))
+def test_agrees_with_a_plain_model(steps: list[tuple[str, str, float]], maximum: int) -> None:
+    made, model, now = Ledger(maximum), Model(maximum), NOW
     for what, text, number in steps:
         network = Network.parse(text)
-        if what == "impose":
-            assert made.impose(network, now + number) is (plain.get(network, 0.0) < now + number)
-            plain[network] = max(plain.get(network, 0.0), now + number)
+        if what in ("impose", "keep"):
+            until = now + number
+            assert made.impose(network, until, kept=what == "keep") is model.impose(network, until, what == "keep")
+        elif what == "recall":
+            until, prefix = now + number, network.value >> BITS[network.version] - network.length
+            new = network not in model.bans
+            model.impose(network, until, False)
+            rows = [(prefix, until)]
+            assert made.recall(network.version, network.length, network.scope, rows, kept=False) == new
         elif what == "lift":
-            assert made.lift(network) is (plain.pop(network, None) is not None)
+            assert made.lift(network) is (model.bans.pop(network, None) is not None)
+        elif what == "clear":
+            made.clear()
+            model.bans.clear()
         else:
             now = math.ceil(now + number)  # ends are looked at by the second
             ended = made.expire(now)
             assert len(ended) == len(set(ended))
-            assert set(ended) == {one for one, until in plain.items() if until <= now}
-            plain = {one: until for one, until in plain.items() if until > now}
-        assert dict(made.bans()) == plain
-        assert len(made) == len(plain)
-        finite = [until for until in plain.values() if not math.isinf(until)]
+            assert set(ended) == {one for one, (until, _) in model.bans.items() if until <= now}
+            for one in ended:
+                del model.bans[one]
+        for gone in made.overflow():
+            assert gone in model.may_go()
+            del model.bans[gone]
+        assert dict(made.bans()) == {one: until for one, (until, _) in model.bans.items()}
+        assert len(made) == len(model.bans) <= maximum
+        assert [made.holds(source, now) for source in SOURCES] == [model.holds(source, now) for source in SOURCES]
+        finite = [until for until, _ in model.bans.values() if not math.isinf(until)]
         due = made.deadline()
         assert not finite or (due is not None and due <= math.ceil(min(finite)))
+
+
+def test_endless_bans_that_come_and_go_take_no_more_and_more_room() -> None:
+    made, network = Ledger(MANY), Network.parse("192.0.2.1")
+    for _ in range(10_000):
+        made.impose(network, math.inf)
+        made.lift(network)
+    made.impose(network, math.inf)
+    assert sum(len(table.passing.endless) for table in made._tables.values()) <= ENDLESS_IDLE + 3
+    assert list(made.bans()) == [(network, math.inf)]
 
 
 def filled(count: int) -> tuple[Ledger, list[Address]]:

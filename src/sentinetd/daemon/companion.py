@@ -80,6 +80,10 @@ class Companion:
         if self._channel is not None:
             self._loop.write(self._channel.fileno(), callback)
 
+    def add_argument(self, word: str) -> None:
+        """Start it with *word*, too, when it is started again."""
+        self._arguments.append(word)
+
     def leave(self) -> None:
         """Its end is wanted from now on: do not start it again."""
         self._leaving = True

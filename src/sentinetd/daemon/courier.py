@@ -37,6 +37,7 @@ from sentinetd.daemon.messages import (
     Obeyed,
     Ready,
     Restored,
+    RestoredExemptions,
     ServiceGone,
     ServiceLog,
     SinkGone,
@@ -46,12 +47,23 @@ from sentinetd.daemon.messages import (
 from sentinetd.daemon.orders import Orders
 from sentinetd.daemon.privileges import confine
 from sentinetd.errors import EdgeError, MessageError, UsageError
-from sentinetd.model.address import Network
-from sentinetd.model.ban import Ban
-from sentinetd.model.events import BanEvicted, BanImposed, BanLifted, Event, Level, Notice
+from sentinetd.model.ban import Ban, BanRun, Cleared, Lifted
+from sentinetd.model.events import (
+    BanEvicted,
+    BanImposed,
+    BanLengthened,
+    BanLifted,
+    BansCleared,
+    Event,
+    ExemptionAdded,
+    ExemptionEnded,
+    Level,
+    Notice,
+)
+from sentinetd.model.exemption import Exemption, ExemptionOver
 from sentinetd.report.journal import Journal
 from sentinetd.store.keeper import Keeper
-from sentinetd.store.sqlite import Store
+from sentinetd.store.sqlite import Change, Store, boot_name
 
 TITLE = "sentinetd-courier"
 BATCH = 4096
@@ -85,14 +97,17 @@ class Thread:
 class Courier:
     """Serves the guard at the other end of *channel*; `run` returns when it says farewell or is gone.
 
+    *warm*: the guard knows all bans already.
+
     *audience* is told of each event after its ban is kept. `wake` has a pausing courier look what there is to do.
     """
 
-    def __init__(self, channel: Channel, keeper: Keeper, journal: Journal) -> None:
+    def __init__(self, channel: Channel, keeper: Keeper, journal: Journal, *, warm: bool = False) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._keeper = keeper
         self._journal = journal
+        self._warm = warm
         self.audience = Audience(self.wake)
         self._woken: asyncio.Future[None] | None = None  # while it pauses
         self._wishes: frozenset[str] = frozenset()  # what the guard knows that somebody wants to hear of
@@ -134,18 +149,11 @@ class Courier:
         return self.audience.restless or self.audience.wishes() != self._wishes
 
     async def _restore(self) -> None:
-        """Open the store and send the guard its bans."""
-        async for bans in self._keeper.restore():
-            await self._send_bans(bans)
-
-    async def _send_bans(self, bans: Sequence[Ban]) -> None:
-        try:
-            await self._send(Restored(tuple(bans)))
-        except MessageError:  # very long names of sensors: fewer at once
-            if len(bans) == 1:
-                raise
-            await self._send_bans(bans[: len(bans) // 2])
-            await self._send_bans(bans[len(bans) // 2 :])
+        """Open the store and send the guard what is in it, unless the guard knows."""
+        async for kept in self._keeper.restore(give=not self._warm):
+            for one in kept:
+                await self._send(Restored(one) if isinstance(one, BanRun) else RestoredExemptions((one,)))
+        self._warm = self._warm or self._keeper.ready
 
     def _receive(self) -> list[Any]:
         """What has come up to now, in order."""
@@ -295,14 +303,24 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _change(message: Any) -> Ban | Network | None:
+def _change(message: Any) -> Change | None:
     """What *message* means for the store; None: nothing."""
-    if isinstance(message, BanImposed):
-        return Ban(message.network, message.at, message.until, message.sensor, message.origin)
-    if isinstance(message, BanLifted | BanEvicted):
-        network: Network = message.network
-        return network
-    return None
+    kind = type(message)
+    if kind is BanImposed or kind is BanLengthened:
+        at, until = message.at, message.until
+        return Ban(message.network, at, until, message.sensor, message.origin, message.who, message.note)
+    change = CHANGES.get(kind)
+    return None if change is None else change(message)
+
+
+CHANGES: dict[type[Event], Callable[[Any], Change]] = {
+    BanLifted: lambda event: Lifted(event.network, event.at, event.who),
+    BanEvicted: lambda event: event.network,
+    BansCleared: lambda event: Cleared(event.at, event.who),
+    ExemptionAdded: lambda event: Exemption(event.network, event.at, event.until, event.who, event.note),
+    ExemptionEnded: lambda event: ExemptionOver(event.network),
+}
+"""What kinds of events mean for the store, beside new and lengthened bans."""
 
 
 def _dropped(why: str) -> Notice:
@@ -318,19 +336,21 @@ class Options:
     user: str | None
     group: str | None
     required: bool
+    warm: bool = False
 
 
 def read_options(words: Sequence[str]) -> Options:
-    """``--channel FD --state DIR [--user USER] [--group GROUP] [--required]``; UsageError for anything else.
+    """``--channel FD --state DIR [--user USER] [--group GROUP] [--required] [--warm]``; UsageError for anything else.
 
-    *required*: a damaged store is left where it is, since the guard will not go on without it.
+    *required*: a damaged store is left where it is, since the guard will not go on without it. *warm*: the guard knows
+    all bans already.
     """
     values: dict[str, str] = {}
-    required = False
+    flags = {"--required": False, "--warm": False}
     rest = iter(words)
     for word in rest:
-        if word == "--required":
-            required = True
+        if word in flags:
+            flags[word] = True
         elif word in ("--channel", "--state", "--user", "--group"):
             values[word] = next(rest, "")
         else:
@@ -338,15 +358,18 @@ def read_options(words: Sequence[str]) -> Options:
     if not values.get("--channel", "").isdigit() or not values.get("--state"):
         raise UsageError("--channel FD and --state DIR are needed")
     state = os.path.abspath(values["--state"])
-    return Options(int(values["--channel"]), state, values.get("--user"), values.get("--group"), required)
+    user, group = values.get("--user"), values.get("--group")
+    return Options(int(values["--channel"]), state, user, group, flags["--required"], flags["--warm"])
 
 
-async def serve(channel: Channel, options: Options) -> None:
-    """The courier's whole life on the running loop."""
+async def serve(channel: Channel, options: Options, boot: str) -> None:
+    """The courier's whole life on the running loop, in that life of the machine which is called *boot*."""
     thread = Thread()
     try:
-        keeper = Keeper(Store(options.state), thread, time.time, time.monotonic, leave_broken=options.required)
-        await Courier(channel, keeper, Journal(DAEMON_LOG, time.time, "sentinetd", os.getppid())).run()
+        store = Store(options.state, boot)
+        keeper = Keeper(store, thread, time.time, time.monotonic, leave_broken=options.required)
+        journal = Journal(DAEMON_LOG, time.time, "sentinetd", os.getppid())
+        await Courier(channel, keeper, journal, warm=options.warm).run()
     finally:
         thread.close()
 
@@ -357,13 +380,14 @@ def main(words: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     try:
         options = read_options(words)
+        boot = boot_name()
         confine(TITLE, (options.channel,), options.user, options.group)
         channel = Channel(socket.socket(fileno=options.channel), TO_COURIER)
     except (UsageError, EdgeError, OSError) as error:
         print(f"{TITLE}: {error}", file=sys.stderr)
         return 1
     try:
-        asyncio.run(serve(channel, options))
+        asyncio.run(serve(channel, options, boot))
     finally:
         channel.close()
     return 0

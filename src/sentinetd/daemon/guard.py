@@ -5,7 +5,6 @@ Here the parts are held together; each of them is somewhere else.
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import time
@@ -35,19 +34,19 @@ from sentinetd.daemon.messages import (
     OrderReload,
     Ready,
     Restored,
+    RestoredExemptions,
     Written,
 )
 from sentinetd.daemon.messages import Obeyed as ObeyedMessage
 from sentinetd.daemon.offers import Offers
+from sentinetd.daemon.recall import Recall
 from sentinetd.daemon.recipes import NO_ADDRESS
 from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import AddressSet
-from sentinetd.model.ban import Ban
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import (
     ON_REQUEST,
-    BansRestored,
     Diagnosed,
     Event,
     FollowerFailed,
@@ -92,7 +91,6 @@ from sentinetd.policy.inputs import (
     Heeded,
     Input,
     LaunchFailed,
-    Learned,
     Moved,
     Ordered,
     Surroundings,
@@ -145,7 +143,6 @@ class Guard:
             self.loop, self._on_arrival, self._on_want, self._on_front, self._on_exhaustion, self.tell, time.time
         )
         self.reload: Callable[[Callable[[str], None]], None] | None = None  # tells why it could not be done, or ""
-        self.restored: str | None = None  # once the courier is ready: what is wrong with the store, or ""
         self._settings = settings
         self._greeting = greeting
         self._watcher: Watcher | None = None
@@ -156,7 +153,6 @@ class Guard:
         self._writing = {"courier": False, "porter": False, "herald": False}
         self._failed: set[str] = set()
         self._last_word = 0.0
-        self._bans_learned = 0
         self.courier = Companion(
             self.loop,
             "sentinetd.daemon.courier",
@@ -166,6 +162,9 @@ class Guard:
             said=self._courier_said,
             died=lambda why, pause: self._companion_died("courier", why, pause),
             garbled=lambda why: self._garbled("courier", why),
+        )
+        self.recall = Recall(
+            self.handle, lambda: len(self.engine.bans.ledger), self.tell, lambda why: self._garbled("courier", why)
         )
         self.launcher = Launcher(self.loop, files, backend, lambda: self.engine.services, self.handle, self.tell)
         self.carrier = Carrier(self.loop, porter_arguments, self.handle, self.tell, self.doors.meet)
@@ -428,8 +427,8 @@ class Guard:
         self._last_word = self.loop.now()
         if isinstance(message, Written):
             self.link.answered(message.sequence)
-        elif isinstance(message, Restored):
-            self._learn(message.bans)
+        elif isinstance(message, Restored | RestoredExemptions):
+            self.recall.restored(message)
         elif isinstance(message, Agreed | Disagreed):
             self.instructions.heard(message)
         elif isinstance(message, Curious):
@@ -440,27 +439,12 @@ class Guard:
             self.handle(Ordered(message.request, message.order, message.who))
         elif isinstance(message, Ready):
             self._mended("courier")
-            if self.restored is None and self._bans_learned:
-                self.tell(BansRestored(time.time(), self._bans_learned))
-            self.restored = message.trouble
-            if message.trouble:
-                self.tell(FollowerFailed(time.time(), "store", message.trouble, 0.0))
+            self.recall.ready(message, self.courier)
 
     def _heed(self, kinds: Collection[str]) -> None:
         """Listeners in the courier want to hear of these *kinds* of event, which are not told otherwise."""
         self.logs.listen(kinds)
         self.handle(Heeded(frozenset(kind for kind in ON_REQUEST if kind.kind in kinds)))
-
-    def _learn(self, bans: tuple[Ban, ...]) -> None:
-        """Bans of the store, in Unix time: on the engine's clock none lasts longer than it was meant to."""
-        wall, now = time.time(), self.loop.now()
-        learned = []
-        for ban in bans:
-            left = min(ban.until - wall, ban.span)
-            if left > 0 and not math.isnan(left):
-                learned.append(Ban(ban.network, now, now + left, ban.sensor, ban.origin))
-        self._bans_learned += len(learned)
-        self.handle(Learned(tuple(learned)))
 
     def _reload_ordered(self, request: int, who: str) -> None:
         """Read the configuration again once the loop is done with what it is at; the engine decides nothing in it."""
@@ -482,11 +466,11 @@ class Guard:
         self.courier.start(self.loop.now())
         self._last_word = self.loop.now()
         self.settle()
-        while self.restored is None:
+        while self.recall.outcome is None:
             if self.loop.now() - self._last_word > RESTORE_SILENCE:
                 return f"the courier said nothing for {RESTORE_SILENCE:.0f} seconds"
             self.turn(1.0)
-        return self.restored
+        return self.recall.outcome
 
     def _companion_died(self, name: str, why: str, pause: float) -> None:
         self._failed.add(name)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sentinetd.model.address import Address
-from sentinetd.model.ban import Ban
+from sentinetd.model.ban import BanRun
 from sentinetd.model.events import EVENTS
+from sentinetd.model.exemption import Exemption
 from sentinetd.model.offer import Advertisement, Registration
 from sentinetd.model.order import EndExemption, Exempt, ImposeBans, LiftAllBans, LiftBans, Refusal, Reload
 from sentinetd.model.routine import Ending, Routine
@@ -107,9 +108,16 @@ class Farewell:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Bans from the store, in Unix time; several messages may follow each other."""
+    """Bans from the store; several messages may follow each other."""
 
-    bans: tuple[Ban, ...]
+    run: BanRun
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredExemptions:
+    """Exemptions by order, from the store, in Unix time; they come before the bans."""
+
+    exemptions: tuple[Exemption, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,7 +497,7 @@ TO_COURIER = (
     Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Handed, Instructed, InForce, Obeyed, Farewell,
     *EVENTS,
 )  # fmt: skip
-FROM_COURIER = (Restored, Ready, Written, Agreed, Disagreed, Curious, *ORDERS)
+FROM_COURIER = (Restored, RestoredExemptions, Ready, Written, Agreed, Disagreed, Curious, *ORDERS)
 TO_PORTER = (
     Asked, AskedUser, AskedTables, Carry, Relay, Join, Attend, Admit, Choose, Say, Multiplexed, HangUp, Shun, Leave
 )  # fmt: skip

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from sentinetd.model.address import Network
+from sentinetd.model.address import BITS, Network
 
 
 class Origin(Enum):
@@ -22,13 +23,16 @@ class Origin(Enum):
 class Ban:
     """*since* and *until* are seconds on the clock of whoever holds the ban: CLOCK_BOOTTIME in the guard, Unix time in
     the store and in events. *until* is `math.inf` for a ban that stands until it is lifted. *sensor* is the id of the
-    service whose trip imposed it, empty for other origins."""
+    service whose trip imposed it, empty for other origins; *who* ordered it and the *note* to it, empty for a sensor's.
+    """
 
     network: Network
     since: float
     until: float
     sensor: str = ""
     origin: Origin = Origin.SENSOR
+    who: str = ""
+    note: str = ""
 
     @property
     def span(self) -> float:
@@ -43,3 +47,53 @@ class Ban:
     def forever(self) -> bool:
         """Whether only a lift ends it."""
         return math.isinf(self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class BanRun:
+    """Bans of networks of one IP version, prefix length and scope, as columns: how a million of them cross.
+
+    *prefixes*: for each network as many bytes of it as its length takes, in hexadecimal, one after the other. *ends*
+    are Unix time. *kept*: an operator ordered them.
+    """
+
+    version: int
+    length: int
+    scope: str
+    kept: bool
+    prefixes: str
+    ends: tuple[float, ...]
+
+    def rows(self) -> Iterator[tuple[int, float]]:
+        """Each network's prefix as a number of `length` bits, with its end. ValueError if this is not of the form."""
+        if self.version not in BITS or not 0 <= self.length <= BITS[self.version] or (self.scope and self.version == 4):
+            raise ValueError(f"no networks have version {self.version} and length {self.length}")
+        size = bytes_of(self.length)
+        packed = bytes.fromhex(self.prefixes)
+        if len(packed) != size * len(self.ends):
+            raise ValueError(f"{len(packed)} bytes are not {len(self.ends)} prefixes of {size}")
+        shift = 8 * size - self.length
+        starts = range(0, len(packed), size) if size else (0 for _ in self.ends)
+        return zip((int.from_bytes(packed[at : at + size], "big") >> shift for at in starts), self.ends, strict=True)
+
+
+def bytes_of(length: int) -> int:
+    """How many bytes a prefix of *length* bits takes."""
+    return (length + 7) // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """For whoever keeps bans: *who* ended the ban of *network* at Unix time *at*."""
+
+    network: Network
+    at: float
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """For whoever keeps bans: *who* ended all of them at Unix time *at*."""
+
+    at: float
+    who: str

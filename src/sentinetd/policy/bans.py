@@ -18,12 +18,13 @@ from sentinetd.model.events import (
     ExemptionEnded,
     SensorTripped,
 )
+from sentinetd.model.exemption import Exemption
 from sentinetd.model.order import WantedBan
 from sentinetd.model.service import Service, SocketType
 from sentinetd.model.settings import Settings
 from sentinetd.policy.effects import Effect, Exempted, Impose, Lift, Report, Restate
-from sentinetd.policy.exemptions import Exemptions
-from sentinetd.policy.inputs import Moment, Surroundings
+from sentinetd.policy.exemptions import Exemptions, Standing
+from sentinetd.policy.inputs import Moment, Recalled, Surroundings
 from sentinetd.policy.ledger import Ledger
 from sentinetd.policy.tally import Recent
 
@@ -46,6 +47,7 @@ class Bans:
         """Whether a source is refused as banned at a time of the engine's clock, unless it is exempt."""
         self._enforce()
         self._told = Recent(MINUTE, TOLD_AT_MOST)
+        self._begun = False  # a configuration is in force
         self._imposed_in_minute = 0
         self._minute_began = -math.inf
 
@@ -57,6 +59,7 @@ class Bans:
     def configure(self, settings: Settings, now: Moment) -> Iterator[Effect]:
         """Take over changed settings."""
         before, self._settings = self._settings, settings.bans
+        self._begun = True
         if self.exemptions.configure(settings.bans):
             yield Exempted()
         self.ledger.maximum = settings.bans.maximum
@@ -115,10 +118,13 @@ class Bans:
         network = wanted.network
         standing = self.ledger.until(network)
         until = now.now + wanted.span
-        if self.ledger.impose(network, until):
+        kept = origin is Origin.OPERATOR
+        if self.ledger.impose(network, until, kept=kept):
+            until = max(until, standing or 0.0)  # an operator's order may only make a longer ban his
             kind = BanLengthened if standing is not None and standing > now.now else BanImposed
             yield from self._put_in_force(network, until)
-            yield Report(kind(now.wall, network, now.wall + wanted.span, "", origin, who, wanted.note))
+            end = now.wall + (until - now.now)
+            yield Report(kind(now.wall, network, end, "", origin, who, wanted.note))
 
     @staticmethod
     def _trip(
@@ -135,9 +141,31 @@ class Bans:
     def learned(self, bans: tuple[Ban, ...], now: Moment) -> Iterator[Effect]:
         """Take over bans that others keep or order. Those that have ended are passed over."""
         for ban in bans:
-            if ban.active(now.now) and self.ledger.impose(ban.network, ban.until):
+            if ban.active(now.now) and self.ledger.impose(ban.network, ban.until, kept=ban.origin is Origin.OPERATOR):
                 yield from self._put_in_force(ban.network, ban.until)
         yield from self.evicted(now)
+
+    def recalled(self, given: Recalled, now: Moment) -> Iterator[Effect]:
+        """Take over bans of before the start. While nothing runs yet, nobody keeps bans in the kernel, and whoever does
+        later is told all of them: a million effects would only be thrown away."""
+        ahead = now.wall - now.now
+        rows = [(prefix, end - ahead) for prefix, end in given.rows if end - ahead > now.now]
+        self.ledger.recall(given.version, given.length, given.scope, rows, kept=given.kept)
+        if self._begun:
+            shift = BITS[given.version] - given.length
+            for prefix, until in rows:
+                network = Network(given.version, prefix << shift, given.length, given.scope)
+                yield from self._put_in_force(network, until)
+        yield from self.evicted(now)
+
+    def recalled_exemptions(self, exemptions: Iterable[Exemption], now: Moment) -> Iterator[Effect]:
+        """Take over exemptions of before the start, as far as their time has not come."""
+        ahead = now.wall - now.now
+        left = [one for one in exemptions if one.until - ahead > now.now]
+        for one in left:
+            self.exemptions.add(one.network, Standing(one.until - ahead, one.note))
+        if left:
+            yield Exempted()
 
     def expire(self, now: Moment, heeded: Collection[type[Event]] = ()) -> Iterator[Effect]:
         """Forget what has ended. Each by itself is told if that is *heeded*."""

@@ -18,7 +18,7 @@ ORDERED_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Exemption:
+class Standing:
     """By order, until *until* (`math.inf`: until it is ended)."""
 
     until: float
@@ -32,7 +32,7 @@ class Exemptions:
         self._listed = NOBODY
         self._own_exempt = True
         self._surroundings = Surroundings()
-        self.ordered: dict[Network, Exemption] = {}
+        self.ordered: dict[Network, Standing] = {}
         self.everywhere = NOBODY
         self._next: float | None = None
 
@@ -47,7 +47,7 @@ class Exemptions:
         self._surroundings = surroundings
         return self._gather()
 
-    def add(self, network: Network, exemption: Exemption) -> bool:
+    def add(self, network: Network, exemption: Standing) -> bool:
         """Exempt *network*, by order, in place of what was ordered for it before; False if there are too many."""
         if len(self.ordered) >= ORDERED_MOST and network not in self.ordered:
             return False

@@ -9,6 +9,7 @@ from sentinetd.model.address import NOBODY, AddressSet
 from sentinetd.model.ban import Ban
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import Event
+from sentinetd.model.exemption import Exemption
 from sentinetd.model.order import Order
 from sentinetd.model.service import Service
 from sentinetd.model.settings import Settings
@@ -149,6 +150,25 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """Bans of before the start, of networks of one IP version, length and scope: each one's prefix as a number, and its
+    end in Unix time. *kept*: an operator ordered them."""
+
+    version: int
+    length: int
+    scope: str
+    kept: bool
+    rows: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledExemptions:
+    """Exemptions by order, of before the start, in Unix time."""
+
+    exemptions: tuple[Exemption, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ordered:
     """*who* gave this *order* through the courier; it is answered by `Obeyed` with the same *request*."""
 
@@ -208,6 +228,8 @@ Input = (
     | Ended
     | Exhausted
     | Learned
+    | Recalled
+    | RecalledExemptions
     | Ordered
     | Reloaded
     | Moved

@@ -28,7 +28,7 @@ from sentinetd.model.order import (
 )
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.effects import Effect, Exempted, Lift, Obeyed, Report, Restate
-from sentinetd.policy.exemptions import ORDERED_MOST, Exemption
+from sentinetd.policy.exemptions import ORDERED_MOST, Standing
 from sentinetd.policy.inputs import Moment, Ordered
 
 FREE_TOLD = 5
@@ -117,7 +117,7 @@ class Orders:
 
     def _exempt(self, given: Ordered, order: Exempt, now: Moment) -> Iterator[Effect]:
         why = self._why_not_exempt(order)
-        if not why and not self._bans.exemptions.add(order.network, Exemption(now.now + order.span, order.note)):
+        if not why and not self._bans.exemptions.add(order.network, Standing(now.now + order.span, order.note)):
             why = f"there are {ORDERED_MOST} exemptions by order already; end some, or write networks into the settings"
         if why:
             yield _answer(given.request, 1, [Refusal(order.network, why)], "")

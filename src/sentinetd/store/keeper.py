@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import Network
-from sentinetd.model.ban import Ban
+from sentinetd.model.ban import Ban, BanRun
 from sentinetd.model.events import Event, FollowerFailed, FollowerMended, Level, Notice
-from sentinetd.store.sqlite import BrokenStore, NewerStore, Store
+from sentinetd.model.exemption import Exemption
+from sentinetd.store.sqlite import BrokenStore, Change, NewerStore, Store
 
 NAME = "store"
 FIRST_PAUSE = 0.5
@@ -22,10 +24,10 @@ LONGEST_PAUSE = 60.0
 MOST_HELD = 200_000
 """Changes held while the store fails; those beyond are not kept, and counted."""
 PURGE_EVERY = 3600.0
+RUNS_AT_ONCE = 16
+"""Runs of bans read from the file in one go."""
 
 T = TypeVar("T")
-Change = Ban | Network
-"""A ban that is in force, or the network of one that is no longer."""
 
 
 class Run(Protocol):
@@ -67,12 +69,17 @@ class Keeper:
         self.retry_at = math.inf
         """When, by *now*, `keep` (or `restore`, if not `ready`) should be called again, if not before."""
 
-    async def restore(self) -> AsyncIterator[list[Ban]]:
-        """Open the store and give the bans in force, some hundred at a time; none if it fails, see `trouble`."""
+    async def restore(self, *, give: bool = True) -> AsyncIterator[Sequence[BanRun] | Sequence[Exemption]]:
+        """Open the store and give the exemptions, then the bans in force, some thousand at a time, if somebody wants
+        them; none if it fails, see `trouble`."""
         try:
             await self._open()
-            chunks = self._store.load(self._wall())
-            while (chunk := await self._run(lambda: next(chunks, None))) is not None:
+            now = self._wall()
+            await self._run(lambda: self._store.settle(now))
+            if give and (exemptions := await self._run(lambda: self._store.exemptions(now))):
+                yield exemptions
+            runs = self._store.runs(now)
+            while give and (chunk := await self._run(lambda: list(islice(runs, RUNS_AT_ONCE)))):
                 yield chunk
         except EdgeError as error:
             self._failed(error)

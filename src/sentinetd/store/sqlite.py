@@ -1,4 +1,4 @@
-"""Bans in an SQLite file: what is committed here is in force again after any death of any process.
+"""Bans and exemptions in an SQLite file: what is committed here is in force again after any death of any process.
 
 One file, ``bans.sqlite`` in the state directory, one row a network. Blocking: whoever cannot wait for a disk calls it
 from a thread. Times are Unix time. Every failure of the world is an EdgeError.
@@ -7,56 +7,56 @@ from a thread. Times are Unix time. Every failure of the world is an EdgeError.
 from __future__ import annotations
 
 import fcntl
-import math
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import cast
+from typing import Any
 
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import Network
-from sentinetd.model.ban import Ban, Origin
+from sentinetd.model.ban import Ban, BanRun, Cleared, Lifted, bytes_of
+from sentinetd.model.exemption import Exemption, ExemptionOver
+from sentinetd.store import rows
+from sentinetd.store.schema import (
+    CLAMP,
+    EVICT,
+    EXEMPT,
+    EXEMPT_NO_MORE,
+    LIFT_HISTORY,
+    LOAD,
+    LOAD_EXEMPTIONS,
+    REPEATS,
+    RUNS,
+    SCHEMA,
+    SET,
+    SHIFT,
+    TRIM_HISTORY,
+    UPSERT,
+    migrate,
+)
 
 FILE = "bans.sqlite"
 LOCK = "lock"
-SCHEMA = 1
-"""Version of the table below, kept in the file (PRAGMA user_version)."""
 CHUNK = 400
 """Bans that `load` gives at once."""
+RUN_MOST = 2_000
+"""Bans in one run."""
+PREFIX_BYTES = 8_000
+"""Bytes of all prefixes in one run: a text of the length that may cross between processes."""
 KEEP_ENDED = 86_400.0
-"""Seconds for which a ban that ended is remembered."""
+"""Seconds for which a ban that ended is remembered, at least."""
+KEEP_HISTORY = 90 * 86_400.0
+HISTORY_MOST = 100_000
+"""Seconds for which, and number of earlier bans of which, it is remembered what they were."""
+JUMP = 1.0
+"""Seconds by which the clock must have been set for it to matter."""
 LOCK_PAUSE = 0.02
 
-TABLE = """
-CREATE TABLE bans (
-    version INTEGER NOT NULL, value BLOB NOT NULL, length INTEGER NOT NULL, scope TEXT NOT NULL,
-    sensor TEXT NOT NULL, origin TEXT NOT NULL,
-    since REAL NOT NULL, last REAL NOT NULL, until REAL, trips INTEGER NOT NULL, note TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (version, value, length, scope),
-    CHECK (version IN (4, 6) AND length(value) = iif(version = 4, 4, 16) AND length BETWEEN 0 AND 8 * length(value))
-) WITHOUT ROWID
-"""
-"""*since* the first trip, *last* the latest, *until* the end, NULL for ever."""
-
-INSERT = """
-INSERT INTO bans (version, value, length, scope, sensor, origin, since, last, until, trips)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)
-ON CONFLICT DO UPDATE SET """
-UPSERT = f"""{INSERT}
-    last = CASE WHEN excluded.until > until THEN excluded.last ELSE max(last, excluded.last) END,
-    trips = trips + (excluded.last > last AND excluded.trips),
-    until = CASE WHEN until IS NULL OR excluded.until IS NULL THEN NULL ELSE max(until, excluded.until) END
-"""
-"""The later end stays. A record that comes twice changes nothing. *last* belongs to the end it gave, also when the
-clock was set back in between: `until - last` is never longer than a span that somebody ordered."""
-
-SET = f"{INSERT} last = excluded.last, until = excluded.until"
-CLAMP = "UPDATE bans SET until = ?1 + (until - last), last = ?1, since = min(since, ?1) WHERE last > ?1"
-LOAD = "SELECT version, value, length, scope, last, until, sensor, origin FROM bans WHERE until IS NULL OR until > ?"
-DELETE = "DELETE FROM bans WHERE version = ? AND value = ? AND length = ? AND scope = ?"
+Change = Ban | Network | Lifted | Cleared | Exemption | ExemptionOver
+"""A ban that is in force; the network of one that is no longer; and so on."""
 
 
 class BrokenStore(EdgeError):
@@ -67,11 +67,35 @@ class NewerStore(EdgeError):
     """The file was written by a later version of ours; it is left as it is."""
 
 
-class Store:
-    """The bans of the state directory *directory*, which must exist. `open` comes first, `close` last."""
+def boot_name() -> str:
+    """Which life of the machine this is, as the machine numbers them; empty where it cannot be found out, and the clock
+    has to be believed. To be asked while we may still read what belongs to us in /proc.
 
-    def __init__(self, directory: str) -> None:
+    A time namespace may have a boot time of its own (time_namespaces(7)), so it is part of the name.
+    """
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return f"{file.read(64).strip().decode()} {os.readlink('/proc/self/ns/time')}"
+    except OSError:
+        return ""
+
+
+def ahead_of_boot() -> float:
+    """Seconds by which Unix time is ahead of CLOCK_BOOTTIME."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Store:
+    """The bans of the state directory *directory*, which must exist. `open` comes first, `close` last. *boot* is what
+    `boot_name` said; *ahead* is `ahead_of_boot` or what a test puts in its place."""
+
+    def __init__(self, directory: str, boot: str = "", ahead: Callable[[], float] = ahead_of_boot) -> None:
         self.path = os.path.join(directory, FILE)
+        self.forget_after = 0.0
+        """Seconds without a ban after which a source's former offences count no longer."""
+        self._boot = boot
+        self._ahead_now = ahead
+        self._ahead: float | None = None  # of Unix time, when the file was last written
         self._lock_path = os.path.join(directory, LOCK)
         self._lock: int | None = None
         self._database: sqlite3.Connection | None = None
@@ -82,6 +106,7 @@ class Store:
         BrokenStore or NewerStore if it is not one of ours; then, and after any EdgeError, `open` may be tried again.
         """
         self._close_database()
+        self._ahead = None
         if self._lock is None:
             self._lock = _locked(self._lock_path, patience)
         with _told(self.path):
@@ -116,41 +141,103 @@ class Store:
             raise EdgeError(f"{self.path} cannot be moved to {aside}: {error.strerror}") from error
         return aside
 
-    def load(self, now: float) -> Iterator[list[Ban]]:
-        """The bans in force at *now*, some hundred at a time.
+    def settle(self, now: float) -> None:
+        """Make the file fit the time *now*, before anything is loaded.
 
-        Where the clock was set back since a ban was kept, the ban lasts as long from *now* as it did from its last
-        trip, not longer; the file is corrected. `Ban.since` is the last trip. Bans ended long ago are forgotten.
+        If the clock was set since, and the machine still lives, everything ends when it would have ended. Else, where
+        it was set back, a ban lasts as long from *now* as it did from its last trip, not longer. What ended long ago is
+        forgotten.
         """
         with self._transaction() as database:
-            database.execute(CLAMP, (now,))
+            self._follow_clock(database)
+            for statement in CLAMP:
+                database.execute(statement, (now,))
         self.purge(now)
-        with _told(self.path):
-            rows = self._open_database().execute(LOAD, (now,))
-            while chunk := rows.fetchmany(CHUNK):
-                yield [_ban(*row) for row in chunk]
 
-    def write(self, changes: Iterable[Ban | Network]) -> None:
+    def load(self, now: float) -> Iterator[list[Ban]]:
+        """The bans in force at *now*, some hundred at a time. `Ban.since` is the last trip."""
+        self.settle(now)
+        with _told(self.path):
+            found = self._open_database().execute(LOAD, (now,))
+            while chunk := found.fetchmany(CHUNK):
+                yield [rows.ban(*row) for row in chunk]
+
+    def runs(self, now: float) -> Iterator[BanRun]:
+        """The bans in force at *now* as columns, up to `RUN_MOST` at a time; `settle` comes before."""
+        with _told(self.path):
+            found = self._open_database().execute(RUNS, (now,))
+            while chunk := found.fetchmany(RUN_MOST):
+                for key, alike in groupby(chunk, lambda row: row[:4]):
+                    yield from _runs(key, list(alike))
+
+    def exemptions(self, now: float) -> list[Exemption]:
+        """The exemptions by order that have not ended at *now*."""
+        with _told(self.path):
+            return [rows.exemption(*row) for row in self._open_database().execute(LOAD_EXEMPTIONS, (now,))]
+
+    def write(self, changes: Iterable[Change]) -> None:
         """Commit *changes* in order: a ban is kept (the later end counts), a network alone is banned no longer."""
         with self._transaction() as database:
+            self._follow_clock(database)
             for kind, run in groupby(changes, type):
-                if kind is Ban:
-                    database.executemany(UPSERT, map(_row, cast("Iterator[Ban]", run)))
-                else:
-                    database.executemany(DELETE, map(_key, cast("Iterator[Network]", run)))
+                self._write(database, kind, run)
+
+    def _write(self, database: sqlite3.Connection, kind: type[Any], run: Iterator[Any]) -> None:
+        """Carry out a *run* of changes of one *kind*."""
+        if kind is Ban:
+            forget = self.forget_after
+            database.executemany(UPSERT, ((*rows.of_ban(one), forget) for one in run))
+        elif kind is Network:
+            database.executemany(EVICT, map(rows.key, run))
+        elif kind is Lifted:
+            for one in run:
+                key = rows.key(one.network)
+                database.execute(LIFT_HISTORY, (*key, one.at, rows.storable(one.who)))
+                database.execute(EVICT, key)
+        elif kind is Cleared:
+            database.execute("DELETE FROM bans")
+        elif kind is Exemption:
+            database.executemany(EXEMPT, map(rows.of_exemption, run))
+        else:
+            database.executemany(EXEMPT_NO_MORE, (rows.key(one.network) for one in run))
+
+    def repeats(self, networks: Iterable[Network]) -> dict[Network, int]:
+        """Those of *networks* whose present ban is not their first, and which it is."""
+        with _told(self.path):
+            database = self._open_database()
+            found = ((one, database.execute(REPEATS, rows.key(one)).fetchone()) for one in networks)
+            return {one: row[0] for one, row in found if row is not None}
 
     def rewrite(self, bans: Collection[Ban]) -> None:
         """Commit: exactly *bans* are kept, with their ends. What else is known of those that stay is not lost."""
         with self._transaction() as database:
-            staying = {_key(ban.network) for ban in bans}
+            staying = {rows.key(ban.network) for ban in bans}
             known = database.execute("SELECT version, value, length, scope FROM bans").fetchall()
-            database.executemany(DELETE, [key for key in known if key not in staying])
-            database.executemany(SET, map(_row, bans))
+            database.executemany(EVICT, [key for key in known if key not in staying])
+            database.executemany(SET, map(rows.of_ban, bans))
 
     def purge(self, now: float) -> None:
-        """Forget the bans that ended more than a day before *now*."""
+        """Forget what ended more than a day before *now*, or so long ago that no offence counts any more; and what is
+        long past or too much of history."""
         with self._transaction() as database:
-            database.execute("DELETE FROM bans WHERE until < ?", (now - KEEP_ENDED,))
+            database.execute("DELETE FROM bans WHERE until < ?", (now - max(KEEP_ENDED, self.forget_after),))
+            database.execute("DELETE FROM exemptions WHERE until < ?", (now,))
+            database.execute("DELETE FROM history WHERE at < ?", (now - KEEP_HISTORY,))
+            database.execute(TRIM_HISTORY, (HISTORY_MOST,))
+
+    def _follow_clock(self, database: sqlite3.Connection) -> None:
+        """If Unix time was set since the file was last written, in this life of the machine: set what is kept, too."""
+        ahead = self._ahead_now()
+        if self._ahead is None:
+            row = database.execute("SELECT boot, ahead FROM clock").fetchone()
+            self._ahead = row[1] if row and self._boot and row[0] == self._boot else ahead
+            database.execute("DELETE FROM clock")
+            database.execute("INSERT INTO clock VALUES (?, ?)", (self._boot, self._ahead))
+        if abs(ahead - self._ahead) > JUMP:
+            for statement in SHIFT:
+                database.execute(statement, (ahead - self._ahead,))
+            database.execute("UPDATE clock SET ahead = ?", (ahead,))
+            self._ahead = ahead
 
     def _close_database(self) -> None:
         if self._database is not None:
@@ -187,15 +274,12 @@ def _prepare(database: sqlite3.Connection, path: str) -> None:
     (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise EdgeError(f"{path}: no write-ahead log here, journal mode is {mode}")
-    if version == SCHEMA:
+    if version:
         (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             raise BrokenStore(f"{path}: {found}")
-        return
-    database.execute("BEGIN IMMEDIATE")
-    database.execute(TABLE)
-    database.execute(f"PRAGMA user_version = {SCHEMA}")
-    database.execute("COMMIT")
+    if version < SCHEMA:
+        migrate(database, version)
 
 
 BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -234,42 +318,12 @@ def _locked(path: str, patience: float) -> int:
         return descriptor
 
 
-def _key(network: Network) -> tuple[int, bytes, int, str]:
-    """A network as the columns of the primary key."""
-    return (
-        network.version,
-        network.value.to_bytes(4 if network.version == 4 else 16, "big"),
-        network.length,
-        _storable(network.scope),
-    )
-
-
-def _row(ban: Ban) -> tuple[object, ...]:
-    """A ban as the parameters of UPSERT."""
-    network = ban.network
-    return (
-        network.version,
-        network.value.to_bytes(4 if network.version == 4 else 16, "big"),
-        network.length,
-        _storable(network.scope),
-        _storable(ban.sensor),
-        ban.origin.value,
-        ban.since,
-        None if ban.until == math.inf else ban.until,
-        1 if ban.origin is Origin.SENSOR else 0,
-    )
-
-
-def _storable(text: str) -> str:
-    """*text* without lone surrogates, which are no UTF-8."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _ban(
-    version: int, value: bytes, length: int, scope: str, last: float, until: float | None, sensor: str, origin: str
-) -> Ban:
-    network = Network(version, int.from_bytes(value, "big"), length, scope)
-    return Ban(network, last, math.inf if until is None else until, sensor, _ORIGINS.get(origin, Origin.SENSOR))
-
-
-_ORIGINS = {origin.value: origin for origin in Origin}
+def _runs(alike: tuple[Any, ...], found: Sequence[tuple[Any, ...]]) -> Iterator[BanRun]:
+    """The *found* rows of RUNS, *alike* in their first columns, as columns, in as many runs as it takes."""
+    version, length, scope, kept = alike
+    size = bytes_of(length)
+    most = PREFIX_BYTES // max(size, 1)
+    for at in range(0, len(found), most):
+        part = found[at : at + most]
+        prefixes = b"".join([row[4][:size] for row in part]).hex()
+        yield BanRun(version, length, scope, bool(kept), prefixes, tuple(rows.end(row[5]) for row in part))
