@@ -107,6 +107,35 @@ def test_memory_has_a_life(life: float, calls: int) -> None:
     play(story)
 
 
+@pytest.mark.parametrize(
+    ("now", "stale", "answer"),
+    [
+        pytest.param(5, 60.0, 5, id="a newer one"),
+        pytest.param(None, 60.0, 3, id="none to be had: the old one"),
+        pytest.param(None, 0.0, None, id="none to be had, and the old one is too old"),
+    ],
+)
+def test_an_old_answer_serves_where_no_newer_one_comes(now: int | None, stale: float, answer: int | None) -> None:
+    async def story(gate: Gate) -> None:
+        values = iter((3, now))
+        lookups = Lookups(Threads(), lambda text: next(values), lambda value: 0.0, stale=stale)
+        assert await lookups.answer("abc", 5) == 3
+        assert await lookups.answer("abc", 5) == answer
+
+    play(story)
+
+
+def test_an_old_answer_serves_where_a_newer_one_is_late() -> None:
+    async def story(gate: Gate) -> None:
+        gate.open.set()
+        lookups = Lookups(Threads(), gate.find, lambda value: 0.0, stale=60.0)
+        assert await lookups.answer("abc", 5) == 3
+        gate.open.clear()
+        assert await lookups.answer("abc", 0.01) == 3
+
+    play(story)
+
+
 def test_what_could_not_be_found_out_is_not_remembered() -> None:
     async def story(gate: Gate) -> None:
         gate.open.set()

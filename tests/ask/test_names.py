@@ -8,8 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sentinetd.ask.names import KNOWN_LIFE, LIAR, NONE_LIFE, UNNAMED, HostName, addresses_life, is_host_name, name_life
-from sentinetd.model.address import Address
+from sentinetd.ask.names import KNOWN_LIFE, LIAR, NONE_LIFE, UNNAMED, HostName, is_host_name, name_life
 
 
 @pytest.mark.parametrize(
@@ -54,4 +53,3 @@ def test_a_host_name_is_never_an_address(text: str) -> None:
 
 def test_lives() -> None:
     assert [name_life(name) for name in (HostName("a"), LIAR, UNNAMED)] == [KNOWN_LIFE, NONE_LIFE, NONE_LIFE]
-    assert [addresses_life(found) for found in ((Address.parse("::1"),), ())] == [KNOWN_LIFE, NONE_LIFE]

@@ -20,7 +20,7 @@ from sentinetd.config.validate import BUILT_IN
         pytest.param(entry("ftp", "banner = /x"), set(), True, id="in force"),
         pytest.param(
             entry("irc", "flags = SENSOR; capture = 9; decoy = ssh; tarpit = 5", server=""),
-            {("capture", ""), ("decoy", ""), ("tarpit", "")},
+            set(),
             True,
             id="what a sensor does beside banning",
         ),

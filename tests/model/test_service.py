@@ -264,6 +264,7 @@ BAD: list[tuple[str, str, str]] = [
     ("deny_prefix", "0 64", "deny_prefix IPv4 length is invalid: 0"),
     ("deny_prefix", "32 129", "deny_prefix IPv6 length is invalid: 129"),
     ("capture", "0", "capture size is invalid: 0"),
+    ("capture", "4097", "capture size is invalid: 4097"),
     ("capture", "10 1000", "capture time is invalid: 1000"),
     ("decoy", "gopher", "Unknown decoy: gopher"),
     ("tarpit", "-1", "tarpit time is invalid: -1"),

@@ -65,6 +65,7 @@ SAMPLES: tuple[Event, ...] = (
     ev.ServerSignalled(AT, "ftp", 99, 15),
     ev.DatagramUnread(AT, "tftp", A, 4000),
     TRIP,
+    ev.SensorCaptured(AT, 7, "irc-sensor", A, 40022, r"NICK a\r\n", True, 2.5, 31, "tcp", LOCAL, 6667),
     ev.SensorTripped(AT, 7, "telnet-sensor", SIX, 40023, math.inf, "", 32, "tcp", None, 23),
     ev.SensorTripped(AT, 8, "snmp-sensor", A, 40024, 0.0, "deny_time = NEVER", 33, "udp", LOCAL, 161),
     ev.SensorTripped(AT, 7, "irc-sensor", Address.parse("fe80::1%eth0"), 40022, 0.0, "exempt", 34, "tcp", LOCAL, 6667),

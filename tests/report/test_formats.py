@@ -17,7 +17,6 @@ from sentinetd.model.ban import Origin
 from sentinetd.model.events import EVENTS, Event, Level
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.model.verdict import Reason
-from sentinetd.report.formats import FORMATS
 from sentinetd.report.formats.json_line import json_line
 from sentinetd.report.formats.text import critical, file_line, level, messages, stamp, text_line
 from sentinetd.report.formats.xinetd import REASONS, service_line
@@ -134,6 +133,18 @@ TEXTS = [
     (
         ev.SensorTripped(AT, 7, "irc-sensor", A, 4000, 0.0, "deny_time = NEVER"),
         ["Sensor irc-sensor touched by 192.168.1.20, not banned: deny_time = NEVER"],
+    ),
+    (
+        ev.SensorCaptured(AT, 7, "irc-sensor", A, 4000, r"NICK \x1b\r\n", False, 1.25),
+        [r"Sensor irc-sensor held 192.168.1.20 for 1.2 seconds; it said NICK \x1b\r\n"],
+    ),
+    (
+        ev.SensorCaptured(AT, 7, "irc-sensor", A, 4000, "NICK", True, 5.0),
+        ["Sensor irc-sensor held 192.168.1.20 for 5.0 seconds; it said NICK ... (more was not kept)"],
+    ),
+    (
+        ev.SensorCaptured(AT, 7, "irc-sensor", A, 4000, "", False, 5.0),
+        ["Sensor irc-sensor held 192.168.1.20 for 5.0 seconds; it said nothing"],
     ),
     (ev.BanImposed(AT, NET, AT + 60, "irc", Origin.SENSOR), []),
     (
@@ -333,14 +344,6 @@ def test_every_reason_to_refuse_has_a_word() -> None:
 def test_service_line_is_cut_where_xinetd_cuts_it() -> None:
     line = service_line(ev.ServerStarted(AT, 7, "i" * 1500, A, 1, 1), SUCCESS, FAILURE)
     assert line == "START: " + "i" * 1017
-
-
-def test_formats_by_name() -> None:
-    assert {name: line(ev.ReloadStarted(AT), OBSERVER) for name, line in FORMATS.items()} == {
-        "text": "Starting reconfiguration",
-        "json": '{"v":1,"kind":"reload.started","time":"2026-11-23T08:33:37.250000Z","level":"notice",'
-        '"host":"gw.example"}',
-    }
 
 
 CONTROL = re.compile(r"[^\x20-\x7e]")

@@ -6,6 +6,7 @@ What is looked up, and how, is the caller's: a function that blocks. Nothing her
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,8 @@ from sentinetd.ask.threads import Job, Threads
 V = TypeVar("V")
 
 MOST_REMEMBERED = 4096
+STALE_AFTER = 1.8
+"""Seconds that a newer answer has before an old one is given (RFC 8767 section 5)."""
 
 
 @dataclass(slots=True)
@@ -28,7 +31,7 @@ class Lookups(Generic[V]):
     """Answers to one kind of question about a text.
 
     *find* blocks and gives None where it could not find out, which is never remembered; *life* says for how many
-    seconds another value is.
+    seconds another value is. For *stale* seconds more it is the answer where no newer one comes in time (RFC 8767).
     """
 
     def __init__(
@@ -37,19 +40,30 @@ class Lookups(Generic[V]):
         find: Callable[[str], V | None],
         life: Callable[[V], float],
         most_remembered: int = MOST_REMEMBERED,
+        stale: float = 0.0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._threads = threads
         self._find = find
         self._life = life
         self._most = most_remembered
+        self._stale = stale
         self._remembered: dict[str, tuple[float, V]] = {}  # text: (end on the loop's clock, value), oldest first
         self._running: dict[str, _Running] = {}
 
     async def answer(self, text: str, seconds: float) -> V | None:
         """What is known of *text*, or found out within *seconds*; None if it could not be."""
-        if (memory := self._remembered.get(text)) is not None and self._loop.time() < memory[0]:
-            return memory[1]
+        now = self._loop.time()
+        end, known = self._remembered.get(text, (-math.inf, None))
+        if now < end:
+            return known
+        if known is None or now >= end + self._stale:
+            return await self._found(text, seconds)
+        found = await self._found(text, min(seconds, STALE_AFTER))
+        return known if found is None else found
+
+    async def _found(self, text: str, seconds: float) -> V | None:
+        """What is found out about *text* within *seconds*; None if nothing was."""
         running = self._running.get(text)
         if running is None:
             job = self._threads.start(partial(self._find, text))

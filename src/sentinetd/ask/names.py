@@ -15,9 +15,14 @@ from dataclasses import dataclass
 from sentinetd.model.address import Address
 
 KNOWN_LIFE = 60.0
-"""Seconds for which a name or an address is remembered: the C library does not tell the record's own life."""
+"""Seconds for which a name is remembered: the C library does not tell the record's own life."""
 NONE_LIFE = 10.0
 """Seconds for which it is remembered that there is none."""
+ADDRESSES_LIFE = 1.0
+"""Seconds for which the addresses of a name are remembered. How long they hold the host's resolver knows, which is
+asked again for the next connection; this bounds how often."""
+ADDRESSES_STALE = 86_400.0
+"""Seconds for which they serve where the resolver cannot be reached (RFC 8767 section 5: one to three days)."""
 
 LONGEST_NAME = 253
 """Characters of a host name in text (RFC 1035 section 2.3.4)."""
@@ -89,8 +94,3 @@ def is_host_name(text: str) -> bool:
 def name_life(name: HostName) -> float:
     """Seconds for which what `name_of` gave is remembered."""
     return KNOWN_LIFE if name.text else NONE_LIFE
-
-
-def addresses_life(addresses: tuple[Address, ...]) -> float:
-    """Seconds for which what `addresses_of` gave is remembered."""
-    return KNOWN_LIFE if addresses else NONE_LIFE

@@ -21,9 +21,6 @@ Use = tuple[str, str]
 
 NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
     {
-        ("capture", ""),
-        ("decoy", ""),
-        ("tarpit", ""),
         ("proxy_protocol", ""),
     }
 )

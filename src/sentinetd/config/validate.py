@@ -11,7 +11,7 @@ from sentinetd.config.complete import has, multiplexed
 from sentinetd.config.draft import Draft
 from sentinetd.model.address import AddressSet
 from sentinetd.model.readers import nearest
-from sentinetd.model.values import Flag, OnFailure, OnSuccess, Ports, SocketType, Type
+from sentinetd.model.values import Decoy, Flag, OnFailure, OnSuccess, Ports, SocketType, Type
 
 _BOTH = frozenset({SocketType.STREAM, SocketType.DGRAM})
 _STREAM = frozenset({SocketType.STREAM})
@@ -29,6 +29,10 @@ BUILT_IN = {
 """Internal services by name, in lower case, with the socket types they exist for."""
 
 SENSOR_ONLY = ("deny_time", "deny_dgram", "deny_prefix", "exempt", "capture", "decoy", "tarpit")
+
+PLAYED = ("decoy", "capture", "tarpit")
+CLIENT_FIRST = frozenset({Decoy.HTTP, Decoy.REDIS, Decoy.RDP})
+"""Decoys that say nothing before the client does."""
 
 IDENT_PORT = 113
 INTERCEPTABLE = ("tcp", "udp", "mptcp")
@@ -253,6 +257,22 @@ def _sensor_only(draft: Draft) -> None:
             draft.warn(f"{name} has an effect on sensors only", "write flags = SENSOR, or delete the line", name)
 
 
+def _played(draft: Draft) -> None:
+    """What a sensor does after a trip needs a client that can be talked with."""
+    if not has(draft, Flag.SENSOR):
+        return
+    played = [name for name in PLAYED if draft.values.get(name)]
+    kind = draft.values.get("socket_type")
+    if kind is not None and kind is not SocketType.STREAM:
+        for name in played:
+            text = f"{name} needs a connection, and {draft.name} is a {kind.value} sensor"
+            draft.wrong(text, "write socket_type = stream, or delete the line", name)
+    decoy = draft.values.get("decoy")
+    if decoy in CLIENT_FIRST and draft.values.get("banner"):
+        text = f"the banner comes before the client says anything, and no {decoy.value} server does that"
+        draft.warn(text, "delete the line", "banner")
+
+
 RULES: tuple[Callable[[Draft], None], ...] = (
     _required,
     _arguments,
@@ -266,6 +286,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     _many_ports,
     _ident,
     _sensor_only,
+    _played,
 )
 
 

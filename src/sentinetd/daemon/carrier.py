@@ -34,6 +34,8 @@ from sentinetd.daemon.messages import (
     Leave,
     Met,
     Multiplexed,
+    Play,
+    Played,
     Relay,
     Say,
     Shun,
@@ -45,7 +47,7 @@ from sentinetd.model.connection import Connection
 from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessMended, UserUnknown
 from sentinetd.model.manner import CARRIED
 from sentinetd.model.routine import Ending
-from sentinetd.model.service import Flag, Service
+from sentinetd.model.service import Capture, Flag, Service
 from sentinetd.model.verdict import ADMIT, NO_SERVER, Question
 from sentinetd.policy import inputs as policy
 from sentinetd.policy.effects import Ask
@@ -203,6 +205,19 @@ class Carrier:
         self._queue(Say(number, SAY_WITHIN, True), os.dup(descriptor), os.dup(file))
         return True
 
+    def play(self, connection: Connection, service: Service, descriptor: int, greeting: bytes | None) -> None:
+        """Have the porter play the part of *service*, a sensor, for *connection*; *greeting* comes first. The caller
+        keeps its own *descriptor*."""
+        number, source, kept = connection.number, connection.source, service.capture or Capture(0, 0.0)
+        said = None if greeting is None else greeting.decode("latin-1")
+        order = Play(
+            number, source.text if source else "", service.decoy, said, kept.size, kept.seconds, service.tarpit
+        )
+        try:
+            self._queue(order, os.dup(descriptor))
+        except OSError:
+            self._handle(policy.Played(number, None))
+
     def multiplex(self, names: Iterable[str]) -> None:
         """From now on these are the multiplexed services, in lower case."""
         self._multiplexed = Multiplexed(tuple(sorted(names)))
@@ -240,6 +255,8 @@ class Carrier:
             os.close(descriptor)
         if isinstance(message, Carry | Relay | Join | Choose):
             self._handle(LaunchFailed(message.number, EAGAIN))
+        elif isinstance(message, Play):
+            self._handle(policy.Played(message.number, None))
         elif isinstance(message, Asked | AskedTables | AskedUser):
             self._answered(message.number, None)
 
@@ -297,6 +314,8 @@ class Carrier:
                 self._carried(message)
             case Chosen():
                 self._handle(policy.Chosen(message.number, message.name))
+            case Played():
+                self._handle(policy.Played(message.number, message.said, message.more, message.seconds))
             case Met():
                 connection = self._meet(message.service, message.source, message.port)
                 self._met[connection.number] = message

@@ -13,14 +13,12 @@ from collections.abc import Callable, Collection
 from errno import EBADF
 from typing import TYPE_CHECKING, Any
 
-from sentinetd.config.directories import CONTROL
 from sentinetd.daemon.carrier import Carrier
 from sentinetd.daemon.catching import Catching
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.clock import Clock
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.doors import Doors
-from sentinetd.daemon.inquiries import Inquiries
 from sentinetd.daemon.instructions import Instructions
 from sentinetd.daemon.launcher import Launcher
 from sentinetd.daemon.link import Link
@@ -34,7 +32,6 @@ from sentinetd.daemon.messages import (
     Disagreed,
     Greeting,
     OrderReload,
-    Query,
     Ready,
     Restored,
     RestoredExemptions,
@@ -45,7 +42,6 @@ from sentinetd.daemon.offers import Offers
 from sentinetd.daemon.recall import Recall
 from sentinetd.daemon.recipes import NO_ADDRESS
 from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
-from sentinetd.daemon.sockets import Sockets
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import AddressSet
 from sentinetd.model.connection import Connection
@@ -74,6 +70,7 @@ from sentinetd.policy.effects import (
     Lift,
     Obeyed,
     Pause,
+    Play,
     Rearm,
     Refuse,
     Release,
@@ -110,6 +107,8 @@ if TYPE_CHECKING:
 
 RESTORE_SILENCE = 20.0
 """Seconds without a word of the courier after which the start goes on without the bans of before."""
+LONGEST_GREETING = 4096
+"""Bytes of a banner that greets in place of a decoy."""
 FAREWELL = 5.0
 """Seconds that the courier has to write what is left when the daemon ends."""
 
@@ -119,8 +118,7 @@ class Guard:
 
     *limit* and *log_procs* are as the engine's; *courier_arguments* and *porter_arguments* are what those are started
     with, the herald as the porter; *files* is the limit of open files that servers get by default; *backend* what
-    starts servers, None for the best there is; *run* the directory of sockets and of what is registered with rpcbind;
-    *config* names the configuration in answers.
+    starts servers, None for the best there is; *run* the directory that notes what is registered with rpcbind.
     """
 
     def __init__(
@@ -135,18 +133,15 @@ class Guard:
         courier_arguments: list[str],
         porter_arguments: list[str],
         run: str,
-        config: str,
     ) -> None:
         self.loop = Loop()
         self.clock = Clock()
         self.engine = Engine(settings, limit, log_procs)
         self.link = Link(time.time)
         self.logs = Logs(self.link)
-        self.sockets = Sockets(os.path.join(run, CONTROL), lambda text: self.notice(Level.ERROR, text))
         self.instructions = Instructions(
-            self.loop, self.link, lambda fault: self.tell(Diagnosed(time.time(), Level.ERROR, str(fault))), self.sockets
+            self.loop, self.link, lambda fault: self.tell(Diagnosed(time.time(), Level.ERROR, str(fault)))
         )
-        self.inquiries = Inquiries(self, config)
         self.doors = Doors(
             self.loop, self._on_arrival, self._on_want, self._on_front, self._on_exhaustion, self.tell, time.time
         )
@@ -187,6 +182,7 @@ class Guard:
             Grant: lambda effect: say(self.doors.descriptor(effect.connection), GO),
             HangUp: lambda effect: self.carrier.hang_up(effect.number),
             Say: self._say,
+            Play: lambda effect: self._play(effect.connection),
             Ask: self._ask,
             Refuse: lambda effect: self._refuse(effect.connection),
             Release: lambda effect: self.doors.release(effect.connection),
@@ -365,6 +361,21 @@ class Guard:
         except (KeyError, OSError, EdgeError):  # the connection was closed meanwhile, or no porter can be had
             self._inputs.append(Answered(effect.connection.number, effect.question, None))
 
+    def _play(self, connection: Connection) -> None:
+        """Have the porter go on with whoever touched a sensor."""
+        service = self.engine.services[connection.service]
+        greeting = None
+        if service.banner:
+            try:
+                with open_banner(service.banner) as file:
+                    greeting = file.read(LONGEST_GREETING) or b""
+            except OSError as error:
+                self._no_banner(service.id, service.banner, error.strerror or str(error))
+        self.carrier.play(connection, service, self.doors.descriptor(connection), greeting)
+
+    def _no_banner(self, name: str, path: str, why: str) -> None:
+        self.notice(Level.ERROR, f"service = {name}, open of banner {path} failed: {why}")
+
     def _say(self, effect: Say) -> None:
         """Send a banner; a last one by the porter, which waits until the client has read it: to close a connection with
         bytes unread would destroy it on its way (tcp(7))."""
@@ -376,8 +387,7 @@ class Guard:
                     say(descriptor, file.read(LONGEST_BANNER) or b"")
         except (KeyError, OSError) as error:
             why = getattr(error, "strerror", None) or "the connection is gone"
-            name = self.doors.name(connection.service)
-            self.notice(Level.ERROR, f"service = {name}, open of banner {effect.path} failed: {why}")
+            self._no_banner(self.doors.name(connection.service), effect.path, why)
 
     def _launch(self, connection: Connection) -> None:
         try:
@@ -445,9 +455,6 @@ class Guard:
             self._reload_ordered(message.request, message.who)
         elif isinstance(message, ORDERS):
             self.handle(Ordered(message.request, message.order, message.who))
-        elif isinstance(message, Query):
-            for answer in self.inquiries.answer(message):
-                self.link.say(answer)
         elif isinstance(message, Ready):
             self._mended("courier")
             self.recall.ready(message, self.courier)
@@ -549,7 +556,6 @@ class Guard:
     def farewell(self, last: Any) -> list[Event]:
         """Have everything written and the other processes ended. What could not be written in time."""
         self.catching.close()
-        self.sockets.close()
         self.courier.leave()
         self.carrier.companion.leave()
         self.offers.companion.leave()

@@ -18,16 +18,7 @@ from sentinetd.model.order import EndExemption, Exempt, ImposeBans, LiftAllBans,
 from sentinetd.model.routine import Ending, Routine
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.model.settings import CourierSettings, Mistake
-from sentinetd.model.state import (
-    DaemonState,
-    Explanation,
-    ServerState,
-    ServiceState,
-    ServiceTally,
-    Standing,
-    Tally,
-    Topic,
-)
+from sentinetd.model.values import Decoy
 from sentinetd.model.verdict import Question
 
 DAEMON_LOG = 0
@@ -114,70 +105,6 @@ class InForce:
 @dataclass(frozen=True, slots=True)
 class Farewell:
     """The guard ends: write what has come, answer `Written`, end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """From the courier: what of *topic*? *subject* is an address for `Topic.EXPLAIN`, else empty. Answered by messages
-    that bear the same *request*, of which the last has not *more* or no such field."""
-
-    request: int
-    topic: Topic
-    subject: str
-
-
-@dataclass(frozen=True, slots=True)
-class StatusAnswer:
-    """The daemon as a whole."""
-
-    request: int
-    state: DaemonState
-
-
-@dataclass(frozen=True, slots=True)
-class ServicesAnswer:
-    """Running services."""
-
-    request: int
-    rows: tuple[ServiceState, ...]
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ServersAnswer:
-    """Running servers."""
-
-    request: int
-    rows: tuple[ServerState, ...]
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainAnswer:
-    """What would become of a source: everywhere, and at each service."""
-
-    request: int
-    standing: Standing
-    rows: tuple[Explanation, ...]
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TallyAnswer:
-    """What was counted: in all, and by each service."""
-
-    request: int
-    tally: Tally
-    rows: tuple[ServiceTally, ...]
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswerable:
-    """There is no answer, and *why*."""
-
-    request: int
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +321,21 @@ class Say:
     last: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Play:
+    """To the porter: go on with connection *number*, whose *source* touched a sensor: talk as *decoy*, if not None,
+    *greeting* in place of its own if not None (bytes as the characters of Latin-1); keep *size* bytes of what is said
+    within *seconds*; draw it out to *tarpit* seconds, if not 0."""
+
+    number: int
+    source: str
+    decoy: Decoy | None
+    greeting: str | None
+    size: int
+    seconds: float
+    tarpit: float
+
+
 # With the following comes none.
 
 
@@ -484,6 +426,17 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
+class Played:
+    """From the porter: connection *number* of a sensor is over, after *seconds*. *said*: what was to be kept of the
+    client's words, in escapes; *more*: it said more. None: nothing was played."""
+
+    number: int
+    said: str | None
+    more: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     """From the porter: *name* owns connection *number*; None: the other host did not say, and *why*, in xinetd's
     words."""
@@ -567,16 +520,15 @@ class Move:
 
 
 ORDERS = (OrderBans, OrderLift, OrderLiftAll, OrderExempt, OrderEndExemption, OrderReload)
-ANSWERS = (StatusAnswer, ServicesAnswer, ServersAnswer, ExplainAnswer, TallyAnswer, Unanswerable)
-"""What a `Query` is answered with."""
 TO_COURIER = (
     Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Handed, Instructed, InForce, Obeyed, Farewell,
-    *ANSWERS, *EVENTS,
+    *EVENTS,
 )  # fmt: skip
-FROM_COURIER = (Restored, RestoredExemptions, Ready, Written, Agreed, Disagreed, Curious, Query, *ORDERS)
+FROM_COURIER = (Restored, RestoredExemptions, Ready, Written, Agreed, Disagreed, Curious, *ORDERS)
 TO_PORTER = (
-    Asked, AskedUser, AskedTables, Carry, Relay, Join, Attend, Admit, Choose, Say, Multiplexed, HangUp, Shun, Leave
+    Asked, AskedUser, AskedTables, Carry, Relay, Join, Attend, Admit, Choose, Say, Play, Multiplexed, HangUp, Shun,
+    Leave,
 )  # fmt: skip
-FROM_PORTER = (Answer, User, TablesSay, Carried, Chosen, Met, Complaint)
+FROM_PORTER = (Answer, User, TablesSay, Carried, Chosen, Played, Met, Complaint)
 TO_HERALD = (Mandate, Offer, Withdraw, Advertise, Hide, Move)
 FROM_HERALD = (Removed, Taken, Reached, Complaint)

@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from argparse import ArgumentParser
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -19,7 +20,7 @@ from typing import Any
 from sentinetd.ask.hosts_access import Request, Tables
 from sentinetd.ask.ident import owner
 from sentinetd.ask.lookups import Lookups
-from sentinetd.ask.names import addresses_life, addresses_of, name_life, name_of
+from sentinetd.ask.names import ADDRESSES_LIFE, ADDRESSES_STALE, addresses_of, name_life, name_of
 from sentinetd.ask.threads import Threads
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.messages import (
@@ -40,6 +41,8 @@ from sentinetd.daemon.messages import (
     Leave,
     Met,
     Multiplexed,
+    Play,
+    Played,
     Relay,
     Say,
     Shun,
@@ -56,6 +59,9 @@ from sentinetd.net.sock_diag import users
 from sentinetd.net.source import source_of
 from sentinetd.serve.banner import Banner
 from sentinetd.serve.intercept import HOME, Front, Where
+from sentinetd.serve.internal.decoys.dialogue import NOISE, Scene
+from sentinetd.serve.internal.decoys.table import DECOYS
+from sentinetd.serve.play import Heard, Part, Playing, escaped
 from sentinetd.serve.redirect import Redirect
 from sentinetd.serve.sessions import Sessions
 from sentinetd.serve.streams import STREAMS
@@ -64,11 +70,13 @@ from sentinetd.serve.tcpmux import Multiplexer
 MOST_QUESTIONS = 1024
 """Questions open at once; the guard asks no more. One beyond is answered at once: it could not be found out."""
 BATCH = 64
-"""Messages in one packet: none of ours is longer than a hundredth of a packet."""
+"""Messages in one packet; fewer where they are long."""
+PLAYS_MOST = 256
+"""Clients of sensors at once, and no more than a quarter of all connections."""
 TURN = 16
 """Packets read in one turn of the loop, so that the sessions get theirs."""
 
-DESCRIPTORS = {Carry: 1, Relay: 1, Join: 2, Attend: 1, Admit: 1, Choose: 1, Say: 2}
+DESCRIPTORS = {Carry: 1, Relay: 1, Join: 2, Attend: 1, Admit: 1, Choose: 1, Say: 2, Play: 1}
 """How many descriptors come with an order; none with the others."""
 
 
@@ -82,9 +90,12 @@ class Porter:
         threads = Threads()
         self._names = Lookups(threads, name_of, name_life)
         self._answers = {Question.NAME: self._name}
-        self._addresses = Lookups(threads, addresses_of, addresses_life)
+        self._addresses = Lookups(threads, addresses_of, lambda found: ADDRESSES_LIFE, stale=ADDRESSES_STALE)
         self._tables = Tables(self._names.answer, owner, self._loop.time)
         self._sessions = Sessions(self._loop, self._carried, most)
+        self._host = socket.gethostname() or "localhost"  # what decoys call the host, as services usually do
+        self._plays = 0
+        self._most_plays = min(PLAYS_MOST, most // 4)
         self._multiplexed: frozenset[str] = frozenset()
         self._fronts: dict[int, Front] = {}  # by service
         self._questions = 0
@@ -108,6 +119,7 @@ class Porter:
             Join: self._join,
             Choose: self._choose,
             Say: self._say,
+            Play: self._play,
         }
 
     async def run(self) -> None:
@@ -166,7 +178,10 @@ class Porter:
             self._tell(Complaint(f"order dropped: connection {message.number} is being carried already"))
             _close(descriptors)
         elif self._sessions.full:
-            self._carried(message.number, 0, 0, Ending.FULL, "")
+            if kind is Play:
+                self._tell(Played(message.number, None, False, 0.0))
+            else:
+                self._carried(message.number, 0, 0, Ending.FULL, "")
             _close(descriptors)
             if kind is Admit:
                 self._shun(message)
@@ -237,6 +252,23 @@ class Porter:
         client = socket.socket(fileno=descriptors[0])
         Banner(self._sessions, order.number, client, order.seconds, descriptors[1], order.last)
 
+    def _play(self, order: Play, descriptors: Sequence[int]) -> None:
+        """Only so many at once, whatever the guard thinks: sensors must not take the room of everything else."""
+        if self._plays >= self._most_plays:
+            _close(descriptors)
+            self._tell(Played(order.number, None, False, 0.0))
+            return
+        self._plays += 1
+        scene = Scene(self._host, order.source, time.time(), os.urandom(NOISE))
+        dialogue = None if order.decoy is None else DECOYS[order.decoy](scene)
+        greeting = None if order.greeting is None else order.greeting.encode("latin-1", "replace")
+        part = Part(dialogue, greeting, order.size, order.seconds, order.tarpit)
+        Playing(self._sessions, order.number, socket.socket(fileno=descriptors[0]), part, self._played)
+
+    def _played(self, number: int, heard: Heard) -> None:
+        self._plays -= 1
+        self._tell(Played(number, escaped(heard.kept), heard.more, heard.seconds))
+
     def _carried(self, number: int, bytes_in: int, bytes_out: int, ending: Ending, error: str) -> None:
         self._tell(Carried(number, bytes_in, bytes_out, ending, error))
 
@@ -305,7 +337,7 @@ class Porter:
         while self._outgoing and not self._closed.done():
             batch = [self._outgoing[place] for place in range(min(BATCH, len(self._outgoing)))]
             try:
-                sent = self._channel.send(self._sequence, batch)
+                sent = self._send(batch)
             except ChannelClosed:
                 self._end(None)
                 return
@@ -316,6 +348,16 @@ class Porter:
             for _ in batch:
                 self._outgoing.popleft()
         self._loop.remove_writer(self._channel.fileno())
+
+    def _send(self, batch: list[Any]) -> bool:
+        """Send *batch*, or the beginning of it that fits into a packet: the rest is taken off it. False: not now."""
+        while True:
+            try:
+                return self._channel.send(self._sequence, batch)
+            except MessageError:
+                if len(batch) == 1:
+                    raise
+                del batch[len(batch) // 2 :]
 
 
 def _close(descriptors: Sequence[int]) -> None:

@@ -441,6 +441,29 @@ class SensorTripped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SensorCaptured(Event):
+    r"""What the client of a sensor said, told when it was hung up on; *connection* is that of the trip.
+
+    *data* is printable ASCII: other bytes stand as ``\x1b``, ``\r``, ``\n``, ``\t``, a backslash as two of them.
+    *truncated*: it said more than was to be kept. *duration*: seconds from the touch to the end.
+    """
+
+    kind: ClassVar[str] = "sensor.captured"
+    level: ClassVar[Level] = Level.NOTICE
+    number: int
+    service: str
+    source: Address
+    port: int
+    data: str
+    truncated: bool
+    duration: float
+    connection: int = 0
+    protocol: str = ""
+    local: Address | None = None
+    local_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class BanImposed(Event):
     """A network is refused until Unix time *until*, infinity: until lifted. *sensor* is the id of the sensor that was
     touched, empty for other origins; *who* ordered it and the *note* to it, both empty for a sensor's."""
@@ -558,7 +581,7 @@ EVENTS: tuple[type[Event], ...] = (
     ServiceAdjusted, ServiceDropped, ListenerFailed, ListenerMended, ServicePaused, ServiceResumed,
     ConnectionAdmitted, ConnectionRefused, ServerStarted, ServerEnded, UserFound, UserUnknown, TrafficCounted,
     ServerFailed, ForkFailed, ServerSignalled, DatagramUnread,
-    SensorTripped, BanImposed, BanLengthened, BanLifted, BanEvicted, BanEnded, BansEnded, BansRestored,
+    SensorTripped, SensorCaptured, BanImposed, BanLengthened, BanLifted, BanEvicted, BanEnded, BansEnded, BansRestored,
     BansDeclined, BansCleared, ExemptionAdded, ExemptionEnded,
 )  # fmt: skip
 """Every kind of event, written out."""

@@ -13,6 +13,8 @@ class Manner(Enum):
 
     NOBODY = "nobody"
     """A sensor: there is nothing to do."""
+    PLAYED = "played"
+    """A sensor that goes on when it has told: the porter plays a decoy, keeps what is said, takes its time."""
     SERVER = "server"
     """A server process of its own."""
     ONCE = "once"
@@ -37,7 +39,8 @@ MULTIPLEXER = "tcpmux"
 def manner_of(service: Service) -> Manner:
     """How *service* is carried out. An internal service that there is not has been refused with its configuration."""
     if service.sensor:
-        return Manner.NOBODY
+        goes_on = service.decoy is not None or service.capture is not None or service.tarpit > 0
+        return Manner.PLAYED if goes_on and service.socket_type is SocketType.STREAM else Manner.NOBODY
     if service.redirect is not None:
         return Manner.CARRIED
     if Type.INTERNAL not in service.type:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from sentinetd.model.address_words import is_host
 from sentinetd.model.attribute import BadValue, Remark, Words
 from sentinetd.model.values import (
+    CAPTURE_MOST,
     Capture,
     Cps,
     DenyPrefix,
@@ -352,8 +353,8 @@ def deny_prefix(words: Words) -> DenyPrefix:
 
 
 def capture(words: Words) -> Capture:
-    way_out = "write BYTES [SECONDS]: 1 to 65536 bytes, 0.1 to 60 seconds"
-    size = number("capture size is invalid", way_out, 1, 65536)(words[:1])
+    way_out = f"write BYTES [SECONDS]: 1 to {CAPTURE_MOST} bytes, 0.1 to 60 seconds"
+    size = number("capture size is invalid", way_out, 1, CAPTURE_MOST)(words[:1])
     seconds = _seconds(words[1], "capture time is invalid", way_out, 0.1, 60.0) if len(words) > 1 else 5.0
     return Capture(size, seconds)
 

@@ -384,7 +384,7 @@ class Service:
         default="",
         defaults=True,
         values="FILE",
-        doc="Sent to whoever is refused, banned sources excepted.",
+        doc="Sent to whoever is refused, banned sources excepted; not by a sensor with decoy, capture or tarpit.",
     )
     libwrap: str = attribute(
         read.one(str),
@@ -436,22 +436,27 @@ class Service:
         counts=(1, 2),
         values="BYTES [SECONDS]",
         extension=True,
-        doc="Sensors: keep what the client says first.",
+        doc="Sensors: keep the first BYTES (1 to 4096) that the client says within SECONDS (default 5), and tell them "
+        "in an event of their own when the client is hung up on. The ban does not wait for that. A source that is "
+        "banned already is hung up on at once.",
     )
     decoy: Decoy | None = attribute(
         read.choice(Decoy, "Unknown decoy"),
         default=None,
         values="NAME",
         extension=True,
-        doc="Sensors: answer as a believable ftp, ssh, telnet, smtp, pop3, imap, http, redis, mysql, vnc or rdp before "
-        "hanging up.",
+        doc="Sensors: answer as a believable ftp, ssh, telnet, smtp, pop3, imap, http, redis, mysql, vnc or rdp for a "
+        "few exchanges, 30 seconds at most, before hanging up. Nobody is let in. The file of banner, up to 4096 bytes, "
+        "takes the place of the greeting. The ban does not wait for that. A source that is banned already is hung up "
+        "on at once, and so is whoever comes while 256 others, or 16 of the same source, are being answered.",
     )
     tarpit: float = attribute(
         read.tarpit,
         default=0.0,
         values="SECONDS",
         extension=True,
-        doc="Sensors: keep the client waiting before hanging up.",
+        doc="Sensors: keep the client for so long (up to 3600), saying one byte a second of what a decoy or a banner "
+        "says. The ban does not wait for that.",
     )
 
     # Looked up when the configuration was resolved.

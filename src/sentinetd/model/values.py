@@ -153,6 +153,10 @@ class DenyPrefix:
     v6: int
 
 
+CAPTURE_MOST = 4096
+"""Bytes that a sensor keeps of one client at most: in escapes they are one text of a message (`model.wire`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """A sensor keeps the first *size* bytes that arrive within *seconds*."""

@@ -86,10 +86,11 @@ class Bans:
         ban, exemption = self.ledger.deadline(), self.exemptions.deadline()
         return ban if exemption is None or (ban is not None and ban < exemption) else exemption
 
-    def tripped(self, service: Service, connection: Connection, now: Moment) -> Iterator[Effect]:
+    def tripped(self, service: Service, connection: Connection, now: Moment, *, each: bool = False) -> Iterator[Effect]:
         """A sensor was touched: ban first, then tell. Whoever serves the connection hangs up.
 
-        A touch while the ban holds lengthens it each time, and is told once a minute.
+        A touch while the ban holds lengthens it each time, and is told once a minute, as is one that bans nobody;
+        unless *each* is to be told.
         """
         source = connection.source
         if source is None:
@@ -99,10 +100,10 @@ class Bans:
         again = standing is not None and standing > now.now
         why_not = self._why_not(service, source, again, now)
         if why_not:
-            if self._told.first((connection.service, source), now.now):
+            if self._told.first((connection.service, source), now.now) or each:
                 yield self._trip(service, connection, source, 0.0, why_not, now)
             return
-        told = self._told.first((connection.service, network), now.now) or not again
+        told = self._told.first((connection.service, network), now.now) or not again or each
         until = now.now + service.deny_time
         if self.ledger.impose(network, until):
             yield Impose(network, until)

@@ -42,6 +42,13 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Play:
+    """Have the porter play the sensor's part for the connection, which is refused next: the porter has a copy."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """Have the porter let go of the connection *number*."""
 
@@ -167,6 +174,7 @@ Effect = (
     | Reply
     | Say
     | Grant
+    | Play
     | HangUp
     | Ask
     | Refuse

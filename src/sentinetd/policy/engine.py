@@ -9,7 +9,7 @@ what a reload, the clock and the end change.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sentinetd.model.address import Address
@@ -18,13 +18,11 @@ from sentinetd.model.events import ConnectionAdmitted, Event, ResourceExhausted
 from sentinetd.model.manner import Manner
 from sentinetd.model.service import Flag, Service, SocketType, Type
 from sentinetd.model.settings import Settings
-from sentinetd.model.state import Count, Explanation, Tally
 from sentinetd.model.verdict import Question, Reason, Unknown
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.checks import AGAIN, NO_ANSWERS, Facts, decide
-from sentinetd.policy.effects import Ask, Effect, Grant, Impose, Refuse, Reply, Report, Say
-from sentinetd.policy.explanation import explained
+from sentinetd.policy.effects import Ask, Effect, Grant, Impose, Play, Refuse, Reply, Report, Say
 from sentinetd.policy.inputs import (
     Answered,
     Arrived,
@@ -44,6 +42,7 @@ from sentinetd.policy.inputs import (
     Moment,
     Moved,
     Ordered,
+    Played,
     Recalled,
     RecalledExemptions,
     Reloaded,
@@ -52,10 +51,11 @@ from sentinetd.policy.inputs import (
     Wanted,
 )
 from sentinetd.policy.orders import Orders
+from sentinetd.policy.plays import Plays
 from sentinetd.policy.servers import Servers
-from sentinetd.policy.services import Candidate, Running, Server, Services, admitted, refused, started, whose
+from sentinetd.policy.services import Candidate, Running, Server, Services, admitted, refused, started
 from sentinetd.policy.suspects import LOG_PROCS, Suspects, identifies_refused
-from sentinetd.policy.tally import Recent, Score
+from sentinetd.policy.tally import Recent
 from sentinetd.policy.waiting import ANSWER_WITHIN, Waiting
 
 TELL_AGAIN_AFTER = 60.0
@@ -85,6 +85,7 @@ class Engine:
         self._services = Services(self._agenda)
         self._waiting = Waiting(self._agenda)
         self._suspects = Suspects(self._agenda, log_procs)
+        self._plays = Plays()
         self._servers = Servers(self._services, self._agenda)
         self._told = Recent(TELL_AGAIN_AFTER, TOLD_AT_MOST)
         self._heeded: frozenset[type[Event]] = frozenset()  # of the kinds that are made on request
@@ -97,7 +98,8 @@ class Engine:
             Begun: servers.begun,
             Finished: servers.finished,
             Chosen: self._chosen,
-            CarriersGone: lambda given, now: servers.carriers_gone(now),
+            Played: self._plays.ended,
+            CarriersGone: self._carriers_gone,
             LaunchFailed: self._launch_failed,
             LaunchersGone: servers.launchers_gone,
             SetupFailed: servers.setup_failed,
@@ -128,28 +130,6 @@ class Engine:
     def services(self) -> dict[int, Service]:
         """Running services by number; those that only wait for their last server to end are not among them."""
         return {number: one.service for number, one in self._services.table.items() if not one.stopped}
-
-    def running(self) -> list[Running]:
-        """What `services` names, with what outlives one decision."""
-        return [one for one in self._services.table.values() if not one.stopped]
-
-    def tally(self) -> Tally:
-        """What was counted since the engine began."""
-        score = Score()
-        for one in (self._services.gone, *(running.score for running in self._services.table.values())):
-            score.add(one)
-        queues = (
-            Count("waiting for an answer", len(self._waiting)),
-            Count("ordered", len(self._servers.orders)),
-            Count("retries", len(self._servers.retries)),
-        )
-        starts, durations = self._servers.starts.spread(), self._servers.durations.spread()
-        return Tally(score.trips, sum(score.refused.values()), score.served, starts, durations, queues)
-
-    def explain(self, source: Address, now: Moment) -> Iterator[Explanation]:
-        """Who would admit *source* now, of all that run; nothing is counted and nobody is asked."""
-        for one in self.running():
-            yield explained(one, source, self.bans, self._services.processes, self._limit, now)
 
     def servers(self) -> list[Server]:
         """All running servers."""
@@ -187,7 +167,12 @@ class Engine:
             # is intercepted.
             return () if running.behind is None else (Refuse(connection),)
         effects = self._judge(running, connection, now)
-        if service.banner and speaks(service, connection) and not self._banned(connection, service, now):
+        if (
+            service.banner
+            and not service.sensor
+            and speaks(service, connection)
+            and not self._banned(connection, service, now)
+        ):
             return (Say(connection, service.banner), *effects)
         return effects
 
@@ -203,7 +188,7 @@ class Engine:
         if not behind.bucket.has_room(now.now):
             return self._services.pause(running, "its server ending too often", running.service.cps.wait, now)
         behind.bucket.take()
-        return self._judge(running, given.connection, now, Candidate(running, given.connection, NO_ANSWERS, now.now))
+        return self._judge(running, given.connection, now, Candidate(running, given.connection, NO_ANSWERS))
 
     def _chosen(self, given: Chosen, now: Moment) -> Iterator[Effect]:
         """A client of the multiplexer named its service: it is judged as if it had come there (RFC 1078 knows no port
@@ -248,7 +233,7 @@ class Engine:
                 self._services.processes,
                 self._limit if running.behind is None or running.behind.connection is None else None,
                 NO_ANSWERS if before is None else before.answers,
-                before is not None or running.paces is None or banned or running.paces.takes(whose(source), now.now),
+                before is not None or running.paces is None or banned or running.paces.takes(_whose(source), now.now),
                 now.tables,
             ),
         )
@@ -259,7 +244,7 @@ class Engine:
             return self._refuse(running, connection, verdict.reason, now, answers)
         if before is None:
             running.bucket.take()
-            before = Candidate(running, connection, NO_ANSWERS, now.now)
+            before = Candidate(running, connection, NO_ANSWERS)
         if isinstance(verdict, Unknown):
             return self._ask(before, verdict, now)
         first: list[Effect] = []
@@ -271,8 +256,6 @@ class Engine:
 
     def _serve(self, candidate: Candidate, now: Moment) -> Iterable[Effect]:
         running, connection = candidate.running, candidate.connection
-        if not candidate.failures:
-            running.score.served += 1
         if running.manner is Manner.ONCE:
             return self._reply(running, connection, now)
         candidate.carried = running.manner is not Manner.SERVER and not (running.behind and connection.source is None)
@@ -297,15 +280,19 @@ class Engine:
         answers: Mapping[Question, str | None] = NO_ANSWERS,
     ) -> Iterator[Effect]:
         service, source = running.service, connection.source
-        running.score.refuse(reason)
         identified = identifies_refused(service) and (
             source is None or not self.bans.holds(source, now.now)  # by an earlier trip
         )
         if reason in (Reason.SENSOR, Reason.EXEMPT):
-            yield from self._imposing(self.bans.tripped(service, connection, now), now)
+            yield from self._trip(running, connection, now)
         elif self._to_be_told(service, connection, reason, now):
             yield refused(running, connection, reason, now)
-        if service.banner_fail and speaks(service, connection) and reason is not Reason.BANNED:
+        if (
+            service.banner_fail
+            and speaks(service, connection)
+            and reason is not Reason.BANNED
+            and running.manner is not Manner.PLAYED
+        ):
             yield Say(connection, service.banner_fail, last=True)
         if identified:
             yield from self._suspects.refuse(running, connection, answers, now)
@@ -314,6 +301,26 @@ class Engine:
         yield from self._services.take_back(running, connection)
         if reason is Reason.CPS and running.reopens is None:
             yield from self._services.pause(running, "excessive incoming connections", running.service.cps.wait, now)
+
+    def _trip(self, running: Running, connection: Connection, now: Moment) -> Iterator[Effect]:
+        """A sensor was touched: ban first, then tell, then hand over to the porter where there is more to be done, or
+        say the banner. Who was banned before gets neither."""
+        service = running.service
+        plays = running.manner is Manner.PLAYED
+        greeted = (plays or bool(service.banner)) and not self._banned(connection, service, now)
+        plays = plays and greeted and self._plays.begin(running, connection, _whose(connection.source), now)
+        yield from self._imposing(self.bans.tripped(service, connection, now, each=plays), now)
+        if plays:
+            yield Play(connection)
+        elif running.manner is Manner.PLAYED:
+            yield from self._plays.too_many(now)
+        elif greeted and speaks(service, connection):
+            yield Say(connection, service.banner)
+
+    def _carriers_gone(self, given: CarriersGone, now: Moment) -> Iterator[Effect]:
+        """The porter ended."""
+        self._plays.clear()
+        yield from self._servers.carriers_gone(now)
 
     def _imposing(self, effects: Iterable[Effect], now: Moment) -> Iterator[Effect]:
         """Do *effects*; whoever is banned by them sends no further datagram to an intercepted service's server."""
@@ -330,7 +337,7 @@ class Engine:
         other refusal each time. Who owns an IPv6 /64 has more addresses than any log has lines, and is one source."""
         if reason is not Reason.BANNED and (service.socket_type is SocketType.STREAM or reason not in _OF_SOURCE):
             return True
-        return self._told.first((connection.service, whose(connection.source), reason), now.now)
+        return self._told.first((connection.service, _whose(connection.source), reason), now.now)
 
     def _ask(self, candidate: Candidate, unknown: Unknown, now: Moment) -> Iterator[Effect]:
         """Have the porter answer; the candidate counts meanwhile as if it were served."""
@@ -440,6 +447,7 @@ class Engine:
         for candidate in self._waiting.leave(running):
             yield from self._servers.give_up(candidate, Reason.SHUTDOWN, now)
         yield from self._suspects.leave(running, now)
+        yield from self._plays.leave(running)
         yield from self._services.bury(running)
 
     def _leaving(self, given: Leaving, now: Moment) -> Iterator[Effect]:
@@ -475,6 +483,11 @@ def speaks(service: Service, connection: Connection) -> bool:
     if service.wait and (Flag.INTERCEPT not in service.flags or connection.source is None):
         return False
     return service.socket_type is SocketType.STREAM
+
+
+def _whose(source: Address | None) -> Hashable:
+    """What counts as one source: an IPv4 address, or all of an IPv6 /64, whose addresses are its owner's to choose."""
+    return source.value >> 64 if source is not None and source.version == 6 else source
 
 
 _OF_SOURCE = frozenset({Reason.ADDRESS, Reason.NAME, Reason.NAME_UNKNOWN})

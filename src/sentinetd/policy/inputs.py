@@ -96,6 +96,17 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
+class Played:
+    """The porter has hung up on the client of a sensor, connection *number*, after *seconds*: *said* is what was to be
+    kept of its words, in escapes; *more*: it said more. None: nothing was played."""
+
+    number: int
+    said: str | None
+    more: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class CarriersGone:
     """The porter ended, and with it every connection that it had."""
 
@@ -221,6 +232,7 @@ Input = (
     | Begun
     | Finished
     | Chosen
+    | Played
     | CarriersGone
     | LaunchFailed
     | LaunchersGone

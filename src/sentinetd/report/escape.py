@@ -5,6 +5,12 @@ from __future__ import annotations
 _CONTROLS = {number: f"\\x{number:02x}" for number in (*range(32), 127)}
 
 
+def unicode_text(text: str) -> str:
+    r"""*text* without half surrogate pairs, which stand for bytes that were no UTF-8: no reader of JSON or of UTF-8 has
+    to take them. They come as ``\udcff``."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def escape(text: str) -> str:
     r"""*text* in printable ASCII: a control character as ``\x1b``, whatever is beyond ASCII as ``\xe9``, ``\u202e`` ...
 

@@ -42,6 +42,7 @@ MEANINGS: dict[str, str] = {
     "connection": "Number of the connection, the same in all that happens to it and never used again while the daemon "
     "lives; 0: not known.",
     "count": "How many.",
+    "data": "What the client said in ASCII: other bytes as `\\x1b`, `\\r`, `\\n`, `\\t`, a backslash doubled.",
     "dropped": "Services that are no longer configured.",
     "duration_seconds": "From start to end.",
     "ended": "How many bans ended.",
@@ -78,6 +79,7 @@ MEANINGS: dict[str, str] = {
     "status": "Exit status; -1 where a signal ended it.",
     "step": "What could not be done: execve, setuid ...",
     "text": "The message.",
+    "truncated": "Whether it said more than was to be kept.",
     "until": "When the ban or the exemption ends; null: when that is ordered.",
     "uptime_seconds": "Since the daemon's start.",
     "user": "Who owns the connection, as the client's host claims.",

@@ -57,15 +57,16 @@ CONFIG = "".join(
 ) + SERVED.format()  # fmt: skip
 
 
-def ctl(lab: Lab, *words: str, width: int = 80, user: str = "") -> subprocess.CompletedProcess[bytes]:
+def ctl(
+    lab: Lab, *words: str, width: int = 80, user: str = "", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     """sentinetctl in the lab's host, its output *width* columns wide."""
+    given = [f"{name}={value}" for name, value in {"SSH_CONNECTION": "", **environment}.items()]
     # Python may lie where only root looks (/root/.pyenv): the user may read all files, which names no program to him.
     rights = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
     switch = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *rights) if user else ()
-    return command_in(
-        lab.host,
-        [*switch, "env", f"COLUMNS={width}", "LC_ALL=C.UTF-8", sys.executable, "-m", "sentinetd.cli.main", *words],
-    )
+    command = ("env", f"COLUMNS={width}", "LC_ALL=C.UTF-8", *given, sys.executable, "-m", "sentinetd.cli.main")
+    return command_in(lab.host, [*switch, *command, *words])
 
 
 def settled(out: bytes) -> str:

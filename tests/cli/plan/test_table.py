@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from rich.console import Console
 
+from cli.plan.host import LINK, LO, SIX, A, B, address, entry, ground, listener
 from sentinetd.cli.plan.draw import drawn
 from sentinetd.cli.plan.ground import Ground, Listener, Port
 from sentinetd.cli.plan.remarks import remarks
 from sentinetd.cli.plan.table import Cell, State, Table, columns, draw_up, rows
 from sentinetd.config.in_force import servable
 from sentinetd.model.address import Address
-from sentinetd.model.service import Family, Flag, Ports, Protocol, Service, SocketType, Type
+from sentinetd.model.service import Family, Ports, Protocol, Service, SocketType, Type
 from sentinetd.net.port_range import Ephemeral
-from sentinetd.net.sock_diag import TCP, UDP, Holder, Listening
+from sentinetd.net.sock_diag import TCP, UDP
 
 UDP_PROTOCOL = Protocol("udp", 17)
-A, B, SIX, LO, LINK = map(Address.parse, ("192.0.2.5", "192.0.2.6", "2001:db8::5", "127.0.0.1", "fe80::1%eth0"))
-
-
-def address(text: str) -> Address:
-    return Address.parse(text)
-
-
-def listener(
-    where: str, port: int, *programs: str, protocol: int = TCP, v6only: bool = False, inode: int = 1
-) -> Listener:
-    bound = address(where)
-    holders = tuple(Holder(100 + number, name, bound) for number, name in enumerate(programs))
-    return Listener(Listening(protocol, bound, port, v6only, 0, inode), holders)
-
-
-def ground(*listeners: Listener) -> Ground:
-    return Ground((LO, LINK, SIX, B, A), listeners, Ephemeral(32768, 60999))
-
-
-def entry(name: str, port: int, where: Address | None = None, *, sensor: bool = True, **more: object) -> Service:
-    flags = frozenset({Flag.SENSOR}) if sensor else frozenset()
-    service = Service(name=name, id=name, flags=flags, port=port, address=where)
-    return dataclasses.replace(service, **more)  # type: ignore[arg-type]
-
 
 def cell(at: Address, port: Port, listeners: tuple[Listener, ...], *services: Service) -> Cell:
     return draw_up(ground(*listeners), services, (at,), (port,)).cells[at, port]

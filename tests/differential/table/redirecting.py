@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from differential.exchanges import first, hear, returned
-from differential.stage import A6, A, B, Case, Per, Stage
+from differential.stage import A6, A, B, Case, Per, Stage, Step
 from differential.steps import at_last, begin, end, log, meet, quietly, reload, talk, told
+from rig.deadline import wait_for
 from rig.entries import defaults, service
 from rig.probe import world
 
-SEVEN = "192.168.1.7"
+FIVE, SEVEN = "192.168.1.5", "192.168.1.7"
 
 
 def carried(*lines: str, to: str = f"{SEVEN} 7100") -> str:
@@ -27,6 +30,28 @@ def ends(stage: Stage) -> dict[str, str]:
     """What the probe at the other end says of its connection."""
     seen = world(hear(7001)(stage))
     return {key: seen[key] for key in ("here", "there", "env.REMOTE_HOST")}
+
+
+def named(address: str) -> Step:
+    """From now on seven.example.test is *address*."""
+
+    def step(stage: Stage) -> None:
+        hosts = stage.lab.host.etc / "hosts"
+        others = [line for line in hosts.read_text().splitlines() if "seven" not in line]
+        hosts.write_text("\n".join([*others, f"{address} seven.example.test", ""]))
+
+    return step
+
+
+def before_long(step: Step, wanted: str, within: float = 3.0) -> Step:
+    """*step* again and again until it gives *wanted*, or for so many seconds; what it gave last."""
+
+    def look(stage: Stage) -> str:
+        with suppress(AssertionError):
+            wait_for(lambda: step(stage) == wanted, wanted, within, pause=0.1)
+        return str(step(stage))
+
+    return look
 
 
 HI, CAT, HOLD = "server_args = do=word=hi", "server_args = do=cat", "server_args = do=hold"
@@ -141,6 +166,15 @@ CASES = (
         steps=(hear(7001), meet(7002)),
         departure="looked up when it is wanted",
         expect=(Per("refused", "closed"), "served"),
+    ),
+    Case(
+        id="redirect: a name that becomes another address",
+        config=carried(to="seven.example.test 7100")
+        + target(HI)
+        + target(f"bind = {FIVE}", "server_args = do=word=ho"),
+        steps=(hear(7001), named(FIVE), before_long(hear(7001), "ho\n"), named(SEVEN)),
+        departure="looked up when it is wanted",
+        expect=("hi\n", Per("hi\n", "ho\n")),
     ),
     Case(
         id="redirect: a port that is none",

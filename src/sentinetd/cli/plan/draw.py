@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -27,8 +28,11 @@ Row = tuple[tuple[Address, ...], tuple[Cell, ...]]
 """Addresses that look alike, and their cells."""
 
 
-def drawn(table: Table, name: Name, console: Console) -> RenderableType:
+def drawn(table: Table, name: Name, console: Console, planned: AbstractSet[str] | None = None) -> RenderableType:
     """*table* for *console*; *name* gives a port's name, or nothing.
+
+    *planned*: ids of entries that are not there yet; if given, cells have no more than the article's words, and those
+    of planned entries a plus sign.
 
     Addresses stand at the left and ports above, as in the article; if that is too wide, ports at the left; if that is
     too wide as well, the ports are dealt out to several tables.
@@ -36,30 +40,30 @@ def drawn(table: Table, name: Name, console: Console) -> RenderableType:
     single: list[Row] = [((address,), table.row(address)) for address in table.rows]
     together = _alike(single)
     for rows in (single, together) if len(single) <= MANY else (together,):
-        whole = _upright(rows, table.columns, name)
+        whole = _upright(rows, table.columns, name, planned)
         if _width(whole, console) <= console.width:
             return whole
     for rows in (single, together) if len(single) <= MANY else (together,):
-        turned = _turned(rows, table.columns, name)
+        turned = _turned(rows, table.columns, name, planned)
         if _width(turned, console) <= console.width:
             return turned
-    return Group(*_dealt(together, table.columns, name, console))
+    return Group(*_dealt(together, table.columns, name, console, planned))
 
 
-def legend(table: Table) -> Text:
-    """What the words of *table* mean, for those that are in it."""
+def legend(table: Table, planned: bool = False) -> Text:
+    """What the words of *table* mean, for those that are in it; *planned*: and the plus sign."""
     there = {cell.state for cell in table.cells.values()}
     words = {
         State.USED: ("USED", " by a program"),
-        State.SENSOR: ("SENSOR", " of sentinetd"),
-        State.SERVICE: ("SERVICE", " of sentinetd"),
+        State.SENSOR: ("SENSOR", " a decoy"),
+        State.SERVICE: ("SERVICE", " by sentinetd"),
         State.FREE: ("\u00b7", " free"),
     }
     text = Text()
     for state, (word, meaning) in words.items():
         if state in there:
             text.append("   " if text else "").append(word, STYLES[state]).append(meaning, "dim")
-    return text
+    return text.append("   +", "bold").append(" planned", "dim") if planned else text
 
 
 def sentences(said: Iterable[str]) -> RenderableType:
@@ -80,18 +84,18 @@ def _grid() -> Grid:
     return Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="", padding=(0, 1, 0, 0))
 
 
-def _upright(rows: Iterable[Row], ports: Sequence[Port], name: Name) -> Grid:
+def _upright(rows: Iterable[Row], ports: Sequence[Port], name: Name, planned: AbstractSet[str] | None) -> Grid:
     """Addresses at the left, ports above, as the article has it."""
     grid = _grid()
     grid.add_column(Text("address", "dim"), no_wrap=True)
     for port in ports:
         grid.add_column(_head(port, name, "\n"), no_wrap=True)
     for addresses, cells in rows:
-        grid.add_row(_addresses(addresses), *(_cell(cell, "\n") for cell in cells))
+        grid.add_row(_addresses(addresses), *(_cell(cell, "\n", planned) for cell in cells))
     return grid
 
 
-def _turned(rows: Sequence[Row], ports: Sequence[Port], name: Name) -> Grid:
+def _turned(rows: Sequence[Row], ports: Sequence[Port], name: Name, planned: AbstractSet[str] | None) -> Grid:
     """Ports at the left, addresses above."""
     grid = _grid()
     grid.add_column(Text("port", "dim"), no_wrap=True, justify="right")
@@ -99,36 +103,41 @@ def _turned(rows: Sequence[Row], ports: Sequence[Port], name: Name) -> Grid:
     for addresses, _ in rows:
         grid.add_column(_addresses(addresses), no_wrap=True)
     for number, port in enumerate(ports):
-        cells = (_cell(cells[number], " ") for _, cells in rows)
+        cells = (_cell(cells[number], " ", planned) for _, cells in rows)
         grid.add_row(Text(str(port), "bold"), printable(name(port)), *cells)
     return grid
 
 
-def _dealt(rows: Sequence[Row], ports: Sequence[Port], name: Name, console: Console) -> Iterable[RenderableType]:
+def _dealt(
+    rows: Sequence[Row], ports: Sequence[Port], name: Name, console: Console, planned: AbstractSet[str] | None
+) -> Iterable[RenderableType]:
     """As many upright tables as it takes, each as wide as fits; one column at least."""
     begin = 0
     while begin < len(ports):
         end = begin + 1
-        while end < len(ports) and _width(_part(rows, ports, name, begin, end + 1), console) <= console.width:
+
+        def part(first: int, last: int) -> Grid:
+            some = [(addresses, cells[first:last]) for addresses, cells in rows]
+            return _upright(some, ports[first:last], name, planned)
+
+        while end < len(ports) and _width(part(begin, end + 1), console) <= console.width:
             end += 1
         if begin:
             yield ""
-        yield _part(rows, ports, name, begin, end)
+        yield part(begin, end)
         begin = end
-
-
-def _part(rows: Sequence[Row], ports: Sequence[Port], name: Name, begin: int, end: int) -> Grid:
-    return _upright([(addresses, cells[begin:end]) for addresses, cells in rows], ports[begin:end], name)
 
 
 def _head(port: Port, name: Name, between: str) -> Text:
     return Text(f"{printable(name(port))}{between}", "bold").append(str(port), "dim")
 
 
-def _cell(cell: Cell, between: str) -> Text:
+def _cell(cell: Cell, between: str, planned: AbstractSet[str] | None) -> Text:
     if cell.state is State.FREE:
         return Text("\u00b7", STYLES[State.FREE])
     text = Text(cell.state.value.upper(), STYLES[cell.state])
+    if planned is not None:
+        return text if planned.isdisjoint(cell.services) else Text.assemble(("+", "bold"), text)
     said = who(cell)
     if said:
         text.append(between).append(printable(said), "" if cell.open else "dim")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sentinetd.cli.plan.ground import Ground, Port, look
+from sentinetd.cli.plan.targets import targets
 from sentinetd.config.host import Host
 from sentinetd.config.load import SETTINGS, Loaded, load
 from sentinetd.errors import UsageError
@@ -83,8 +84,9 @@ class Survey:
         return self.loaded.settings if self.loaded is not None else Settings()
 
     def name(self, port: Port) -> str:
-        """What services(5) calls *port*."""
-        return self.host.service_at(port.number, port.transport)
+        """What *port* is called: among attackers, else by services(5); empty if by nobody."""
+        known = targets().get(port)
+        return known.name if known is not None else self.host.service_at(port.number, port.transport)
 
 
 def survey(config: str | None, settings: str | None) -> Survey:

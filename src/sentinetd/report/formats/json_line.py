@@ -21,7 +21,7 @@ from sentinetd.model.address import Address, Network
 from sentinetd.model.events import VERSION, BanImposed, Event, ExemptionAdded, ServicePaused, ServiceResumed
 from sentinetd.model.observer import Observer
 from sentinetd.report.dates import rfc3339
-from sentinetd.report.escape import escape
+from sentinetd.report.escape import escape, unicode_text
 from sentinetd.report.formats.text import level
 
 NAMES: dict[str, str] = {
@@ -66,7 +66,7 @@ def json_object(event: Event, observer: Observer) -> dict[str, Any]:
         "kind": event.kind,
         "time": rfc3339(event.at),
         "level": level(event).value.lower(),
-        "host": observer.host,
+        "host": unicode_text(observer.host),
     }
     kind: Any = type(event)
     for key, value in members(kind):
@@ -119,12 +119,6 @@ def _converter(hint: Any) -> Callable[[Any], Any] | None:
     return _CONVERTERS[hint]
 
 
-def _text(value: str) -> str:
-    """*value*, which may hold half a surrogate pair (a byte that was not UTF-8): no Unicode text, and no strict reader
-    of JSON takes it."""
-    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
-
-
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
@@ -143,8 +137,8 @@ def _readable(value: bytes) -> str:
 
 
 _CONVERTERS: dict[Any, Callable[[Any], Any]] = {
-    str: _text,
+    str: unicode_text,
     float: _number,
-    Address: lambda value: _text(value.text),
-    Network: lambda value: _text(str(value)),
+    Address: lambda value: unicode_text(value.text),
+    Network: lambda value: unicode_text(str(value)),
 }

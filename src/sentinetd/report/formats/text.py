@@ -88,6 +88,12 @@ def _tripped(event: ev.SensorTripped) -> str:
     return f"Sensor {sensor} touched by {event.source.text}, not banned: {event.why_not}"
 
 
+def _captured(event: ev.SensorCaptured) -> str:
+    said = f"said {event.data}" if event.data else "said nothing"
+    cut = " ... (more was not kept)" if event.truncated else ""
+    return f"Sensor {event.service} held {event.source.text} for {event.duration:.1f} seconds; it {said}{cut}"
+
+
 ORIGINS = {
     Origin.SENSOR: "by a sensor",
     Origin.OPERATOR: "by the operator",
@@ -202,6 +208,7 @@ TEXTS: dict[type[Event], Callable[[Any], str | tuple[str, ...]] | None] = {
         f"service {e.service}: its server left the datagram of {e.source or '<no address>'} unread; it was taken off"
     ),
     ev.SensorTripped: _tripped,
+    ev.SensorCaptured: _captured,
     ev.BanImposed: _imposed,
     ev.BanLengthened: _imposed,
     ev.BanLifted: lambda e: (

@@ -18,6 +18,7 @@ from sentinetd.model.events import (
     UserFound,
     UserUnknown,
 )
+from sentinetd.model.observer import Observer
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.model.verdict import Reason
 from sentinetd.report.escape import escape
@@ -49,6 +50,9 @@ REASONS: dict[Reason, str] = {
 """xinetd's word for each reason to refuse; `waiting_limit`, `exec` and `shutdown` are ours."""
 
 
+ALL_SUCCESS, ALL_FAILURE = frozenset(OnSuccess), frozenset(OnFailure)
+
+
 def service_line(event: Event, success: Set[OnSuccess], failure: Set[OnFailure]) -> str | None:
     """The line that *event* puts into its service's log, without time; None if the options do not ask for it.
 
@@ -71,6 +75,11 @@ def service_line(event: Event, success: Set[OnSuccess], failure: Set[OnFailure])
     else:
         return None
     return escape(line)[:LONGEST] if line is not None else None
+
+
+def xinetd_line(event: Event, observer: Observer) -> str | None:
+    """The line that *event* puts into the log of a service that leaves nothing out; None for what is no service's."""
+    return service_line(event, ALL_SUCCESS, ALL_FAILURE)
 
 
 def file_line(at: float, text: str) -> str:
