@@ -1,6 +1,7 @@
 """The command `sentinetctl`: its words, its exit statuses, and the one place that prints what went wrong.
 
-Exit statuses: 0 done, 1 done but for what was told as an error, 2 not done. A mistake is one line that says what to do.
+Exit statuses: 0 done, 1 done but for what was told as an error, 2 not done, 3 no daemon answers, 4 not permitted. A
+mistake is one line that says what to do.
 """
 
 from __future__ import annotations
@@ -12,13 +13,20 @@ from importlib import import_module
 import click
 
 from sentinetd import __version__
-from sentinetd.cli.exits import DONE, INTERRUPTED, NOT_DONE
+from sentinetd.cli.exits import DONE, FORBIDDEN, INTERRUPTED, NOT_DONE, UNREACHABLE
 from sentinetd.errors import SentinetdError
 
 PROGRAM = "sentinetctl"
 CONTEXT = {"help_option_names": ["-h", "--help"]}
+ENDS = {"Unreachable": UNREACHABLE, "Forbidden": FORBIDDEN}
+"""How the command ends after errors of `control.client`, by name: most commands never load it."""
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "status": ("sentinetd.cli.status:status", "What runs, since when, and what is wrong."),
+    "services": ("sentinetd.cli.status:services", "The running services, their limits and counts."),
+    "servers": ("sentinetd.cli.status:servers", "The running servers, and for whom they run."),
+    "bans": ("sentinetd.cli.bans:bans", "Who is banned, and until when."),
+    "top": ("sentinetd.cli.status:top", "Who tripped most: sources, networks, sensors."),
     "map": ("sentinetd.cli.plan.map_command:show", "Show which port of which address is taken by whom."),
     "plan": ("sentinetd.cli.plan.plan_command:draft", "Propose sensors for what is free, and write them down."),
     "convert": ("sentinetd.cli.convert.command:convert", "Convert a super-server's configuration for another one."),
@@ -50,7 +58,7 @@ class Commands(click.Group):
 def commands() -> None:
     """The tools of sentinetd, the extended Internet services daemon with sensors.
 
-    Exit status: 0 done, 1 done but for what was told as an error, 2 not done.
+    Exit status: 0 done, 1 done but for what was told as an error, 2 not done, 3 no daemon answers, 4 not permitted.
     """
 
 
@@ -63,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = context.command_path if context is not None else PROGRAM
         return _failed(f"{error.format_message().rstrip('.')}; see {path} --help")
     except SentinetdError as error:
-        return _failed(str(error))
+        return _failed(str(error), ENDS.get(type(error).__name__, NOT_DONE))
     except OSError as error:
         return _failed(f"the output cannot be written: {error.strerror}; give it another place")
     except (click.Abort, KeyboardInterrupt):
@@ -71,11 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else DONE
 
 
-def _failed(text: str) -> int:
+def _failed(text: str, status: int = NOT_DONE) -> int:
     from sentinetd.model.diagnostic import printable
 
     print(f"{PROGRAM}: {printable(' '.join(text.split()))}", file=sys.stderr)
-    return NOT_DONE
+    return status
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from typing import Any
 
 from sentinetd.config.host import Host
 from sentinetd.config.lookup import looked_up
+from sentinetd.model.address import Address, Network
 from sentinetd.model.address_words import address_list, address_remarks
 from sentinetd.model.attribute import BadValue
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.readers import nearest
-from sentinetd.model.settings import BanSettings, MdnsSettings, Settings, StoreSettings
+from sentinetd.model.settings import BanSettings, ControlTable, MdnsSettings, MetricsTable, Settings, StoreSettings
 from sentinetd.model.values import Place
 
 NOT_YET_IN_FORCE: Mapping[str, frozenset[str]] = {
@@ -23,9 +24,11 @@ NOT_YET_IN_FORCE: Mapping[str, frozenset[str]] = {
 }
 """Keys, by table, that are understood and have no effect in this version."""
 
-TABLES_NOT_YET_IN_FORCE = frozenset({"firewall", "fleet", "control", "metrics", "libwrap", "alert"})
+TABLES_NOT_YET_IN_FORCE = frozenset({"firewall", "fleet", "libwrap", "alert"})
 
 MAXIMUM_BANS = 100_000_000
+LOOPBACK = (Network.parse("127.0.0.0/8"), Network.parse("::1"))
+SAMPLE_TOKEN = "(what `openssl rand -hex 20` prints)"
 
 Reader = Callable[[Any], Any]
 
@@ -124,7 +127,15 @@ class _File:
             bans=replace(BanSettings(**values["bans"]), **prefix),
             store=StoreSettings(**values["store"]),
             mdns=MdnsSettings(**values["mdns"]),
+            control=self._control(values["control"]),
+            metrics=MetricsTable(**values["metrics"]),
         )
+
+    def _control(self, values: Mapping[str, Any]) -> ControlTable:
+        table = ControlTable(**values)
+        if table.listen and not table.token:
+            self._wrong("control", "listen", "a listener on loopback needs a token", f'write token = "{SAMPLE_TOKEN}"')
+        return table
 
     def _tables(self) -> dict[str, Any]:
         import tomllib  # most installations have no such file
@@ -191,6 +202,8 @@ def _readers(host: Host) -> dict[str, dict[str, Reader]]:
         },
         "store": {"required": _truth},
         "mdns": {"enabled": _truth},
+        "control": {"enabled": _truth, "admins": _group(host), "listen": _loopback, "token": _token},
+        "metrics": {"listen": _loopback},
     }
 
 
@@ -201,6 +214,36 @@ def _whole(low: int, high: int) -> Reader:
         return value
 
     return read
+
+
+def _group(host: Host) -> Reader:
+    def read(value: Any) -> int:
+        number = host.group(value) if isinstance(value, str) else None
+        if number is None:
+            raise BadValue(f"{value!r} is no group of this host", "write the name of a group, or groupadd it first")
+        return number
+
+    return read
+
+
+def _loopback(value: Any) -> str:
+    """ADDRESS:PORT with an address of loopback, as it is written."""
+    address, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    try:
+        source = Address.parse(address.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        source = None
+    if source is None or not colon or not port.isdecimal() or not 1 <= int(port) <= 65_535:
+        raise BadValue(f"{value!r} is no ADDRESS:PORT", 'write one such as "127.0.0.1:9117" or "[::1]:9117"')
+    if not any(net.holds(source) for net in LOOPBACK):
+        raise BadValue(f"{value!r} is not on loopback", 'write "127.0.0.1:PORT"; a proxy may carry it further')
+    return str(value)
+
+
+def _token(value: Any) -> str:
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not 20 <= len(value) <= 200:
+        raise BadValue("that is no token of 20 to 200 printable characters", f'write one such as "{SAMPLE_TOKEN}"')
+    return value
 
 
 def _truth(value: Any) -> bool:

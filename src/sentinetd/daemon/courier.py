@@ -20,9 +20,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from sentinetd import __version__
+from sentinetd.control.server import Control, load
 from sentinetd.daemon.audience import Audience
 from sentinetd.daemon.channel import Channel, ChannelClosed
+from sentinetd.daemon.desk import GuardDesk, Questions
 from sentinetd.daemon.messages import (
+    ANSWERS,
     DAEMON_LOG,
     TO_COURIER,
     Agreed,
@@ -45,7 +49,7 @@ from sentinetd.daemon.messages import (
     Written,
 )
 from sentinetd.daemon.orders import Orders
-from sentinetd.daemon.privileges import confine
+from sentinetd.daemon.privileges import confine, out_of_reach
 from sentinetd.errors import EdgeError, MessageError, UsageError
 from sentinetd.model.ban import Ban, BanRun, Cleared, Lifted
 from sentinetd.model.events import (
@@ -61,8 +65,11 @@ from sentinetd.model.events import (
     Notice,
 )
 from sentinetd.model.exemption import Exemption, ExemptionOver
+from sentinetd.model.observer import Observer
+from sentinetd.report.formats.json_line import json_line
 from sentinetd.report.journal import Journal
 from sentinetd.store.keeper import Keeper
+from sentinetd.store.listing import Listing
 from sentinetd.store.sqlite import Change, Store, boot_name
 
 TITLE = "sentinetd-courier"
@@ -113,6 +120,7 @@ class Courier:
         self._wishes: frozenset[str] = frozenset()  # what the guard knows that somebody wants to hear of
         self._files: deque[int] = deque()  # descriptors of the files in the batch
         self.orders = Orders(self._send)
+        self.questions = Questions(self._send)
         self._sending = asyncio.Lock()
         self._sent = 0  # number of our last message
         self._heard = 0  # highest number of the guard's messages
@@ -245,6 +253,8 @@ class Courier:
                 self.audience.take_file(message.request, message.number, self._files.popleft())
             case InForce():
                 self.audience.enact(message.request)
+            case _ if isinstance(message, ANSWERS):
+                self.questions.answered(message)
             case Greeting():
                 self._journal.introduce(message.ident, message.pid)
             case Obeyed():
@@ -364,14 +374,25 @@ def read_options(words: Sequence[str]) -> Options:
 
 async def serve(channel: Channel, options: Options, boot: str) -> None:
     """The courier's whole life on the running loop, in that life of the machine which is called *boot*."""
-    thread = Thread()
+    thread, reader = Thread(), Thread()
     try:
         store = Store(options.state, boot)
         keeper = Keeper(store, thread, time.time, time.monotonic, leave_broken=options.required)
         journal = Journal(DAEMON_LOG, time.time, "sentinetd", os.getppid())
-        await Courier(channel, keeper, journal, warm=options.warm).run()
+        courier = Courier(channel, keeper, journal, warm=options.warm)
+        audience = courier.audience
+        desk = GuardDesk(courier.questions, courier.orders, Listing(options.state), reader)
+        observer = Observer(host=os.uname().nodename, ident="sentinetd", pid=os.getppid(), version=__version__)
+
+        def line(event: Event) -> str:
+            return json_line(event, observer)
+
+        control = Control(desk, line, time.time, audience.stir, audience.note)
+        audience.seat((), (control,))
+        await courier.run()
     finally:
         thread.close()
+        reader.close()
 
 
 def main(words: Sequence[str]) -> int:
@@ -380,6 +401,8 @@ def main(words: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     try:
         options = read_options(words)
+        if options.user is not None and out_of_reach((os.__file__, __file__)):
+            load()  # after this it could not be found any more
         boot = boot_name()
         confine(TITLE, (options.channel,), options.user, options.group)
         channel = Channel(socket.socket(fileno=options.channel), TO_COURIER)

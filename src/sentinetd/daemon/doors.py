@@ -71,6 +71,11 @@ class Doors:
         """Whether what comes to service *number* is noticed."""
         return all(door.watched for door in self._all(number) if door.listener is not None)
 
+    def unbound(self, number: int) -> bool:
+        """Whether the address of service *number* could not be had, which is tried again."""
+        door = self._doors.get(number)
+        return door is not None and door.attempts > 0
+
     def name(self, number: int) -> str:
         """The id of service *number*."""
         return self._doors[number].service.id

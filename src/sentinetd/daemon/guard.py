@@ -13,12 +13,14 @@ from collections.abc import Callable, Collection
 from errno import EBADF
 from typing import TYPE_CHECKING, Any
 
+from sentinetd.config.directories import CONTROL
 from sentinetd.daemon.carrier import Carrier
 from sentinetd.daemon.catching import Catching
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.clock import Clock
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.doors import Doors
+from sentinetd.daemon.inquiries import Inquiries
 from sentinetd.daemon.instructions import Instructions
 from sentinetd.daemon.launcher import Launcher
 from sentinetd.daemon.link import Link
@@ -32,6 +34,7 @@ from sentinetd.daemon.messages import (
     Disagreed,
     Greeting,
     OrderReload,
+    Query,
     Ready,
     Restored,
     RestoredExemptions,
@@ -42,6 +45,7 @@ from sentinetd.daemon.offers import Offers
 from sentinetd.daemon.recall import Recall
 from sentinetd.daemon.recipes import NO_ADDRESS
 from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
+from sentinetd.daemon.sockets import Sockets
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import AddressSet
 from sentinetd.model.connection import Connection
@@ -118,7 +122,8 @@ class Guard:
 
     *limit* and *log_procs* are as the engine's; *courier_arguments* and *porter_arguments* are what those are started
     with, the herald as the porter; *files* is the limit of open files that servers get by default; *backend* what
-    starts servers, None for the best there is; *run* the directory that notes what is registered with rpcbind.
+    starts servers, None for the best there is; *run* the directory of sockets and of what is registered with rpcbind;
+    *config* names the configuration in answers.
     """
 
     def __init__(
@@ -133,15 +138,18 @@ class Guard:
         courier_arguments: list[str],
         porter_arguments: list[str],
         run: str,
+        config: str,
     ) -> None:
         self.loop = Loop()
         self.clock = Clock()
         self.engine = Engine(settings, limit, log_procs)
         self.link = Link(time.time)
         self.logs = Logs(self.link)
+        self.sockets = Sockets(os.path.join(run, CONTROL), lambda text: self.notice(Level.ERROR, text))
         self.instructions = Instructions(
-            self.loop, self.link, lambda fault: self.tell(Diagnosed(time.time(), Level.ERROR, str(fault)))
+            self.loop, self.link, lambda fault: self.tell(Diagnosed(time.time(), Level.ERROR, str(fault))), self.sockets
         )
+        self.inquiries = Inquiries(self, config)
         self.doors = Doors(
             self.loop, self._on_arrival, self._on_want, self._on_front, self._on_exhaustion, self.tell, time.time
         )
@@ -455,6 +463,9 @@ class Guard:
             self._reload_ordered(message.request, message.who)
         elif isinstance(message, ORDERS):
             self.handle(Ordered(message.request, message.order, message.who))
+        elif isinstance(message, Query):
+            for answer in self.inquiries.answer(message):
+                self.link.say(answer)
         elif isinstance(message, Ready):
             self._mended("courier")
             self.recall.ready(message, self.courier)
@@ -556,6 +567,7 @@ class Guard:
     def farewell(self, last: Any) -> list[Event]:
         """Have everything written and the other processes ended. What could not be written in time."""
         self.catching.close()
+        self.sockets.close()
         self.courier.leave()
         self.carrier.companion.leave()
         self.offers.companion.leave()

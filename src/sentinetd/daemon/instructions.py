@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 
 from sentinetd.config.load import Loaded
@@ -16,6 +17,7 @@ from sentinetd.daemon.link import Link
 from sentinetd.daemon.logs import open_log
 from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.daemon.messages import Agreed, Disagreed, Instructed
+from sentinetd.daemon.sockets import Sockets
 from sentinetd.errors import EdgeError
 from sentinetd.model.diagnostic import Diagnostic, Scope
 from sentinetd.model.settings import FileUse, FileWanted, Mistake, Settings
@@ -30,12 +32,15 @@ Answered = Callable[[Sequence[Diagnostic]], None]
 
 class Instructions:
     """What the courier was told to do. *object_* tells a mistake that is found when the settings are in force already:
-    by a courier that was started anew."""
+    by a courier that was started anew. *sockets* has those that the courier is to listen at, None: there are none."""
 
-    def __init__(self, loop: Loop, link: Link, object_: Callable[[Diagnostic], None]) -> None:
+    def __init__(
+        self, loop: Loop, link: Link, object_: Callable[[Diagnostic], None], sockets: Sockets | None = None
+    ) -> None:
         self._loop = loop
         self._link = link
         self._object = object_
+        self._sockets = sockets
         self._numbers = count(1)
         self._in_force: Loaded | None = None
         self._proposed: Loaded | None = None
@@ -47,12 +52,14 @@ class Instructions:
         """Ask the courier whether it can do what *loaded* says; *answered* is called with what is wrong, maybe at
         once. A proposal that is still unanswered is withdrawn and its *answered* never called."""
         self.abandon()
+        if self._sockets is not None:
+            loaded = replace(loaded, settings=self._sockets.wanted(loaded.settings))
         before = Settings() if self._in_force is None else self._in_force.settings
         wanted = loaded.settings
         if wanted.courier == before.courier and not wanted.files and not before.files:
             answered(())
             return
-        descriptors, faults = _open_all(loaded)
+        descriptors, faults = self._open_all(loaded)
         if faults:
             answered(faults)
             return
@@ -109,29 +116,33 @@ class Instructions:
             self._timer.cancel()
             self._timer = None
 
+    def _open_all(self, loaded: Loaded) -> tuple[list[int], list[Diagnostic]]:
+        """Descriptors of all the files that the settings want, or, if some cannot be had, none and why."""
+        descriptors: list[int] = []
+        faults: list[Diagnostic] = []
+        for file in loaded.settings.files:
+            try:
+                descriptors.append(self._open(file))
+            except EdgeError as error:
+                way_out = "mend the name or the permissions"
+                faults.append(_fault(loaded, Mistake(file.table, file.number, file.key, str(error), way_out)))
+        if faults:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            return [], faults
+        return descriptors, []
+
+    def _open(self, file: FileWanted) -> int:
+        if file.use is FileUse.LISTEN and self._sockets is not None:
+            return self._sockets.open(file)
+        return open_file(file)
+
 
 def _fault(loaded: Loaded, mistake: Mistake) -> Diagnostic:
     """*mistake* as the operator is told of it."""
     place = loaded.place(mistake.table, mistake.number, mistake.key)
     name = f"{mistake.table}.{mistake.key}" if mistake.key else mistake.table
     return Diagnostic(Scope.FILE, place, mistake.text, mistake.way_out, name)
-
-
-def _open_all(loaded: Loaded) -> tuple[list[int], list[Diagnostic]]:
-    """Descriptors of all the files that the settings want, or, if some cannot be had, none and why."""
-    descriptors: list[int] = []
-    faults: list[Diagnostic] = []
-    for file in loaded.settings.files:
-        try:
-            descriptors.append(open_file(file))
-        except EdgeError as error:
-            way_out = "mend the name or the permissions"
-            faults.append(_fault(loaded, Mistake(file.table, file.number, file.key, str(error), way_out)))
-    if faults:
-        for descriptor in descriptors:
-            os.close(descriptor)
-        return [], faults
-    return descriptors, []
 
 
 def open_file(file: FileWanted) -> int:

@@ -25,6 +25,7 @@ from sentinetd.daemon.messages import DAEMON_LOG, Farewell, FileSink, Greeting, 
 from sentinetd.daemon.notify import notify
 from sentinetd.daemon.options import FACILITIES, Options
 from sentinetd.daemon.reload import Reloader
+from sentinetd.daemon.sockets import group
 from sentinetd.errors import EdgeError
 from sentinetd.model.events import DaemonStarted, DaemonStopping, DaemonWorking, Event, Level, Notice
 from sentinetd.model.settings import Settings
@@ -169,7 +170,11 @@ class Life:
         uid = os.geteuid()
         state = paths.state_directory(self._options.state, self._config, self._environment, uid)
         run = paths.run_directory(self._config, self._environment, uid)
-        paths.make_directory(run, uid, os.getegid())
+        readers = group() if uid == 0 else None
+        if readers is None:
+            paths.make_directory(run, uid, os.getegid())
+        else:  # those who may use the control socket come through
+            paths.make_directory(run, uid, readers, paths.OF_GROUP)
         self._run = run
         self._lock = paths.Lock(paths.lock_directory(self._environment, uid), state)
         return state
@@ -193,6 +198,7 @@ class Life:
             courier_arguments=arguments + (["--user", courier] if courier else []),
             porter_arguments=["--user", porter] if porter else [],
             run=self._run,
+            config=self._config,
         )
         for text in notes:
             guard.notice(Level.ERROR, text)

@@ -18,6 +18,16 @@ from sentinetd.model.order import EndExemption, Exempt, ImposeBans, LiftAllBans,
 from sentinetd.model.routine import Ending, Routine
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.model.settings import CourierSettings, Mistake
+from sentinetd.model.state import (
+    DaemonState,
+    Explanation,
+    ServerState,
+    ServiceState,
+    ServiceTally,
+    Standing,
+    Tally,
+    Topic,
+)
 from sentinetd.model.values import Decoy
 from sentinetd.model.verdict import Question
 
@@ -105,6 +115,70 @@ class InForce:
 @dataclass(frozen=True, slots=True)
 class Farewell:
     """The guard ends: write what has come, answer `Written`, end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """From the courier: what of *topic*? *subject* is an address for `Topic.EXPLAIN`, else empty. Answered by messages
+    that bear the same *request*, of which the last has not *more* or no such field."""
+
+    request: int
+    topic: Topic
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """The daemon as a whole."""
+
+    request: int
+    state: DaemonState
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesAnswer:
+    """Running services."""
+
+    request: int
+    rows: tuple[ServiceState, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServersAnswer:
+    """Running servers."""
+
+    request: int
+    rows: tuple[ServerState, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainAnswer:
+    """What would become of a source: everywhere, and at each service."""
+
+    request: int
+    standing: Standing
+    rows: tuple[Explanation, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TallyAnswer:
+    """What was counted: in all, and by each service."""
+
+    request: int
+    tally: Tally
+    rows: tuple[ServiceTally, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswerable:
+    """There is no answer, and *why*."""
+
+    request: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,11 +594,13 @@ class Move:
 
 
 ORDERS = (OrderBans, OrderLift, OrderLiftAll, OrderExempt, OrderEndExemption, OrderReload)
+ANSWERS = (StatusAnswer, ServicesAnswer, ServersAnswer, ExplainAnswer, TallyAnswer, Unanswerable)
+"""What a `Query` is answered with."""
 TO_COURIER = (
     Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Handed, Instructed, InForce, Obeyed, Farewell,
-    *EVENTS,
+    *ANSWERS, *EVENTS,
 )  # fmt: skip
-FROM_COURIER = (Restored, RestoredExemptions, Ready, Written, Agreed, Disagreed, Curious, *ORDERS)
+FROM_COURIER = (Restored, RestoredExemptions, Ready, Written, Agreed, Disagreed, Curious, Query, *ORDERS)
 TO_PORTER = (
     Asked, AskedUser, AskedTables, Carry, Relay, Join, Attend, Admit, Choose, Say, Play, Multiplexed, HangUp, Shun,
     Leave,

@@ -5,51 +5,40 @@ from __future__ import annotations
 import fcntl
 import os
 
+from sentinetd.config.directories import (
+    DEFAULT_CONFIG,
+    RUN,
+    STATE,
+    lock_directory,
+    name_of,
+    run_directory,
+    state_directory,
+)
 from sentinetd.errors import EdgeError
 
-DEFAULT_CONFIG = "/etc/xinetd.conf"
-STATE = "/var/lib/sentinetd"
-RUN = "/run/sentinetd"
+__all__ = [
+    "DEFAULT_CONFIG",
+    "RUN",
+    "STATE",
+    "Lock",
+    "PidFile",
+    "lock_directory",
+    "make_directory",
+    "run_directory",
+    "state_directory",
+]
+
+PRIVATE, PASSABLE, OF_GROUP = 0o700, 0o755, 0o750
 
 
-def state_directory(option: str, config: str, environment: dict[str, str], uid: int) -> str:
-    """Where bans are kept: *option* (--state) if given; else one directory per configuration file, so that several
-    daemons run beside each other. *config* is absolute."""
-    if option:
-        return os.path.abspath(option)
-    if uid == 0:
-        return STATE if config == DEFAULT_CONFIG else os.path.join(STATE, _name_of(config))
-    home = environment.get("XDG_STATE_HOME") or os.path.join(environment.get("HOME", "/"), ".local/state")
-    return os.path.join(home, "sentinetd", _name_of(config))
-
-
-def lock_directory(environment: dict[str, str], uid: int) -> str:
-    """Where locks of state directories lie: one place for all configurations, since two may name the same state."""
-    if uid == 0:
-        return RUN
-    return os.path.join(environment.get("XDG_RUNTIME_DIR") or os.path.join("/tmp", f"sentinetd-{uid}"), "sentinetd")
-
-
-def run_directory(config: str, environment: dict[str, str], uid: int) -> str:
-    """Where sockets and dumps of the running daemon go."""
-    below = lock_directory(environment, uid)
-    return below if uid == 0 and config == DEFAULT_CONFIG else os.path.join(below, _name_of(config))
-
-
-def _name_of(config: str) -> str:
-    """A directory's name for the configuration file *config*: FNV-1a of its path, 64 bits, in hexadecimal."""
-    value = 0xCBF29CE484222325
-    for byte in os.fsencode(config):
-        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return f"{value:016x}"
-
-
-def make_directory(path: str, uid: int, gid: int) -> None:
-    """Make *path* and give it to the user *uid*; what is missing above it stays ours. EdgeError if that cannot be.
+def make_directory(path: str, uid: int, gid: int, mode: int = PRIVATE) -> None:
+    """Make *path* and give it to the user *uid* and the group *gid*; what is missing above it stays ours. EdgeError if
+    that cannot be.
 
     The directory of the default configuration has those of other configurations below it, so it can be passed through.
     """
-    mode = 0o755 if path in (STATE, RUN) else 0o700
+    if path in (STATE, RUN):
+        mode = PASSABLE
     try:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         if not os.path.isdir(path):
@@ -73,7 +62,7 @@ class Lock:
     """
 
     def __init__(self, directory: str, state: str) -> None:
-        self._path = os.path.join(directory, f"{_name_of(os.path.realpath(state))}.lock")
+        self._path = os.path.join(directory, f"{name_of(os.path.realpath(state))}.lock")
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:

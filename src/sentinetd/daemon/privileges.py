@@ -20,6 +20,26 @@ PR_SET_NO_NEW_PRIVS = 38
 STDERR = 2
 
 
+def out_of_reach(paths: Collection[str]) -> bool:
+    """Whether some of *paths* could not be read by just any user, as in the home of root: what is loaded from there has
+    to be loaded before rights are given up."""
+    return any(not _passable(path) for path in paths)
+
+
+def _passable(path: str) -> bool:
+    """Whether everybody may read *path* and pass all directories above it."""
+    try:
+        if not os.stat(path).st_mode & 0o004:
+            return False
+        while path != "/":
+            path = os.path.dirname(os.path.realpath(path))
+            if not os.stat(path).st_mode & 0o001:
+                return False
+    except OSError:
+        return False
+    return True
+
+
 def confine(title: str, keep: Collection[int], user: str | None = None, group: str | None = None) -> None:
     """Become the process *title* that holds the descriptors *keep* and standard error, nothing else, as *user*.
 

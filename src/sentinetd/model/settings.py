@@ -90,11 +90,31 @@ class MdnsSettings:
     enabled: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlTable:
+    """`[control]`: *enabled*: there is a control socket. *admins*: number of the group that may change things, beside
+    root. *listen*: the API is also to be had at this loopback ADDRESS:PORT, for whoever has the *token*."""
+
+    enabled: bool = True
+    admins: int | None = None
+    listen: str = ""
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsTable:
+    """`[metrics]`: *listen*: metrics are also to be had at this loopback ADDRESS:PORT, by everybody on this host."""
+
+    listen: str = ""
+
+
 class FileUse(Enum):
     """What the courier does with a file that the guard opens for it."""
 
     APPEND = "append"
     READ = "read"
+    LISTEN = "listen"
+    """A listening socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +141,25 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ControlSettings:
+    """The control API: numbers of its listening sockets, None for none. *socket* is the unix one, *loopback* asks for
+    the *token*, *metrics* has nothing but metrics. *owner*: the user that the daemon runs as; *readers*, *admins*:
+    groups that may read, that may change things."""
+
+    socket: int | None = None
+    loopback: int | None = None
+    metrics: int | None = None
+    token: str = ""
+    owner: int = 0
+    readers: int | None = None
+    admins: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CourierSettings:
     """The courier's part, as it crosses to it: plain values, no path, file numbers as in `Settings.files`."""
+
+    control: ControlSettings = ControlSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,5 +170,7 @@ class Settings:
     store: StoreSettings = StoreSettings()
     firewall: FirewallSettings = FirewallSettings()
     mdns: MdnsSettings = MdnsSettings()
+    control: ControlTable = ControlTable()
+    metrics: MetricsTable = MetricsTable()
     courier: CourierSettings = CourierSettings()
     files: tuple[FileWanted, ...] = ()

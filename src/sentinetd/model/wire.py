@@ -169,12 +169,15 @@ def _list(packed: Any) -> list[Any]:
 
 def _dataclass_reader(kind: Any) -> _Step:
     hints = get_type_hints(kind)
-    steps = [_reader(hints[field.name]) for field in fields(kind)]
+    names = [field.name for field in fields(kind)]
+    steps = [_reader(hints[name]) for name in names]
+    by_name = any(field.kw_only for field in fields(kind))
 
     def reader(packed: Any) -> Any:
         values = _list(packed)
         if len(values) != len(steps):
             raise MessageError(f"{kind.__name__} has {len(steps)} fields, not {len(values)}")
-        return kind(*[step(value) for step, value in zip(steps, values, strict=True)])
+        read = [step(value) for step, value in zip(steps, values, strict=True)]
+        return kind(**dict(zip(names, read, strict=True))) if by_name else kind(*read)
 
     return reader

@@ -9,7 +9,7 @@ what a reload, the clock and the end change.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sentinetd.model.address import Address
@@ -18,11 +18,13 @@ from sentinetd.model.events import ConnectionAdmitted, Event, ResourceExhausted
 from sentinetd.model.manner import Manner
 from sentinetd.model.service import Flag, Service, SocketType, Type
 from sentinetd.model.settings import Settings
+from sentinetd.model.state import Count, Explanation, Tally
 from sentinetd.model.verdict import Question, Reason, Unknown
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.checks import AGAIN, NO_ANSWERS, Facts, decide
 from sentinetd.policy.effects import Ask, Effect, Grant, Impose, Play, Refuse, Reply, Report, Say
+from sentinetd.policy.explanation import explained
 from sentinetd.policy.inputs import (
     Answered,
     Arrived,
@@ -53,9 +55,9 @@ from sentinetd.policy.inputs import (
 from sentinetd.policy.orders import Orders
 from sentinetd.policy.plays import Plays
 from sentinetd.policy.servers import Servers
-from sentinetd.policy.services import Candidate, Running, Server, Services, admitted, refused, started
+from sentinetd.policy.services import Candidate, Running, Server, Services, admitted, refused, started, whose
 from sentinetd.policy.suspects import LOG_PROCS, Suspects, identifies_refused
-from sentinetd.policy.tally import Recent
+from sentinetd.policy.tally import Recent, Score
 from sentinetd.policy.waiting import ANSWER_WITHIN, Waiting
 
 TELL_AGAIN_AFTER = 60.0
@@ -131,6 +133,28 @@ class Engine:
         """Running services by number; those that only wait for their last server to end are not among them."""
         return {number: one.service for number, one in self._services.table.items() if not one.stopped}
 
+    def running(self) -> list[Running]:
+        """What `services` names, with what outlives one decision."""
+        return [one for one in self._services.table.values() if not one.stopped]
+
+    def tally(self) -> Tally:
+        """What was counted since the engine began."""
+        score = Score()
+        for one in (self._services.gone, *(running.score for running in self._services.table.values())):
+            score.add(one)
+        queues = (
+            Count("waiting for an answer", len(self._waiting)),
+            Count("ordered", len(self._servers.orders)),
+            Count("retries", len(self._servers.retries)),
+        )
+        starts, durations = self._servers.starts.spread(), self._servers.durations.spread()
+        return Tally(score.trips, sum(score.refused.values()), score.served, starts, durations, queues)
+
+    def explain(self, source: Address, now: Moment) -> Iterator[Explanation]:
+        """Who would admit *source* now, of all that run; nothing is counted and nobody is asked."""
+        for one in self.running():
+            yield explained(one, source, self.bans, self._services.processes, self._limit, now)
+
     def servers(self) -> list[Server]:
         """All running servers."""
         return list(self._servers.running.values())
@@ -188,7 +212,7 @@ class Engine:
         if not behind.bucket.has_room(now.now):
             return self._services.pause(running, "its server ending too often", running.service.cps.wait, now)
         behind.bucket.take()
-        return self._judge(running, given.connection, now, Candidate(running, given.connection, NO_ANSWERS))
+        return self._judge(running, given.connection, now, Candidate(running, given.connection, NO_ANSWERS, now.now))
 
     def _chosen(self, given: Chosen, now: Moment) -> Iterator[Effect]:
         """A client of the multiplexer named its service: it is judged as if it had come there (RFC 1078 knows no port
@@ -233,7 +257,7 @@ class Engine:
                 self._services.processes,
                 self._limit if running.behind is None or running.behind.connection is None else None,
                 NO_ANSWERS if before is None else before.answers,
-                before is not None or running.paces is None or banned or running.paces.takes(_whose(source), now.now),
+                before is not None or running.paces is None or banned or running.paces.takes(whose(source), now.now),
                 now.tables,
             ),
         )
@@ -244,7 +268,7 @@ class Engine:
             return self._refuse(running, connection, verdict.reason, now, answers)
         if before is None:
             running.bucket.take()
-            before = Candidate(running, connection, NO_ANSWERS)
+            before = Candidate(running, connection, NO_ANSWERS, now.now)
         if isinstance(verdict, Unknown):
             return self._ask(before, verdict, now)
         first: list[Effect] = []
@@ -256,6 +280,8 @@ class Engine:
 
     def _serve(self, candidate: Candidate, now: Moment) -> Iterable[Effect]:
         running, connection = candidate.running, candidate.connection
+        if not candidate.failures:
+            running.score.served += 1
         if running.manner is Manner.ONCE:
             return self._reply(running, connection, now)
         candidate.carried = running.manner is not Manner.SERVER and not (running.behind and connection.source is None)
@@ -280,6 +306,7 @@ class Engine:
         answers: Mapping[Question, str | None] = NO_ANSWERS,
     ) -> Iterator[Effect]:
         service, source = running.service, connection.source
+        running.score.refuse(reason)
         identified = identifies_refused(service) and (
             source is None or not self.bans.holds(source, now.now)  # by an earlier trip
         )
@@ -337,7 +364,7 @@ class Engine:
         other refusal each time. Who owns an IPv6 /64 has more addresses than any log has lines, and is one source."""
         if reason is not Reason.BANNED and (service.socket_type is SocketType.STREAM or reason not in _OF_SOURCE):
             return True
-        return self._told.first((connection.service, _whose(connection.source), reason), now.now)
+        return self._told.first((connection.service, whose(connection.source), reason), now.now)
 
     def _ask(self, candidate: Candidate, unknown: Unknown, now: Moment) -> Iterator[Effect]:
         """Have the porter answer; the candidate counts meanwhile as if it were served."""
@@ -483,11 +510,6 @@ def speaks(service: Service, connection: Connection) -> bool:
     if service.wait and (Flag.INTERCEPT not in service.flags or connection.source is None):
         return False
     return service.socket_type is SocketType.STREAM
-
-
-def _whose(source: Address | None) -> Hashable:
-    """What counts as one source: an IPv4 address, or all of an IPv6 /64, whose addresses are its owner's to choose."""
-    return source.value >> 64 if source is not None and source.version == 6 else source
 
 
 _OF_SOURCE = frozenset({Reason.ADDRESS, Reason.NAME, Reason.NAME_UNKNOWN})

@@ -23,6 +23,7 @@ from sentinetd.policy.behind import Behind, Visitors
 from sentinetd.policy.effects import Effect, HangUp, Refuse, Release, Report, Serve, Signal
 from sentinetd.policy.inputs import Begun, Ended, Finished, Launched, LaunchersGone, LaunchFailed, Moment, SetupFailed
 from sentinetd.policy.services import Candidate, Running, Server, Services, refused, started
+from sentinetd.policy.tally import Histogram
 
 FORK_ATTEMPTS = 5
 """Failures to make a process after which a connection is given up (xinetd's number)."""
@@ -34,6 +35,9 @@ EARLY_MOST = 10_000
 """Children reaped before the spawner named them that are remembered."""
 JUDGE_EVERY = 10.0
 """Seconds between two judgements of an intercepted service's datagram clients."""
+START_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0)
+DURATION_BOUNDS = (0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.0)
+"""Seconds: the ranges of the histograms."""
 LATE_MOST = 1_000
 """Servers remembered after their end, since what kept them from starting may be told later than that."""
 
@@ -49,6 +53,8 @@ class Servers:
         self.running: dict[int, Server] = {}  # by connection
         self.visitors = Visitors()  # those among the running
         self.spared = False  # the daemon leaves, the servers stay
+        self.starts = Histogram(START_BOUNDS)
+        self.durations = Histogram(DURATION_BOUNDS)
         self._numbers: dict[int, int] = {}  # process id -> connection
         self._early: dict[int, Ended] = {}  # by process id: reaped before the spawner's answer named it
         self._late: OrderedDict[int, Server] = OrderedDict()  # by connection: the last that ended
@@ -121,6 +127,7 @@ class Servers:
 
     def _begin(self, candidate: Candidate, pid: int, now: Moment, *, carried: bool) -> Iterator[Effect]:
         running, connection = candidate.running, candidate.connection
+        self.starts.observe(now.now - candidate.since)
         server = Server(running, connection, pid, now.now, carried)
         self.running[connection.number] = running.servers[connection.number] = server
         yield Release(connection)
@@ -170,6 +177,7 @@ class Servers:
 
     def give_up(self, candidate: Candidate, reason: Reason, now: Moment) -> Iterator[Effect]:
         """Refuse one that had been admitted and will have no server."""
+        candidate.running.score.refuse(reason)
         yield refused(candidate.running, candidate.connection, reason, now)
         yield Refuse(candidate.connection)
         yield from self._services.done(candidate.running, candidate.connection)
@@ -218,6 +226,7 @@ class Servers:
         if len(self._late) > LATE_MOST:
             self._late.popitem(last=False)
         source, duration = connection.source, now.now - server.started
+        self.durations.observe(duration)
         if running.behind is not None and source is not None:
             self.visitors.remove(connection.number, source)
         if running.behind is None or running.behind.over(connection):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
+from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import ConnectionAdmitted, ConnectionRefused, ServerStarted, ServicePaused
 from sentinetd.model.manner import Manner, manner_of, multiplexed
@@ -14,14 +15,15 @@ from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.behind import Behind
 from sentinetd.policy.effects import Effect, Forget, Pause, Rearm, Report, Resume, Suspend
 from sentinetd.policy.inputs import Moment
-from sentinetd.policy.tally import Bucket, Counts, Paces
+from sentinetd.policy.tally import Bucket, Counts, Paces, Score
 
 
 class Running:
     """A running service."""
 
     __slots__ = (
-        "behind", "bucket", "counts", "manner", "number", "paces", "reopens", "servers", "service", "serving", "stopped"
+        "behind", "bucket", "counts", "manner", "number", "paces", "reopens", "score", "servers", "service", "serving",
+        "stopped",
     )  # fmt: skip
 
     def __init__(self, number: int, service: Service, now: float) -> None:
@@ -29,6 +31,7 @@ class Running:
         self.service = service
         self.manner = manner_of(service)
         self.counts = Counts()
+        self.score = Score()
         self.bucket = Bucket(service.cps, now)
         self.paces = Paces(service.cps_source) if service.cps_source is not None else None
         self.servers: dict[int, Server] = {}  # by connection
@@ -56,13 +59,14 @@ class Running:
 class Candidate:
     """A connection that was admitted, or would be but for what is not known yet; until it has a server.
 
-    *carried*: the porter is to have it, no process; *failures* to make one; *unwanted*: the configuration changed while
-    its process was being made, and does not admit it any more.
+    *since*: when it came, on the engine's clock. *carried*: the porter is to have it, no process; *failures* to make
+    one; *unwanted*: the configuration changed while its process was being made, and does not admit it any more.
     """
 
     running: Running
     connection: Connection
     answers: Mapping[Question, str | None]
+    since: float
     carried: bool = False
     failures: int = 0
     unwanted: bool = False
@@ -87,6 +91,7 @@ class Services:
         self._agenda = agenda
         self.table: dict[int, Running] = {}
         self.processes = 0
+        self.gone = Score()  # what services that are gone had counted
 
     def begin(self, number: int, service: Service, now: float) -> None:
         """The service *number* runs from now on."""
@@ -142,6 +147,7 @@ class Services:
         """Forget a stopped service that serves nobody any more."""
         if not running.stopped or running.counts.total or self.table.pop(running.number, None) is None:
             return []
+        self.gone.add(running.score)
         return [Forget(running.number)]
 
     def pause(self, running: Running, why: str, seconds: int, now: Moment) -> Iterator[Effect]:
@@ -189,3 +195,8 @@ def started(running: Running, connection: Connection, pid: int, now: Moment) -> 
             connection.number, service.protocol.name, connection.local_port or service.port,
         )
     )  # fmt: skip
+
+
+def whose(source: Address | None) -> Hashable:
+    """What counts as one source: an IPv4 address, or all of an IPv6 /64, whose addresses are its owner's to choose."""
+    return source.value >> 64 if source is not None and source.version == 6 else source

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Hashable
 
 from sentinetd.model.address import Address
 from sentinetd.model.service import Cps, SourceRate
+from sentinetd.model.state import Spread
+from sentinetd.model.verdict import Reason
 
 ALMOST_ONE = 1.0 - 1e-6
 """What counts as a whole place in a bucket: sums of fractions seldom give exactly one."""
@@ -61,6 +64,12 @@ class Paces:
     def __init__(self, rate: SourceRate) -> None:
         self._rate = rate
         self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()  # source -> (level, when)
+
+    def would_take(self, source: Hashable, now: float) -> bool:
+        """What `takes` would say, without counting."""
+        most = float(self._rate.rate)
+        level, seen = self._levels.get(source, (most, now))
+        return min(most, level + (now - seen) * most / self._rate.span) >= ALMOST_ONE
 
     def takes(self, source: Hashable, now: float) -> bool:
         """Whether one more connection of *source* passes at *now*; if so, it is counted."""
@@ -131,3 +140,48 @@ class Recent:
             return False
         self._new[key] = now
         return True
+
+
+class Score:
+    """What became of a service's connections since it began: the numbers that metrics and listings show."""
+
+    __slots__ = ("refused", "served", "trips")
+
+    def __init__(self) -> None:
+        self.served = 0
+        self.trips = 0
+        self.refused: dict[Reason, int] = {}
+
+    def refuse(self, reason: Reason) -> None:
+        """One more was refused for *reason*; a trip is counted as such."""
+        if reason is Reason.SENSOR or reason is Reason.EXEMPT:
+            self.trips += 1
+        else:
+            self.refused[reason] = self.refused.get(reason, 0) + 1
+
+    def add(self, other: Score) -> None:
+        """Count in what *other* has counted."""
+        self.served += other.served
+        self.trips += other.trips
+        for reason, count in other.refused.items():
+            self.refused[reason] = self.refused.get(reason, 0) + count
+
+
+class Histogram:
+    """How often values fell into which range; *bounds* are the upper ends, ascending."""
+
+    __slots__ = ("_bounds", "_counts", "_total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count *value*; one on a bound belongs below it."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._total += value
+
+    def spread(self) -> Spread:
+        """What was observed up to now."""
+        return Spread(self._bounds, tuple(self._counts), self._total)

@@ -1,0 +1,330 @@
+"""The control API at work: a request is checked by the table of operations, and answered from desk, history and stream.
+
+This module loads starlette and msgspec; it is imported when somebody first connects.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from sentinetd.control import openapi
+from sentinetd.control.desk import Desk, NoAnswer
+from sentinetd.control.history import History, Minute
+from sentinetd.control.peers import Peer, Right, right_of
+from sentinetd.control.requests import (
+    EVENTS,
+    JSON,
+    OPERATIONS,
+    BanFilter,
+    Decision,
+    EventFilter,
+    Health,
+    OfAddress,
+    Operation,
+    Problem,
+    Ranked,
+    Series,
+    SeriesFilter,
+    Servers,
+    Services,
+    Status,
+    Today,
+    Top,
+    TopFilter,
+)
+from sentinetd.control.stream import Stream, Subscriber
+from sentinetd.control.troubles import Troubles
+from sentinetd.model.address import Address, Network
+from sentinetd.model.kept import BanQuery
+from sentinetd.model.settings import ControlSettings
+
+BODY_MOST = 1 << 20
+"""Bytes of a request's body."""
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class Refused(Exception):
+    """The request is not carried out: *status* and why."""
+
+    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and what that one may do."""
+
+    name: str
+    right: Right
+
+
+@dataclass(slots=True)
+class Office:
+    """What requests are answered from. *settings* are those in force."""
+
+    desk: Desk
+    history: History
+    troubles: Troubles
+    stream: Stream
+    wall: Callable[[], float]
+    settings: ControlSettings
+
+
+class Api:
+    """The operations; `app` is what a server runs."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._handlers: dict[str, Callable[[Caller, Any, Any], Awaitable[Any]]] = {
+            "status": self._status,
+            "services": self._services,
+            "servers": self._servers,
+            "bans": self._bans,
+            "explain": self._explain,
+            "series": self._series,
+            "top": self._top,
+            "events": self._events,
+            "health": self._health,
+            "readiness": self._readiness,
+        }
+
+    def app(self) -> Starlette:
+        """The application of the ASGI kind."""
+        routes = [
+            Route(path, _Endpoint(self, {one.method: one for one in OPERATIONS if one.path == path}))
+            for path in dict.fromkeys(one.path for one in OPERATIONS)
+        ]
+        routes.append(Route(openapi.PATH, self._described))
+        return Starlette(routes=routes, exception_handlers={HTTPException: _no_such, ClientDisconnect: _gone})
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        """Carry out *operation*."""
+        try:
+            caller = self._caller(request)
+            if caller.right is Right.NONE or (operation.right is Right.CHANGE and caller.right is Right.READ):
+                raise Refused(403, f"{caller.name} may not; {_who_may(operation.right)}")
+            query = _read(operation.query, dict(_parameters(request)))
+            body = None if operation.body is None else await _body(request, operation.body)
+            answer = await self._handlers[operation.name](caller, query, body)
+        except Refused as refused:
+            return _json(Problem(refused.text), refused.status, refused.headers)
+        except NoAnswer as silence:
+            return _json(Problem(str(silence)), 503)
+        return answer if isinstance(answer, Response) else _json(answer)
+
+    async def _described(self, request: Request) -> Response:
+        return _json(openapi.description())
+
+    def _caller(self, request: Request) -> Caller:
+        settings = self._office.settings
+        peer = request.state._state.get("peer")
+        if isinstance(peer, Peer):
+            return Caller(str(peer), right_of(peer, settings))
+        host = request.headers.get("host", "").lower()
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if name not in LOOPBACK_NAMES:
+            raise Refused(403, "the Host header names no loopback address; connect to 127.0.0.1 or localhost")
+        origin = request.headers.get("origin")
+        if origin is not None and origin.lower() != f"http://{host}":
+            raise Refused(403, "a page of another origin may not")
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        given, wanted = token.strip().encode(), settings.token.encode()
+        if scheme.lower() != "bearer" or not wanted or not hmac.compare_digest(given, wanted):
+            text = "the token of [control] is needed: Authorization: Bearer TOKEN"
+            raise Refused(401, text, {"WWW-Authenticate": "Bearer"})
+        return Caller("token", Right.CHANGE)
+
+    # The operations.
+
+    async def _status(self, caller: Caller, query: Any, body: None) -> Status:
+        office, now = self._office, self._office.wall()
+        local = time.localtime(now)
+        midnight = now - (local.tm_hour * 3600 + local.tm_min * 60 + local.tm_sec)
+        minutes = office.history.minutes(midnight, now)
+        today = Today(max(midnight, office.history.since), *_sums(minutes))
+        return Status(await office.desk.status(), today, office.troubles.at(now), len(office.stream))
+
+    async def _services(self, caller: Caller, query: Any, body: None) -> Services:
+        return Services(list(await self._office.desk.services()))
+
+    async def _servers(self, caller: Caller, query: Any, body: None) -> Servers:
+        return Servers(list(await self._office.desk.servers()))
+
+    async def _bans(self, caller: Caller, query: BanFilter, body: None) -> Any:
+        return await self._office.desk.bans(
+            BanQuery(
+                at=self._office.wall(),
+                address=None if query.address is None else _address(query.address),
+                network=None if query.network is None else _network(query.network),
+                sensor=query.sensor,
+                origin=query.origin,
+                active=not query.ended,
+                order=query.sort,
+                descending=not query.ascending,
+                limit=query.limit,
+                offset=query.offset,
+            )
+        )
+
+    async def _explain(self, caller: Caller, query: OfAddress, body: None) -> Decision:
+        address = _address(query.address)
+        explained = await self._office.desk.explain(address.text)
+        bans = await self._office.desk.bans(BanQuery(at=self._office.wall(), address=address))
+        return Decision(explained.standing, bans, list(explained.services))
+
+    async def _series(self, caller: Caller, query: SeriesFilter, body: None) -> Series:
+        now = self._office.wall()
+        minutes = self._office.history.minutes(now - query.span, now)
+        width = max(1, query.step // 60)
+        groups = [minutes[at : at + width] for at in range(0, len(minutes), width)]
+        trips, bans, refused = (list(row) for row in zip(*map(_sums, groups), strict=True))
+        return Series(minutes[0].start, width * 60, trips, bans, refused)
+
+    async def _top(self, caller: Caller, query: TopFilter, body: None) -> Top:
+        begin = self._office.wall() - query.span
+        rows = self._office.history.top(query.of, query.limit, begin)
+        return Top(query.of, max(begin, self._office.history.since), [Ranked(*row) for row in rows])
+
+    async def _events(self, caller: Caller, query: EventFilter, body: None) -> Response:
+        kinds = tuple(word for word in query.kinds.split(",") if word)
+        subscriber = self._office.stream.subscribe(kinds, query.routine, query.recent)
+        if subscriber is None:
+            raise Refused(503, "there are too many subscribers; end another one first")
+        return _Frames(self._office.stream, subscriber)
+
+    async def _health(self, caller: Caller, query: Any, body: None) -> Any:
+        try:
+            await self._office.desk.status()
+        except NoAnswer as silence:
+            return _json(Health(False, str(silence)), 503)
+        return Health(True)
+
+    async def _readiness(self, caller: Caller, query: Any, body: None) -> Any:
+        try:
+            state = await self._office.desk.status()
+        except NoAnswer as silence:
+            return _json(Health(False, str(silence)), 503)
+        troubles = [one.what for one in self._office.troubles.at(self._office.wall())]
+        if state.unbound:
+            troubles.insert(0, f"{state.unbound} services have no listener")
+        return Health(True) if not troubles else _json(Health(False, "; ".join(troubles)), 503)
+
+
+class _Endpoint:
+    """One path: its operations by method. (A function would have starlette judge the methods, in words not ours.)"""
+
+    def __init__(self, api: Api, operations: dict[str, Operation]) -> None:
+        self._api = api
+        self._operations = operations
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        operation = self._operations.get(request.method)
+        if operation is None:
+            allowed = ", ".join(sorted(self._operations))
+            response = _json(Problem(f"{request.method} is not among {allowed}"), 405, {"Allow": allowed})
+        else:
+            response = await self._api.answer(operation, request)
+        await response(scope, receive, send)
+
+
+class _Frames(StreamingResponse):
+    """A subscription as a response; it ends with the connection."""
+
+    def __init__(self, stream: Stream, subscriber: Subscriber) -> None:
+        super().__init__(subscriber.frames(), media_type=EVENTS, headers=HEADERS)
+        self._stream = stream
+        self._subscriber = subscriber
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stream.leave(self._subscriber)
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, {**HEADERS, **(headers or {})}, JSON)
+
+
+async def _no_such(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return _json(Problem(f"there is no {request.url.path}; {openapi.PATH} tells what there is"), status)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # nobody is there to read it
+
+
+def _parameters(request: Request) -> list[tuple[str, str]]:
+    pairs = request.query_params.multi_items()
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise Refused(400, f"{name} is given twice")
+    return pairs
+
+
+def _read(form: type[Any], value: Any, *, strict: bool = False) -> Any:
+    """*value* as a *form*. Refused if it is not one."""
+    try:
+        return msgspec.convert(value, form, strict=strict)
+    except msgspec.ValidationError as error:
+        raise Refused(400, f"{error}; {openapi.PATH} has the form") from None
+
+
+async def _body(request: Request, form: type[Any]) -> Any:
+    data = b""
+    async for piece in request.stream():
+        data += piece
+        if len(data) > BODY_MOST:
+            raise Refused(413, f"the body is longer than {BODY_MOST} bytes")
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(400, f"the body is no JSON: {error}") from None
+    return _read(form, value, strict=True)
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ValueError:
+        raise Refused(400, f"{text!r} is no address; write one such as 192.0.2.1 or 2001:db8::1") from None
+
+
+def _network(text: str) -> Network:
+    try:
+        return Network.parse(text)
+    except ValueError:
+        raise Refused(400, f"{text!r} is no network; write one such as 192.0.2.0/24 or 2001:db8::/64") from None
+
+
+def _sums(minutes: list[Minute]) -> tuple[int, int, int]:
+    """Trips, bans and refusals of *minutes*."""
+    return (
+        sum(one.trips for one in minutes),
+        sum(one.bans for one in minutes),
+        sum(one.refused for one in minutes),
+    )
+
+
+def _who_may(right: Right) -> str:
+    if right is Right.CHANGE:
+        return "root may, and members of the group that [control] admins names"
+    return "root may, and members of the group sentinetd"

@@ -1,0 +1,131 @@
+"""What happened when, and to whom most: numbers of the last day, by the minute, and lists of the busiest.
+
+All of it is bounded: a day has so many minutes, and of each hour the busiest are kept by the space-saving algorithm
+(Metwally, Agrawal, El Abbadi, 2005), which never forgets one that is really frequent, and counts it too high at worst.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from enum import Enum
+
+from sentinetd.model.address import Address, Network
+from sentinetd.model.events import BanImposed, Event, SensorTripped
+
+MINUTE = 60
+MINUTES = 1_440
+HOUR = 3_600
+HOURS = 24
+KEPT = 256
+"""Names kept of each kind and hour."""
+NETWORK_BITS = {4: 24, 6: 48}
+"""What counts as one network in a list of the busiest."""
+
+
+class Ranking(Enum):
+    """What can be ranked by trips."""
+
+    SENSORS = "sensors"
+    SOURCES = "sources"
+    NETWORKS = "networks"
+
+
+@dataclass(slots=True)
+class Minute:
+    """What was counted in the minute that began at Unix time *start*."""
+
+    start: int
+    trips: int = 0
+    bans: int = 0
+    refused: int = 0
+
+
+class Frequent:
+    """The most frequent names, and about how often each came."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def add(self, name: str) -> None:
+        """Count one more of *name*."""
+        counts = self._counts
+        if name in counts:
+            counts[name] += 1
+        elif len(counts) < KEPT:
+            counts[name] = 1
+        else:
+            rarest = min(counts, key=counts.__getitem__)
+            counts[name] = counts.pop(rarest) + 1
+
+    def counts(self) -> dict[str, int]:
+        return self._counts
+
+
+@dataclass(slots=True)
+class Hour:
+    """The rankings of the hour that began at Unix time *start*."""
+
+    start: int
+    rankings: dict[Ranking, Frequent] = field(default_factory=lambda: {one: Frequent() for one in Ranking})
+
+
+class History:
+    """Counts from Unix time *since* on."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self._minutes: deque[Minute] = deque(maxlen=MINUTES)
+        self._hours: deque[Hour] = deque(maxlen=HOURS)
+        self._refused: int | None = None
+
+    def tell(self, event: Event) -> None:
+        """Count *event*, if it is one of those."""
+        if isinstance(event, SensorTripped):
+            self._minute(event.at).trips += 1
+            rankings = self._hour(event.at).rankings
+            rankings[Ranking.SENSORS].add(event.service)
+            rankings[Ranking.SOURCES].add(event.source.text)
+            rankings[Ranking.NETWORKS].add(str(_network(event.source)))
+        elif type(event) is BanImposed:
+            self._minute(event.at).bans += 1
+
+    def refused(self, total: int, now: float) -> None:
+        """Up to *now* the guard had refused *total*; less than before means that it is another guard."""
+        before, self._refused = self._refused, total
+        if before is not None:
+            self._minute(now).refused += total - before if total >= before else total
+
+    def minutes(self, begin: float, end: float) -> list[Minute]:
+        """The minutes from *begin* to *end*, those without any event included; none from before we counted."""
+        known = {one.start: one for one in self._minutes}
+        first = max(int(max(begin, self.since)) // MINUTE, int(end) // MINUTE - MINUTES + 1)
+        starts = range(first * MINUTE, int(end) + 1, MINUTE)
+        return [known.get(start) or Minute(start) for start in starts]
+
+    def top(self, ranking: Ranking, most: int, begin: float) -> list[tuple[str, int]]:
+        """The *most* frequent since *begin* (to the hour), the busiest first."""
+        counter: Counter[str] = Counter()
+        for hour in self._hours:
+            if hour.start + HOUR > begin:
+                counter.update(hour.rankings[ranking].counts())
+        return sorted(counter.items(), key=lambda row: (-row[1], row[0]))[:most]
+
+    def _minute(self, at: float) -> Minute:
+        """The minute of *at*. What comes late, or after the clock was set back, counts in the latest one."""
+        start = int(at) // MINUTE * MINUTE
+        if not self._minutes or self._minutes[-1].start < start:
+            self._minutes.append(Minute(start))
+        return self._minutes[-1]
+
+    def _hour(self, at: float) -> Hour:
+        start = int(at) // HOUR * HOUR
+        if not self._hours or self._hours[-1].start < start:
+            self._hours.append(Hour(start))
+        return self._hours[-1]
+
+
+def _network(source: Address) -> Network:
+    return Network.of(source, NETWORK_BITS[source.version])
