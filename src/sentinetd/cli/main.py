@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "top": ("sentinetd.cli.status:top", "Who tripped most: sources, networks, sensors."),
     "map": ("sentinetd.cli.plan.map_command:show", "Show which port of which address is taken by whom."),
     "plan": ("sentinetd.cli.plan.plan_command:draft", "Propose sensors for what is free, and write them down."),
+    "simulate": ("sentinetd.cli.simulate.command:simulate", "Tell from a log or scan who would have been banned."),
     "convert": ("sentinetd.cli.convert.command:convert", "Convert a super-server's configuration for another one."),
 }
 """Every command: where it is, and what it does in a few words. Only the one that is asked for is loaded."""

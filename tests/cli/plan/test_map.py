@@ -76,9 +76,8 @@ def settled(out: bytes) -> str:
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
 
 
-def golden(name: str, text: str) -> None:
-    """*text* is what the file *name* holds; with GOLDEN=write in the environment, the file is made so."""
-    path = GOLDEN / name
+def golden(path: Path, text: str) -> None:
+    """*text* is what the file *path* holds; with GOLDEN=write in the environment, the file is made so."""
     if os.environ.get("GOLDEN") == "write":
         path.write_text(text)
     assert text == path.read_text()
@@ -107,7 +106,7 @@ def test_the_table(lab: Lab, host: Daemon, width: int) -> None:
     assert done.stderr == b""
     assert done.returncode == 0
     assert max(map(len, done.stdout.decode().splitlines())) <= width
-    golden(f"map-{width}.txt", settled(done.stdout))
+    golden(GOLDEN / f"map-{width}.txt", settled(done.stdout))
 
 
 def test_as_data(lab: Lab, host: Daemon) -> None:

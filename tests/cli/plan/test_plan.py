@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.plan.test_map import CONFIG, Maker, ctl, golden, host, settled
+from cli.plan.test_map import CONFIG, GOLDEN, Maker, ctl, golden, host, settled
 from rig.client import converse
 from rig.daemon import Daemon, Kind
 from rig.network import Lab
@@ -38,7 +38,7 @@ def test_what_it_says(lab: Lab, host: Daemon, included: Path, width: int) -> Non
     done = ctl(lab, "plan", "-f", str(host.config), "--most", "6", width=width)
     assert (done.returncode, done.stderr) == (0, b"")
     assert max(len(line.rstrip()) for line in done.stdout.decode().splitlines()) <= width
-    golden(f"plan-{width}.txt", steady(done.stdout, host))
+    golden(GOLDEN / f"plan-{width}.txt", steady(done.stdout, host))
     assert not list(included.iterdir()), "nothing is written unless it is asked for"
 
 

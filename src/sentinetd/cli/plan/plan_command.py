@@ -6,29 +6,25 @@ import json
 import os
 import shlex
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from sentinetd import __version__
 from sentinetd.cli.exits import DONE, NOT_DONE
 from sentinetd.cli.plan.data import table_data
+from sentinetd.cli.plan.drafting import Drafted, draft_plan
 from sentinetd.cli.plan.draw import drawn, legend, sentences
 from sentinetd.cli.plan.draw_plan import proposals, refusals
-from sentinetd.cli.plan.entries import Planned, entries, file_text
 from sentinetd.cli.plan.ground import look
 from sentinetd.cli.plan.keep import keep
-from sentinetd.cli.plan.propose import USUAL, Plan, Wish, candidates, propose
+from sentinetd.cli.plan.propose import USUAL, Wish
 from sentinetd.cli.plan.remarks import everywhere
-from sentinetd.cli.plan.result import Place, imagine, mistakes, place
+from sentinetd.cli.plan.result import place
 from sentinetd.cli.plan.survey import CONFIGURATION, Survey, read_addresses, read_ports, survey
-from sentinetd.cli.plan.table import State, Table, columns, draw_up, rows
-from sentinetd.cli.plan.targets import targets
+from sentinetd.cli.plan.table import State, Table, draw_up, rows
 from sentinetd.cli.told import tell
 from sentinetd.config.in_force import NOT_YET_IN_FORCE
 from sentinetd.errors import EdgeError, UsageError
@@ -36,19 +32,6 @@ from sentinetd.model.address import Address
 from sentinetd.model.attribute import BadValue
 from sentinetd.model.readers import ban_span
 from sentinetd.net.host_addresses import exempt_own
-
-
-@dataclass(frozen=True, slots=True)
-class Drafted:
-    """A whole plan: the tables before and after, the entries between them."""
-
-    survey: Survey
-    plan: Plan
-    planned: tuple[Planned, ...]
-    text: str
-    where: Place
-    before: Table
-    after: Table
 
 
 @click.command("plan")
@@ -88,7 +71,7 @@ def draft(
     shown = read_addresses(addresses) if addresses else rows(found.ground, found.services)
     wish = Wish(read_ports(ports, found.host) if ports else (), bool(addresses), most, _rest(catch_all))
     _check_span(deny_time)
-    drafted, wrong = _draft(found, shown, wish, deny_time, place(found, write), settings)
+    drafted, wrong = draft_plan(found, shown, wish, deny_time, place(found, write), settings)
     if wrong:
         raise EdgeError(f"the planned entries do not fit into {found.path}: {'; '.join(wrong)}")
     written = write is not None and bool(drafted.planned)
@@ -104,7 +87,7 @@ def draft(
 
 
 def _rest(catch_all: bool) -> bool:
-    if catch_all and ("ports", "") in NOT_YET_IN_FORCE:
+    if catch_all and ("ports", "unused") in NOT_YET_IN_FORCE:
         raise UsageError("--catch-all needs ports = unused, which is not in force in this version; leave it out")
     return catch_all
 
@@ -114,27 +97,6 @@ def _check_span(text: str) -> None:
         ban_span([text])
     except BadValue as error:
         raise UsageError(f"--deny-time: {error}") from None
-
-
-def _draft(
-    found: Survey, shown: Sequence[Address], wish: Wish, deny_time: str, where: Place, settings: str | None
-) -> tuple[Drafted, list[str]]:
-    """The plan, and what is wrong with it."""
-    used = columns(found.ground, found.services, shown)
-    known = targets()
-    wide = draw_up(found.ground, found.services, shown, candidates(used, wish, known))
-    plan = propose(wide, found.ground, found.services, wish, known, found.name)
-    planned = tuple(entries(plan.proposals, deny_time, {one.id.lower() for one in found.services}))
-    day = time.strftime("%Y-%m-%d")
-    made = f"Planned by sentinetctl plan, sentinetd {__version__}, {day}. To undo it, delete this file."
-    text = file_text(planned, made)
-    after = imagine(found, where, text, settings)
-    ports = tuple(sorted({*used, *(one.port for one in plan.proposals if not one.rest)}))
-    drafted = Drafted(
-        found, plan, planned, text, where,
-        draw_up(found.ground, found.services, shown, ports), draw_up(found.ground, after.services, shown, ports),
-    )  # fmt: skip
-    return drafted, list(mistakes(found, after, planned))
 
 
 def _check_free(drafted: Drafted, shown: Sequence[Address]) -> None:

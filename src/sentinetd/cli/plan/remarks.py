@@ -67,8 +67,8 @@ def _shut(services: Sequence[Service], table: Table) -> Iterator[str]:
     """Entries at whose place nothing listens."""
     meant = {one: cell for cell in table.cells.values() for one in cell.services if cell.state is not State.USED}
     opened = {one for cell in table.cells.values() for one in cell.services if cell.open}
-    rest = {one.id for one in services if one.ports is not None and one.ports.unused}
-    shut = [one for one in meant if one not in opened and one not in rest]
+    caught = {one.id for one in services if one.caught}
+    shut = [one for one in meant if one not in opened and one not in caught]
     if shut and not opened:
         yield f"Nothing listens for {_listed(shut)}: sentinetd does not run with this configuration."
     elif shut:
@@ -77,8 +77,10 @@ def _shut(services: Sequence[Service], table: Table) -> Iterator[str]:
 
 def _rest(services: Sequence[Service]) -> Iterator[str]:
     for one in services:
-        if listens(one) and one.ports is not None and one.ports.unused:
-            yield f"Every port at which nothing listens goes to {one.id}."
+        if listens(one) and one.caught and one.ports is not None:
+            where = _listed(map(str, one.addresses.networks)) or "every address"
+            ports = "every port" if one.ports.unused else "its ports"
+            yield f"{one.id} takes {ports} of {where} where nothing listens, by the kernel's redirection."
 
 
 def _inside(ground: Ground, table: Table) -> Iterator[str]:

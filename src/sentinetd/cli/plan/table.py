@@ -8,8 +8,9 @@ from enum import Enum
 
 from sentinetd.cli.plan.ground import Ground, Listener, Port
 from sentinetd.config.in_force import servable
-from sentinetd.model.address import Address, Network
+from sentinetd.model.address import BITS, Address, Network
 from sentinetd.model.service import Family, Service, Type
+from sentinetd.model.values import LeftOut
 from sentinetd.net.sock_diag import TCP, UDP
 
 LOOPBACK = (Network(4, 127 << 24, 8), Network(6, 1, 128))
@@ -99,27 +100,37 @@ def reaches(service: Service, address: Address) -> bool:
 
 
 def takes(service: Service, port: Port) -> bool:
-    """Whether *service* asks for *port* by its number."""
-    if TRANSPORTS.get(service.protocol.number) != port.protocol:
+    """Whether *service* has a listener at *port*."""
+    if TRANSPORTS.get(service.protocol.number) != port.protocol or service.caught:
         return False
     if service.ports is not None:
         return any(low <= port.number <= high for low, high in service.ports.ranges)
     return service.port == port.number != 0
 
 
-def takes_rest(service: Service, port: Port) -> bool:
-    """Whether *service* takes *port* where nobody else does."""
-    return (
-        service.ports is not None
-        and service.ports.unused
-        and TRANSPORTS.get(service.protocol.number) == port.protocol
-    )
+def catches(service: Service, port: Port, address: Address | None) -> bool:
+    """Whether the kernel brings what comes to *port* of *address* (None: of any) to *service*, if nobody listens."""
+    if service.ports is None or not service.caught or TRANSPORTS.get(service.protocol.number) != port.protocol:
+        return False
+    out = service.ports_except or LeftOut()
+    if any(low <= port.number <= high for low, high in out.ranges):
+        return False
+    if not service.ports.unused and not any(low <= port.number <= high for low, high in service.ports.ranges):
+        return False
+    if address is None:
+        return True
+    if any(spot.network.holds(address) and spot.low <= port.number <= spot.high for spot in out.spots):
+        return False
+    return address in service.addresses if service.addresses else reaches(service, address)
 
 
 def rows(ground: Ground, services: Iterable[Service], everything: bool = False) -> tuple[Address, ...]:
     """The addresses that strangers can reach, and those that entries name. With *everything* loopback and link-local
     ones too, which are also all there is on a host without others."""
-    named = {one.address for one in services if listens(one) and one.address is not None and one.address.value}
+    ours = [one for one in services if listens(one)]
+    named = {one.address for one in ours if one.address is not None and one.address.value}
+    watched = (net for one in ours for net in one.addresses.networks)
+    named |= {Address.parse(str(net)) for net in watched if net.length == BITS[net.version]}
     found = sorted({*ground.addresses, *named}, key=_order)
     shown = tuple(one for one in found if everything or one in named or not _inward(one))
     return shown or tuple(found)
@@ -152,9 +163,13 @@ def columns(ground: Ground, services: Iterable[Service], shown: Sequence[Address
         if not ground.asks(one) and any(one.reaches(address) for address in shown)
     }
     for service in services:
-        if listens(service) and any(reaches(service, address) for address in shown):
+        if listens(service) and any(_here(service, address) for address in shown):
             found.update(_few(service))
     return tuple(sorted(found))
+
+
+def _here(service: Service, address: Address) -> bool:
+    return address in service.addresses if service.addresses else reaches(service, address)
 
 
 def _few(service: Service) -> Iterator[Port]:
@@ -172,11 +187,10 @@ def draw_up(ground: Ground, services: Sequence[Service], shown: Sequence[Address
     for port in ports:
         listeners = [one for one in ground.listeners if one.port == port]
         meant = [one for one in ours if takes(one, port)]
-        rest = [one for one in ours if takes_rest(one, port)]
         for address in shown:
             cells[address, port] = _cell(
                 [one for one in meant if reaches(one, address)],
-                [one for one in rest if reaches(one, address)],
+                [one for one in ours if catches(one, port, address)],
                 _nearest(listeners, address),
             )
     return Table(tuple(shown), tuple(ports), cells)
@@ -189,7 +203,7 @@ def _nearest(listeners: Iterable[Listener], address: Address) -> tuple[Listener,
     return bound or tuple(reached)
 
 
-def _cell(meant: Sequence[Service], rest: Sequence[Service], listeners: tuple[Listener, ...]) -> Cell:
+def _cell(meant: Sequence[Service], catching: Sequence[Service], listeners: tuple[Listener, ...]) -> Cell:
     ids = tuple(one.id for one in meant)
     foreign = any(one.holders for one in listeners) and not any(one.ours for one in listeners)
     if meant and not foreign:
@@ -198,6 +212,6 @@ def _cell(meant: Sequence[Service], rest: Sequence[Service], listeners: tuple[Li
         return Cell(State.SERVICE, ids, listeners)  # of another configuration, or an RPC service's, at a port of chance
     if listeners:
         return Cell(State.USED, ids, listeners)
-    if rest:
-        return Cell(State.SENSOR if any(one.sensor for one in rest) else State.SERVICE, tuple(one.id for one in rest))
+    if catching:
+        return Cell(State.SENSOR, tuple(one.id for one in catching))
     return FREE
