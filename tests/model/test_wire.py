@@ -66,7 +66,8 @@ def test_every_kind_of_field_is_read_back(sheet: Sheet) -> None:
 def test_what_it_looks_like() -> None:
     sheet = Sheet(source=Address.parse("::ffff:192.0.2.1"), bans=(BAN,), words=("x",), seconds=math.inf)
     assert pack(sheet) == [
-        1, "a", True, "inf", "192.0.2.1", [["192.0.2.0/24", 1.0, "inf", "trap", "fleet", "", ""]], ["x"], "sensor", "R0VU",
+        1, "a", True, "inf", "192.0.2.1", [["192.0.2.0/24", 1.0, "inf", "trap", "fleet", "", ""]], ["x"], "sensor",
+        "R0VU",
     ]  # fmt: skip
     assert pack(Sheet()) == PACKED
     assert unpack(Sheet, PACKED) == Sheet()

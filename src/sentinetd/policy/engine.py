@@ -335,7 +335,7 @@ class Engine:
         service = running.service
         plays = running.manner is Manner.PLAYED
         greeted = (plays or bool(service.banner)) and not self._banned(connection, service, now)
-        plays = plays and greeted and self._plays.begin(running, connection, _whose(connection.source), now)
+        plays = plays and greeted and self._plays.begin(running, connection, whose(connection.source), now)
         yield from self._imposing(self.bans.tripped(service, connection, now, each=plays), now)
         if plays:
             yield Play(connection)
