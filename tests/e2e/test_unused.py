@@ -13,7 +13,7 @@ import pytest
 from rig.client import converse
 from rig.daemon import Daemon, Kind
 from rig.deadline import wait_for
-from rig.entries import SIX, service
+from rig.entries import SIX, sensor, service
 from rig.network import Lab, Namespace, command_in, run
 
 Maker = Callable[..., Daemon]
@@ -272,6 +272,45 @@ def test_networks_that_nobody_has(lab: Lab, make_daemon: Maker) -> None:
     assert own(lab) == before
 
 
+def test_one_address(lab: Lab, make_daemon: Maker) -> None:
+    """Only what comes for this one is looked at; a program on all addresses is told by its name, since it has its port
+    here as well; a reload changes what is left out."""
+    daemon = make_daemon(Kind.SENTINETD, unused(f"bind = {FIVE}", "deny_time = NEVER") + DAYTIME)
+    with program(lab.host, *nginx(daemon, "80"), port=80):
+        daemon.start()
+        warned = daemon.await_message("listens on all addresses").text
+        assert warned.startswith("nginx (process ")
+        assert "so has port 80 where sensor unused should be" in warned
+        assert "7300" not in warned
+        assert "nginx" in fetched(lab, FIVE, 80, A)
+        assert converse(lab, FIVE, 81, A) == "closed"
+        assert daemon.await_message("touched").text.endswith("not banned: deny_time = NEVER")
+        assert converse(lab, SIX, 81, A) == "refused"
+        assert converse(lab, SIX, listener_of(daemon), B) == "closed"  # which is the sensor's, but not its business
+        assert not daemon.find(B)
+        daemon.reload(daemon.config.read_text().replace("ports = unused", "ports = unused\n\tports_except = 81"))
+        assert converse(lab, FIVE, 81, A) == "refused"
+        assert converse(lab, FIVE, 82, B) == "closed"
+        assert daemon.await_message(f"touched by {B}")
+
+
+def listener_of(daemon: Daemon) -> int:
+    """The port to which the kernel brings what the daemon's sensor watches."""
+    listed = run("ip", "netns", "exec", daemon.lab.host.name, "ss", "-Hltnp").stdout.splitlines()
+    ports = [int(line.split()[3].rpartition(":")[2]) for line in listed if f"pid={daemon.pid}," in line]
+    return max(port for port in ports if port != 7300)
+
+
+def test_a_sensor_whose_port_another_program_has_everywhere(lab: Lab, make_daemon: Maker) -> None:
+    """The article's own mistake: it is told who it is, and that it is on all addresses."""
+    daemon = make_daemon(Kind.SENTINETD, sensor("www", 80) + DAYTIME)
+    with program(lab.host, *nginx(daemon, "80"), port=80):
+        daemon.start()
+        told = daemon.await_message("is in use by").text
+    assert "port 80/tcp at 192.168.1.5 is in use by nginx (process " in told
+    assert "on all addresses" in told
+
+
 def test_a_network_that_others_are_in_is_refused(lab: Lab, make_daemon: Maker) -> None:
     """The rest runs."""
     daemon = make_daemon(Kind.SENTINETD, unused("addresses = 192.168.0.0/16") + DAYTIME)
@@ -279,6 +318,11 @@ def test_a_network_that_others_are_in_is_refused(lab: Lab, make_daemon: Maker) -
     assert "addresses = 192.168.0.0/16: this host's neighbours are there" in daemon.await_message("addresses").text
     assert len(converse(lab, SIX, 7300, A)) > 20
     assert converse(lab, SIX, 7301, A) == "refused"
+    good = daemon.config.read_text().replace("192.168.0.0/16", "192.168.1.128/25")
+    daemon.reload(good)
+    assert "192.168.1.128/25" in own(lab)
+    daemon.reload(good.replace("192.168.1.128/25", "192.168.1.0/24"))  # what ran goes on
+    assert "192.168.1.128/25" in own(lab)
 
 
 def test_without_the_right(lab: Lab, make_daemon: Maker) -> None:

@@ -20,7 +20,7 @@ def aims(service: Service, listeners: Ports, own: Collection[Network]) -> Iterat
     left_out = (out.ranges, out.spots) if out else ((), ())
     if not service.addresses:
         bound = service.address
-        network = None if bound is None else Network(bound.version, bound.value, BITS[bound.version])
+        network = None if bound is None or not bound.value else Network(bound.version, bound.value, BITS[bound.version])
         yield Aim(network, ports.ranges, *left_out, _of(network, listeners), shared=True)
         return
     for network in service.addresses.networks:

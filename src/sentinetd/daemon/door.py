@@ -54,7 +54,7 @@ def spread(service: Service) -> Iterator[Service]:
     elif service.caught:
         for family in _FAMILIES[service.family]:
             if family is service.family or family is Family.IPV4 or speaks_ipv6():
-                yield replace(service, address=None, port=0, family=family, v6only=family is Family.IPV6)
+                yield replace(service, port=0, family=family, v6only=family is Family.IPV6)
     else:
         for port in service.ports.numbers():
             yield replace(service, port=port)

@@ -5,6 +5,7 @@ Every descriptor here has one owner: a listener its `Doors`, an accepted connect
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -14,6 +15,7 @@ from sentinetd.daemon.door import Door, spread
 from sentinetd.daemon.loop import Loop
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import Address
+from sentinetd.model.aim import watches
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import DatagramUnread, Event, Level, ListenerFailed, ListenerMended, Notice
 from sentinetd.model.manner import Manner, manner_of, multiplexed
@@ -368,11 +370,14 @@ class Doors:
             return
         taken = 0
         burst, door.burst = door.burst, 1
-        sensor, usual = door.service.sensor, (None, listener.port)
+        sensor, caught, usual = door.service.sensor, door.service.caught, (None, listener.port)
         try:
             for descriptor, source, port in listener.accept(burst):
                 taken += 1
                 here = asked_of(descriptor, listener.port) if sensor else usual  # which of our addresses was touched
+                if caught and not watches(door.service, *here):
+                    os.close(descriptor)  # not brought here: it asked for the listener's own port
+                    continue
                 connection = Connection(next(self._numbers), number, source, port, *here)
                 self._held.put(connection.number, descriptor)
                 self._arrived(connection)

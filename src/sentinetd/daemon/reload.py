@@ -14,6 +14,7 @@ from sentinetd.config.load import Loaded
 from sentinetd.config.plan import Plan, plan
 from sentinetd.daemon.clock import Tables
 from sentinetd.daemon.guard import Guard
+from sentinetd.daemon.shadows import shadows
 from sentinetd.errors import EdgeError
 from sentinetd.model import diagnostic
 from sentinetd.model.address import EVERYONE
@@ -94,8 +95,9 @@ class Reloader:
         guard = self._guard
         wanted = [service for service in loaded.services if servable(service)]
         self._prepare(wanted)
+        wanted, unwatchable = self._watchable(wanted)
         next_number = next(self._numbers)
-        change = plan(guard.engine.services, wanted, loaded.faulty, next_number)
+        change = plan(guard.engine.services, wanted, loaded.faulty | unwatchable, next_number)
         self._numbers = count(next_number + len(change.start) + 1)
         started, postponed, failed = self._open(change)
         guard.instructions.enact()
@@ -115,6 +117,7 @@ class Reloader:
             self._adjust(number, service)
         guard.offer(loaded.settings.mdns.enabled)
         guard.catching.refresh(guard.doors.caught())
+        self._warn_of_shadows()
         if not first:
             for number, trouble in guard.logs.refresh(guard.engine.services):
                 guard.notice(Level.ERROR, f"log of service {number}: {trouble}; the old file is written on")
@@ -142,6 +145,28 @@ class Reloader:
                 f"everybody is refused at {', '.join(unjudged)}; use flags = INTERCEPT, or NOLIBWRAP",
             )
 
+    def _watchable(self, wanted: list[Service]) -> tuple[list[Service], frozenset[str]]:
+        """Those of *wanted* to which can be brought what they watch, and the ids of the others, which are told."""
+        able: list[Service] = []
+        unable: set[str] = set()
+        for service in wanted:
+            why = self._guard.catching.why_not(service)
+            if why:
+                self._guard.tell(ListenerFailed(time.time(), service.id, why, 0.0))
+                unable.add(service.id.lower())
+            else:
+                able.append(service)
+        return able, frozenset(unable)
+
+    def _warn_of_shadows(self) -> None:
+        """Tell which programs have what sensors with addresses of their own should have."""
+        try:
+            texts = shadows(self._guard.engine.services.values())
+        except EdgeError as error:
+            texts = [f"which programs listen on all addresses cannot be seen: {error}"]
+        for text in texts:
+            self._guard.notice(Level.WARNING, text)
+
     def _open(self, change: Plan) -> tuple[dict[int, Service], dict[int, EdgeError], dict[int, EdgeError]]:
         """Open what is new: what is to run, what of it could not be opened because its address is in use (maybe by
         one of ours that stops), what for another reason."""
@@ -151,7 +176,7 @@ class Reloader:
         failed: dict[int, EdgeError] = {}
         sensors = any(service.sensor for service in (*change.start.values(), *change.keep.values()))
         for number, service in change.start.items():
-            why = self._unfilterable(service, sensors) or guard.catching.why_not(service)
+            why = self._unfilterable(service, sensors)
             if why:
                 guard.tell(ListenerFailed(time.time(), service.id, why, 0.0))
                 continue

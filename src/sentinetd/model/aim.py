@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sentinetd.model.address import Network
+from sentinetd.model.address import Address, Network
+from sentinetd.model.service import Service
 from sentinetd.model.values import Spot, Spread
 
 
@@ -27,3 +28,19 @@ class Aim:
     def narrowness(self) -> int:
         """The higher, the earlier it is looked at: bits of the network, -1 for all addresses."""
         return -1 if self.network is None else self.network.length
+
+
+def watches(service: Service, address: Address, port: int) -> bool:
+    """Whether *service*, a sensor to which the kernel brings what it watches, is for *port* at *address*."""
+    ports, out = service.ports, service.ports_except
+    if ports is None or not (ports.unused or any(low <= port <= high for low, high in ports.ranges)):
+        return False
+    if service.addresses and address not in service.addresses:
+        return False
+    if service.address is not None and service.address.value and service.address != address:
+        return False
+    if out is None:
+        return True
+    return not any(low <= port <= high for low, high in out.ranges) and not any(
+        spot.low <= port <= spot.high and spot.network.holds(address) for spot in out.spots
+    )

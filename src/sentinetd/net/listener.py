@@ -59,11 +59,14 @@ class BindFailed(EdgeError):
 
 
 class AddressInUse(BindFailed):
-    """Somebody else has the address; *holders* says who, as far as that can be seen."""
+    """Somebody else has the address; *holders* says who, as far as that can be seen. *single*: it is one of several, so
+    that a holder on all addresses could do with the others."""
 
-    def __init__(self, text: str, held_by: list[Holder]) -> None:
+    def __init__(self, text: str, held_by: list[Holder], *, single: bool = False) -> None:
         names = ", ".join(sorted({str(holder) for holder in held_by}))
-        super().__init__(f"{text} is in use" + (f" by {names}" if names else ""), errno.EADDRINUSE)
+        all_of_them = single and any(holder.address.value == 0 for holder in held_by)
+        told = (f" by {names}" if names else "") + (" on all addresses" if all_of_them else "")
+        super().__init__(f"{text} is in use{told}", errno.EADDRINUSE)
         self.holders = held_by
 
 
@@ -325,15 +328,17 @@ def _bound(
     where = f"port {port}/{service.protocol.name}" + (f" at {service.address}" if service.address else "")
     try:
         _set_options(opened, service)
-        opened.bind(_name(opened, service.address, port))
-        _join(opened, service.address)
+        address = None if service.caught else service.address  # the kernel brings what it watches
+        opened.bind(_name(opened, address, port))
+        _join(opened, address)
         if prepare is not None:
             prepare(opened)
         if service.socket_type in (SocketType.STREAM, SocketType.SEQPACKET):
             opened.listen(backlog)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise AddressInUse(where, _holders(service, opened, port)) from error
+            single = service.address is not None and service.address.value != 0
+            raise AddressInUse(where, _holders(service, opened, port), single=single) from error
         raise BindFailed(f"{where}: {error.strerror}", error.errno or 0) from error
     opened.setblocking(_shared(service))
     return Listener(opened, notice)
