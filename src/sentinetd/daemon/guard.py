@@ -42,6 +42,7 @@ from sentinetd.daemon.messages import (
 )
 from sentinetd.daemon.messages import Obeyed as ObeyedMessage
 from sentinetd.daemon.offers import Offers
+from sentinetd.daemon.pulse import Pulse
 from sentinetd.daemon.recall import Recall
 from sentinetd.daemon.recipes import NO_ADDRESS
 from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
@@ -54,6 +55,7 @@ from sentinetd.model.events import (
     Diagnosed,
     Event,
     FollowerFailed,
+    Heartbeat,
     Level,
     Notice,
     ProcessFailed,
@@ -142,6 +144,8 @@ class Guard:
     ) -> None:
         self.loop = Loop()
         self.clock = Clock()
+        self._began = self.loop.now()
+        self._pulse = Pulse(self.loop, self._beat)
         self.engine = Engine(settings, limit, log_procs)
         self.link = Link(time.time)
         self.logs = Logs(self.link)
@@ -474,6 +478,13 @@ class Guard:
         """Listeners in the courier want to hear of these *kinds* of event, which are not told otherwise."""
         self.logs.listen(kinds)
         self.handle(Heeded(frozenset(kind for kind in ON_REQUEST if kind.kind in kinds)))
+        self._pulse.want(Heartbeat.kind in kinds)
+
+    def _beat(self) -> None:
+        """Tell that we live."""
+        wall, uptime = time.time(), self.loop.now() - self._began
+        servers, bans = len(self.engine.servers()), len(self.engine.bans.ledger)
+        self.tell(Heartbeat(wall, uptime, self.doors.open_count, servers, bans))
 
     def _reload_ordered(self, request: int, who: str) -> None:
         """Read the configuration again once the loop is done with what it is at; the engine decides nothing in it."""
