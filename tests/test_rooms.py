@@ -27,11 +27,12 @@ MAY_IMPORT = {
     "store": {"model", "errors", "ports"},
     "firewall": {"model", "errors", "ports"},
     "report": {"model", "errors", "ports"},
+    "lists": {"model", "errors", "ports", "report"},
     "control": {"model", "errors", "ports"},
-    "cli": {"model", "errors", "config", "policy", "net", "report", "control"},
+    "cli": {"model", "errors", "config", "policy", "net", "report", "lists", "control"},
     "daemon": {
         "model", "errors", "ports", "config", "policy", "net", "spawn", "serve", "ask", "announce", "store", "report",
-        "firewall", "control",
+        "firewall", "lists", "control",
     },
 }
 
