@@ -22,3 +22,11 @@ class Connection:
     port: int = 0
     local: Address | None = None
     local_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Whom a PROXY header names as the client: address and port. *source* None: whoever the connection comes from."""
+
+    source: Address | None
+    port: int
