@@ -19,11 +19,7 @@ from sentinetd.model.values import Place, Type
 Use = tuple[str, str]
 """An attribute and one of its options; the option is empty where the attribute as a whole is meant."""
 
-NOT_YET_IN_FORCE: frozenset[Use] = frozenset(
-    {
-        ("proxy_protocol", ""),
-    }
-)
+NOT_YET_IN_FORCE: frozenset[Use] = frozenset()
 """`internal`: built-in services by name."""
 
 INDISPENSABLE = frozenset({"redirect", "type", "internal"})

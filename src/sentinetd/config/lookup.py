@@ -69,7 +69,7 @@ def _networks(value: AddressSet, host: Host) -> AddressSet:
 
 
 def _exempt(value: AddressSet, host: Host) -> AddressSet:
-    """Who is exempt is judged at every touch of a sensor, where nothing can be asked: names become addresses now."""
+    """Who is exempt, or announces others, is looked at where nothing can be asked: names become addresses now."""
     known = _networks(value, host)
     networks = list(known.networks)
     for name in known.names:
@@ -94,7 +94,7 @@ _VALUES: Mapping[str, Callable[[Any, Host], Any]] = {
     "no_access": _networks,
     "exempt": _exempt,
     "log_type": _log,
-    "proxy_protocol": _networks,
+    "proxy_protocol": _exempt,
 }
 
 

@@ -273,6 +273,27 @@ def _played(draft: Draft) -> None:
         draft.warn(text, "delete the line", "banner")
 
 
+def _announced(draft: Draft) -> None:
+    """A PROXY header is read from a connection that we have accepted, and believed of those alone who are trusted."""
+    peers = draft.values.get("proxy_protocol")
+    if not isinstance(peers, AddressSet) or not (peers.networks or peers.names):
+        return
+    values, name = draft.values, "proxy_protocol"
+    kind = values.get("socket_type")
+    if kind is not None and kind is not SocketType.STREAM:
+        text = f"{name} needs connections, and {draft.name} is a {kind.value} service"
+        draft.wrong(text, "write socket_type = stream, or delete the line", name)
+    elif values.get("wait") and not has(draft, Flag.INTERCEPT):
+        text = f"the server of {draft.name} accepts by itself, and so gets what {name} should take off"
+        draft.wrong(text, "write wait = no, or flags = INTERCEPT, or delete the line", name)
+    elif multiplexed(draft):
+        text = f"{draft.name} is reached through tcpmux, where the header has been read before"
+        draft.warn(text, f"write {name} in the tcpmux service; the line is ignored", name)
+    if any(network.length == 0 for network in peers.networks):
+        text = f"{name} of everybody lets anybody pass for any source, and exempts all from bans"
+        draft.wrong(text, "write the addresses of your load balancers", name)
+
+
 RULES: tuple[Callable[[Draft], None], ...] = (
     _required,
     _arguments,
@@ -287,6 +308,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     _ident,
     _sensor_only,
     _played,
+    _announced,
 )
 
 

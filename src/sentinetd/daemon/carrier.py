@@ -21,6 +21,7 @@ from sentinetd.daemon.messages import (
     Admit,
     Answer,
     Asked,
+    AskedHeader,
     AskedTables,
     AskedUser,
     Attend,
@@ -30,6 +31,7 @@ from sentinetd.daemon.messages import (
     Chosen,
     Complaint,
     HangUp,
+    HeaderSays,
     Join,
     Leave,
     Met,
@@ -43,7 +45,7 @@ from sentinetd.daemon.messages import (
     User,
 )
 from sentinetd.model.address import Address
-from sentinetd.model.connection import Connection
+from sentinetd.model.connection import Announced, Connection
 from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessMended, UserUnknown
 from sentinetd.model.manner import CARRIED
 from sentinetd.model.routine import Ending
@@ -52,6 +54,7 @@ from sentinetd.model.verdict import ADMIT, NO_SERVER, Question
 from sentinetd.policy import inputs as policy
 from sentinetd.policy.effects import Ask
 from sentinetd.policy.inputs import Answered, Arrived, Begun, CarriersGone, Finished, Input, LaunchFailed
+from sentinetd.policy.tally import Recent
 
 CONNECT_WITHIN = 30.0
 """Seconds in which the target of a redirect has to answer."""
@@ -65,6 +68,12 @@ IDLE_CLIENT = 120.0
 """The same, for a client whose datagrams are carried: what address translators give to those that were answered."""
 IDLE_ROUTINE = 3_600.0
 """The same, for an internal service."""
+
+
+TELL_AGAIN_AFTER = 60.0
+"""Seconds for which it is not told again that a peer sends no PROXY header."""
+TOLD_AT_MOST = 1000
+"""Peers of services of which that is told in that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,7 @@ class Carrier:
         self._fronts: dict[int, tuple[int, Attend]] = {}  # by service: public descriptor, which is not ours
         self._met: dict[int, Met] = {}  # by connection: datagram clients without a verdict
         self._failed = False
+        self._unannounced = Recent(TELL_AGAIN_AFTER, TOLD_AT_MOST)  # peer and service
         self.companion = Companion(
             loop,
             "sentinetd.daemon.porter",
@@ -133,6 +143,15 @@ class Carrier:
                 self._queue(AskedTables(number, service.libwrap_name, source, port, here, at, effect.seconds))
             case Question.USER | Question.REFUSED_USER:
                 self._queue(AskedUser(number, source, port, here, at, effect.seconds))
+            case Question.PROXY:
+                raise ValueError(effect.question)  # see `read_header`
+
+    def read_header(self, effect: Ask, service: Service, descriptor: int) -> None:
+        """Have the porter read the PROXY header that a connection begins with. OSError if no descriptor can be had. The
+        caller keeps its own *descriptor*."""
+        copy = os.dup(descriptor)
+        self._asked[effect.connection.number] = _Asked(effect, service)
+        self._queue(AskedHeader(effect.connection.number, effect.seconds), copy)
 
     def carry(self, connection: Connection, service: Service, descriptor: int, position: int) -> None:
         """Have the porter do what *service* does for *connection*. The caller keeps its own *descriptor*."""
@@ -257,10 +276,10 @@ class Carrier:
             self._handle(LaunchFailed(message.number, EAGAIN))
         elif isinstance(message, Play):
             self._handle(policy.Played(message.number, None))
-        elif isinstance(message, Asked | AskedTables | AskedUser):
+        elif isinstance(message, Asked | AskedTables | AskedUser | AskedHeader):
             self._answered(message.number, None)
 
-    def _answered(self, number: int, value: str | None) -> None:
+    def _answered(self, number: int, value: str | Announced | None) -> None:
         asked = self._asked.pop(number, None)
         if asked is not None:
             self._handle(Answered(number, asked.effect.question, value))
@@ -310,6 +329,8 @@ class Carrier:
                 self._tables_said(message)
             case User():
                 self._user_said(message)
+            case HeaderSays():
+                self._header_said(message)
             case Carried():
                 self._carried(message)
             case Chosen():
@@ -349,6 +370,15 @@ class Carrier:
         elif message.name is None and Flag.IDONLY in asked.service.flags:
             self._report(UserUnknown(time.time(), connection.service, asked.service.id, source, message.why))
         self._answered(message.number, message.name)
+
+    def _header_said(self, message: HeaderSays) -> None:
+        asked = self._waits(message.number, Question.PROXY)
+        if asked is None:
+            return
+        peer, name = asked.effect.source.text, asked.service.id
+        if message.announced is None and self._unannounced.first((peer, name), self._loop.now()):
+            self._notice(Level.WARNING, f"service {name}: {peer}, which proxy_protocol lists, sent {message.why}")
+        self._answered(message.number, message.announced)
 
     def _carried(self, message: Carried) -> None:
         service = self._relayed.pop(message.number, None)

@@ -65,6 +65,7 @@ from sentinetd.model.events import (
 from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.service import Service, SocketType
 from sentinetd.model.settings import Settings
+from sentinetd.model.verdict import Question
 from sentinetd.net.host_addresses import Watcher, exempt_own, on_link
 from sentinetd.policy.effects import (
     Ask,
@@ -369,7 +370,10 @@ class Guard:
         try:
             service = self.engine.services[effect.connection.service]
             self.carrier.need()
-            self.carrier.ask(effect, service, self.doors.local(effect.connection))
+            if effect.question is Question.PROXY:
+                self.carrier.read_header(effect, service, self.doors.descriptor(effect.connection))
+            else:
+                self.carrier.ask(effect, service, self.doors.local(effect.connection))
         except (KeyError, OSError, EdgeError):  # the connection was closed meanwhile, or no porter can be had
             self._inputs.append(Answered(effect.connection.number, effect.question, None))
 

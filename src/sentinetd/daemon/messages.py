@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sentinetd.model.address import Address
 from sentinetd.model.ban import BanRun
+from sentinetd.model.connection import Announced
 from sentinetd.model.events import EVENTS
 from sentinetd.model.exemption import Exemption
 from sentinetd.model.offer import Advertisement, Registration
@@ -396,6 +397,14 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedHeader:
+    """To the porter: whom does the PROXY header of connection *number* announce? It is read within *seconds*."""
+
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Play:
     """To the porter: go on with connection *number*, whose *source* touched a sensor: talk as *decoy*, if not None,
     *greeting* in place of its own if not None (bytes as the characters of Latin-1); keep *size* bytes of what is said
@@ -521,6 +530,15 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderSays:
+    """From the porter: whom the header of connection *number* announces; None: it has no such header, and *why*."""
+
+    number: int
+    announced: Announced | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class TablesSay:
     """From the porter: whether the tables admit connection *number*. *where*: the rule that decided (file and line), or
     why there is none. *spawns*: the rule has a shell command, which was not run; no command crosses to the guard."""
@@ -602,9 +620,9 @@ TO_COURIER = (
 )  # fmt: skip
 FROM_COURIER = (Restored, RestoredExemptions, Ready, Written, Agreed, Disagreed, Curious, Query, *ORDERS)
 TO_PORTER = (
-    Asked, AskedUser, AskedTables, Carry, Relay, Join, Attend, Admit, Choose, Say, Play, Multiplexed, HangUp, Shun,
-    Leave,
+    Asked, AskedUser, AskedTables, AskedHeader, Carry, Relay, Join, Attend, Admit, Choose, Say, Play, Multiplexed,
+    HangUp, Shun, Leave,
 )  # fmt: skip
-FROM_PORTER = (Answer, User, TablesSay, Carried, Chosen, Played, Met, Complaint)
+FROM_PORTER = (Answer, User, TablesSay, HeaderSays, Carried, Chosen, Played, Met, Complaint)
 TO_HERALD = (Mandate, Offer, Withdraw, Advertise, Hide, Move)
 FROM_HERALD = (Removed, Taken, Reached, Complaint)

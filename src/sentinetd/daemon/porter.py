@@ -21,6 +21,7 @@ from sentinetd.ask.hosts_access import Request, Tables
 from sentinetd.ask.ident import owner
 from sentinetd.ask.lookups import Lookups
 from sentinetd.ask.names import ADDRESSES_LIFE, ADDRESSES_STALE, addresses_of, name_life, name_of
+from sentinetd.ask.proxy import announced
 from sentinetd.ask.threads import Threads
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.messages import (
@@ -28,6 +29,7 @@ from sentinetd.daemon.messages import (
     Admit,
     Answer,
     Asked,
+    AskedHeader,
     AskedTables,
     AskedUser,
     Attend,
@@ -37,6 +39,7 @@ from sentinetd.daemon.messages import (
     Chosen,
     Complaint,
     HangUp,
+    HeaderSays,
     Join,
     Leave,
     Met,
@@ -76,7 +79,7 @@ PLAYS_MOST = 256
 TURN = 16
 """Packets read in one turn of the loop, so that the sessions get theirs."""
 
-DESCRIPTORS = {Carry: 1, Relay: 1, Join: 2, Attend: 1, Admit: 1, Choose: 1, Say: 2, Play: 1}
+DESCRIPTORS = {Carry: 1, Relay: 1, Join: 2, Attend: 1, Admit: 1, Choose: 1, Say: 2, Play: 1, AskedHeader: 1}
 """How many descriptors come with an order; none with the others."""
 
 
@@ -172,6 +175,8 @@ class Porter:
             else:
                 self._questions += 1
                 self._start(self._find_out(find_out(message)))
+        elif kind is AskedHeader:
+            self._read_header(message, descriptors)
         elif kind is Attend:
             self._attend(message, descriptors)
         elif self._sessions.holds(message.number):
@@ -303,6 +308,22 @@ class Porter:
         request = Request(asked.daemon, source, asked.source_port, local, asked.local_port)
         verdict = await self._tables.judge(request, asked.seconds)
         return TablesSay(asked.number, verdict.admit, verdict.where, verdict.spawns)
+
+    def _read_header(self, asked: AskedHeader, descriptors: Sequence[int]) -> None:
+        if self._questions >= MOST_QUESTIONS:
+            _close(descriptors)
+            self._tell(HeaderSays(asked.number, None, "too many questions"))
+            return
+        self._questions += 1
+        self._start(self._find_out(self._header(asked, socket.socket(fileno=descriptors[0]))))
+
+    async def _header(self, asked: AskedHeader, client: socket.socket) -> HeaderSays:
+        """The guard goes on with its own copy of *client*, so that ours is closed before it is told."""
+        with client:
+            try:
+                return HeaderSays(asked.number, await announced(client, asked.seconds), "")
+            except ValueError as error:
+                return HeaderSays(asked.number, None, str(error))
 
     # Tasks, and what goes out.
 

@@ -238,8 +238,13 @@ class Reloader:
 def _needs_porter(service: Service) -> bool:
     """Whether *service* has something to be done that reads foreign bytes or waits for the network."""
     names = service.only_from.names or service.no_access.names
-    asks = bool(names or service.banner_fail) or asks_for_user(service) or identifies_refused(service)
-    return asks or manner_of(service) in (Manner.CARRIED, Manner.CHOSEN, Manner.INTERCEPTED, Manner.PLAYED)
+    asks = bool(names or service.banner_fail or service.proxy_protocol)
+    return (
+        asks
+        or asks_for_user(service)
+        or identifies_refused(service)
+        or manner_of(service) in (Manner.CARRIED, Manner.CHOSEN, Manner.INTERCEPTED, Manner.PLAYED)
+    )
 
 
 def _by_kernel(service: Service) -> bool:

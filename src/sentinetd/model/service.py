@@ -406,7 +406,12 @@ class Service:
         remarks=address_remarks,
         values="NETWORK...",
         extension=True,
-        doc="Peers that begin with a PROXY header, version 1 or 2, which names the true source.",
+        doc="Peers, load balancers as a rule, whose connections begin with a PROXY header, version 1 or 2, which names "
+        "the true source: within 5 seconds, or they are hung up on. Lists, limits, bans, logs and REMOTE_HOST go by "
+        "the source that is announced; where none is (LOCAL, UNKNOWN), by the peer. Others are served without: a "
+        "header of theirs is not looked at, and the server gets it as it came. A listed peer is never banned. An "
+        "announced source that is banned is refused at accept alone: the kernel sees no other address than the "
+        "peer's. Who owns a connection that was announced cannot be asked (ident).",
     )
     deny_time: float = attribute(
         read.ban_span,

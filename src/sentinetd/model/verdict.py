@@ -33,6 +33,7 @@ class Reason(Enum):
     PROCESS_LIMIT = "process-limit"
     LIBWRAP = "libwrap"
     IDENT = "ident"
+    PROXY_HEADER = "proxy-header"
     WAITING_LIMIT = "waiting-limit"
     FORK = "fork"
     EXEC = "exec"
@@ -48,6 +49,8 @@ class Question(Enum):
     """Whether hosts.allow and hosts.deny admit the source: `ADMIT`, or anything else."""
     USER = "user"
     """Who owns the connection at its other end (RFC 1413), as that host says."""
+    PROXY = "proxy"
+    """Whom the connection's PROXY header announces; the answer is an `Announced`."""
     REFUSED_USER = "refused-user"
     """The same of a connection that is refused whatever the answer; for its service's log."""
 

@@ -22,6 +22,8 @@ class Due(IntEnum):
     """A refused client that must have been identified by now, by its connection's number."""
     JUDGE = 6
     """The datagram clients of an intercepted service, by its number."""
+    HEADER = 7
+    """A connection that must have announced its client by now, by its number."""
 
 
 class Agenda:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
-from sentinetd.model.address import Address
-from sentinetd.model.connection import Connection
+from sentinetd.model.address import Address, union
+from sentinetd.model.connection import Announced, Connection
 from sentinetd.model.events import ConnectionAdmitted, Event, ResourceExhausted
 from sentinetd.model.manner import Manner
 from sentinetd.model.service import Flag, Service, SocketType, Type
@@ -21,9 +23,10 @@ from sentinetd.model.settings import Settings
 from sentinetd.model.state import Count, Explanation, Tally
 from sentinetd.model.verdict import Question, Reason, Unknown
 from sentinetd.policy.agenda import Agenda, Due
+from sentinetd.policy.announcing import Announcing
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.checks import AGAIN, NO_ANSWERS, Facts, decide
-from sentinetd.policy.effects import Ask, Effect, Grant, Impose, Play, Refuse, Reply, Report, Say
+from sentinetd.policy.effects import Ask, Effect, Exempted, Grant, Impose, Play, Refuse, Reply, Report, Say
 from sentinetd.policy.explanation import explained
 from sentinetd.policy.inputs import (
     Answered,
@@ -62,6 +65,8 @@ from sentinetd.policy.waiting import ANSWER_WITHIN, Waiting
 
 TELL_AGAIN_AFTER = 60.0
 """Seconds for which further refusals of a banned source by one service are not told."""
+PEER: Mapping[Question, str | None] = MappingProxyType({Question.USER: None})
+"""What is known of a connection that a peer began for somebody else."""
 TOLD_AT_MOST = 100_000
 """Refusals remembered as told."""
 SHORTAGES = {
@@ -87,6 +92,7 @@ class Engine:
         self._services = Services(self._agenda)
         self._waiting = Waiting(self._agenda)
         self._suspects = Suspects(self._agenda, log_procs)
+        self._announcing = Announcing(self._agenda)
         self._plays = Plays()
         self._servers = Servers(self._services, self._agenda)
         self._told = Recent(TELL_AGAIN_AFTER, TOLD_AT_MOST)
@@ -190,7 +196,37 @@ class Engine:
             # Its listener is not ours at present: what comes there is its server's, and nothing was accepted; unless it
             # is intercepted.
             return () if running.behind is None else (Refuse(connection),)
-        effects = self._judge(running, connection, now)
+        if running.peers is not None and connection.source is not None and connection.source in running.peers:
+            return self._await_header(running, connection, connection.source, now)
+        return self._meet(running, connection, now)
+
+    def _await_header(self, running: Running, connection: Connection, peer: Address, now: Moment) -> Iterable[Effect]:
+        """*peer* is to say for whom the connection is, before anything is judged."""
+        if self._announcing.full:
+            return self._refuse(running, connection, Reason.WAITING_LIMIT, now, PEER)
+        return (self._announcing.ask(running, connection, peer, now.now),)
+
+    def _announced(self, number: int, announced: Announced | None, now: Moment) -> Iterable[Effect]:
+        """The connection *number* is judged as if it came from whom its header announces; None: it has none. There is
+        no asking that host whose the connection is: it knows of one to the peer."""
+        awaited = self._announcing.take(number)
+        if awaited is None:
+            return ()  # too late: the connection is gone
+        running, connection = awaited.running, awaited.connection
+        if announced is None:
+            return (refused(running, connection, Reason.PROXY_HEADER, now), Refuse(connection))
+        if running.service.wait and running.reopens is not None:
+            return (Refuse(connection),)
+        if announced.source is None:
+            return self._meet(running, connection, now)
+        return self._meet(running, replace(connection, source=announced.source, port=announced.port), now, PEER)
+
+    def _meet(
+        self, running: Running, connection: Connection, now: Moment, known: Mapping[Question, str | None] = NO_ANSWERS
+    ) -> Iterable[Effect]:
+        """Judge a connection of a known source; *known* is what there is no asking about."""
+        service = running.service
+        effects = self._judge(running, connection, now, known=known)
         if (
             service.banner
             and not service.sensor
@@ -212,7 +248,8 @@ class Engine:
         if not behind.bucket.has_room(now.now):
             return self._services.pause(running, "its server ending too often", running.service.cps.wait, now)
         behind.bucket.take()
-        return self._judge(running, given.connection, now, Candidate(running, given.connection, NO_ANSWERS, now.now))
+        before = Candidate(running, given.connection, NO_ANSWERS, now.now, NO_ANSWERS)
+        return self._judge(running, given.connection, now, before)
 
     def _chosen(self, given: Chosen, now: Moment) -> Iterator[Effect]:
         """A client of the multiplexer named its service: it is judged as if it had come there (RFC 1078 knows no port
@@ -220,6 +257,7 @@ class Engine:
         candidate = self._servers.choosing(given.number)
         if candidate is None:
             return
+        known = candidate.known
         came = candidate.connection
         yield from self._services.done(candidate.running, came)
         target = self._services.multiplexed(given.name)
@@ -228,18 +266,24 @@ class Engine:
             return
         connection = Connection(came.number, target.number, came.source, came.port)
         if target.reopens is not None:
-            yield from self._refuse(target, connection, Reason.CPS, now)
+            yield from self._refuse(target, connection, Reason.CPS, now, known)
         else:
-            yield from self._judge(target, connection, now)
+            yield from self._judge(target, connection, now, known=known)
 
     def _banned(self, connection: Connection, service: Service, now: Moment) -> bool:
         source = connection.source
         return source is not None and self.bans.holds(source, now.now) and not self.bans.exempt(source, service)
 
     def _judge(
-        self, running: Running, connection: Connection, now: Moment, before: Candidate | None = None
+        self,
+        running: Running,
+        connection: Connection,
+        now: Moment,
+        before: Candidate | None = None,
+        known: Mapping[Question, str | None] = NO_ANSWERS,
     ) -> Iterable[Effect]:
-        """Run the chain on *connection*. *before*: what it was when it was judged before; cps has counted it then."""
+        """Run the chain on *connection*. *before*: what it was when it was judged before; cps has counted it then.
+        *known*: what there is no asking about, for one that was not judged before."""
         service, source = running.service, connection.source
         banned = source is not None and self.bans.holds(source, now.now)
         verdict = decide(
@@ -256,7 +300,7 @@ class Engine:
                 running.counts.of(source),
                 self._services.processes,
                 self._limit if running.behind is None or running.behind.connection is None else None,
-                NO_ANSWERS if before is None else before.answers,
+                known if before is None else before.answers,
                 before is not None or running.paces is None or banned or running.paces.takes(whose(source), now.now),
                 now.tables,
             ),
@@ -264,11 +308,11 @@ class Engine:
         if not isinstance(verdict, Unknown) and not verdict.allow:
             if before is None and verdict.reason not in _FREE:
                 running.bucket.take()
-            answers = NO_ANSWERS if before is None else before.answers
+            answers = known if before is None else before.answers
             return self._refuse(running, connection, verdict.reason, now, answers)
         if before is None:
             running.bucket.take()
-            before = Candidate(running, connection, NO_ANSWERS, now.now)
+            before = Candidate(running, connection, known, now.now, known)
         if isinstance(verdict, Unknown):
             return self._ask(before, verdict, now)
         first: list[Effect] = []
@@ -378,6 +422,8 @@ class Engine:
         yield Ask(connection, unknown.question, source, ANSWER_WITHIN)
 
     def _answered(self, given: Answered, now: Moment) -> Iterable[Effect]:
+        if given.question is Question.PROXY or isinstance(given.value, Announced):
+            return self._announced(given.number, given.value if isinstance(given.value, Announced) else None, now)
         if given.question is Question.REFUSED_USER:
             return self._suspects.answered(given.number, given.value, now)
         candidate = self._waiting.answered(given.number, given.question)
@@ -428,6 +474,9 @@ class Engine:
             running = self._services.table.get(number)
             if running is not None:
                 yield from self._stop(running, now)
+        peers = union(one.peers for one in self._services.table.values() if one.peers is not None and not one.stopped)
+        if self.bans.exemptions.trust(peers):
+            yield Exempted()
 
     def _judge_servers(self, running: Running, now: Moment) -> Iterator[Effect]:
         """The servers of a service whose configuration changed are judged by it (xinetd(8), SIGHUP)."""
@@ -475,6 +524,8 @@ class Engine:
             yield from self._servers.give_up(candidate, Reason.SHUTDOWN, now)
         yield from self._suspects.leave(running, now)
         yield from self._plays.leave(running)
+        for connection in self._announcing.leave(running):
+            yield Refuse(connection)
         yield from self._services.bury(running)
 
     def _leaving(self, given: Leaving, now: Moment) -> Iterator[Effect]:
@@ -492,6 +543,8 @@ class Engine:
                 if asked is not None:
                     asked.candidate.answers = {**asked.candidate.answers, asked.question: None}
                     yield from self._judge_again(asked.candidate, now)
+            elif due is Due.HEADER:
+                yield from self._announced(number, None, now)
             elif due is Due.JUDGE:
                 yield from self._judge_visitors(number, now)
             elif due is Due.IDENTITY:
@@ -499,7 +552,7 @@ class Engine:
             elif due is Due.RETRY:
                 candidate = self._servers.retry(number)
                 if candidate is not None:
-                    candidate.answers = NO_ANSWERS  # it may have another name by now
+                    candidate.answers = candidate.known  # it may have another name by now
                     yield from self._judge_again(candidate, now)
             else:
                 yield from self._servers.kill(number, now)

@@ -1,6 +1,7 @@
 """Who is never refused as banned, whoever ordered the ban: asked before the ban, and before a sensor bans.
 
-Three sources: the settings, the host's own surroundings, and orders. Only the last have an end, on the engine's clock.
+Four sources: the settings, the host's own surroundings, the peers that announce others (proxy_protocol), and orders.
+Only the last have an end, on the engine's clock.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Exemptions:
     def __init__(self) -> None:
         self._listed = NOBODY
         self._own_exempt = True
+        self._peers = NOBODY
         self._surroundings = Surroundings()
         self.ordered: dict[Network, Standing] = {}
         self.everywhere = NOBODY
@@ -45,6 +47,11 @@ class Exemptions:
     def moved(self, surroundings: Surroundings) -> bool:
         """The host's own addresses changed; whether that changes who is exempt."""
         self._surroundings = surroundings
+        return self._gather()
+
+    def trust(self, peers: AddressSet) -> bool:
+        """These are the peers that announce others; whether that changes who is exempt."""
+        self._peers = AddressSet(tuple(dict.fromkeys(peers.networks)))  # many services have the same ones
         return self._gather()
 
     def add(self, network: Network, exemption: Standing) -> bool:
@@ -99,7 +106,8 @@ class Exemptions:
 
     def _gather(self) -> bool:
         own = [self._surroundings.own] if self._own_exempt else []
-        before, self.everywhere = self.everywhere, union([self._listed, *own, AddressSet(tuple(self.ordered))])
+        ordered = AddressSet(tuple(self.ordered))
+        before, self.everywhere = self.everywhere, union([self._listed, self._peers, *own, ordered])
         self._next = min((one.until for one in self.ordered.values() if not math.isinf(one.until)), default=None)
         return before != self.everywhere
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sentinetd.model.address import NOBODY, AddressSet
 from sentinetd.model.ban import Ban
-from sentinetd.model.connection import Connection
+from sentinetd.model.connection import Announced, Connection
 from sentinetd.model.events import Event
 from sentinetd.model.exemption import Exemption
 from sentinetd.model.order import Order
@@ -55,11 +55,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The porter's answer for the connection *number*; *value* None: it could not be found out in time."""
+    """The porter's answer for the connection *number*; *value* None: it could not be found out in time. An `Announced`
+    answers `Question.PROXY` and nothing else."""
 
     number: int
     question: Question
-    value: str | None
+    value: str | Announced | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ class Running:
     """A running service."""
 
     __slots__ = (
-        "behind", "bucket", "counts", "manner", "number", "paces", "reopens", "score", "servers", "service", "serving",
+        "behind", "bucket", "counts", "manner", "number", "paces", "peers", "reopens", "score", "servers", "service",
+        "serving",
         "stopped",
     )  # fmt: skip
 
@@ -30,6 +31,7 @@ class Running:
         self.number = number
         self.service = service
         self.manner = manner_of(service)
+        self.peers = service.proxy_protocol or None  # asked for at every connection
         self.counts = Counts()
         self.score = Score()
         self.bucket = Bucket(service.cps, now)
@@ -46,6 +48,7 @@ class Running:
             self.paces = Paces(service.cps_source) if service.cps_source is not None else None
         self.service = service
         self.manner = manner_of(service)
+        self.peers = service.proxy_protocol or None
         self.bucket.limit(service.cps, now)
         if self.behind is not None:
             self.behind.bucket.limit(service.cps, now)
@@ -59,14 +62,16 @@ class Running:
 class Candidate:
     """A connection that was admitted, or would be but for what is not known yet; until it has a server.
 
-    *since*: when it came, on the engine's clock. *carried*: the porter is to have it, no process; *failures* to make
-    one; *unwanted*: the configuration changed while its process was being made, and does not admit it any more.
+    *since*: when it came, on the engine's clock. *known*: answers that no question can change. *carried*: the porter is
+    to have it, no process; *failures* to make one; *unwanted*: the configuration changed while its process was being
+    made, and does not admit it any more.
     """
 
     running: Running
     connection: Connection
     answers: Mapping[Question, str | None]
     since: float
+    known: Mapping[Question, str | None]
     carried: bool = False
     failures: int = 0
     unwanted: bool = False

@@ -42,12 +42,13 @@ REASONS: dict[Reason, str] = {
     Reason.CPS_SOURCE: "connections per second",
     Reason.LIBWRAP: "libwrap",
     Reason.IDENT: "ident",
+    Reason.PROXY_HEADER: "proxy_header",
     Reason.WAITING_LIMIT: "waiting_limit",
     Reason.FORK: "fork",
     Reason.EXEC: "exec",
     Reason.SHUTDOWN: "shutdown",
 }
-"""xinetd's word for each reason to refuse; `waiting_limit`, `exec` and `shutdown` are ours."""
+"""xinetd's word for each reason to refuse; `proxy_header`, `waiting_limit`, `exec` and `shutdown` are ours."""
 
 
 ALL_SUCCESS, ALL_FAILURE = frozenset(OnSuccess), frozenset(OnFailure)
