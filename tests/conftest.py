@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from rig.daemon import Daemon, Kind, Work
@@ -82,6 +83,12 @@ def make_daemon(lab: Lab) -> Iterator[Maker]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.register_profile("shared", deadline=None)  # a machine that is busy is no mistake of ours
+    hypothesis.settings.load_profile("shared")
+    take_signals()
+
+
+def take_signals() -> None:
     """Signals 32 and 33 as at login: who was started by posix_spawn(3) may find them ignored, and xinetd inherits that.
 
     Only where they are ignored: the C library handles them itself once there are threads, for one to stop another and

@@ -27,7 +27,6 @@ CONFIG = (
     + service("target", TARGET, "server = /bin/cat")
     + service("tcpmux", MUX, PROXIED, "type = INTERNAL UNLISTED", without=("server",))
     + service("finger", None, "type = TCPMUX UNLISTED", "server = /usr/bin/env", without=("bind",))
-    + service("behind", BEHIND, PROXIED, "wait = yes", "flags = INTERCEPT", "server = @PROBE@", "server_args = accept")
     + service("daytime", TIME, PROXIED, "type = INTERNAL UNLISTED", without=("server",))
     + sensor("irc", TRAP, PROXIED, "decoy = ftp", "capture = 100")
 )

@@ -46,6 +46,7 @@ LONGEST = 200
 """Characters of a text in an answer; no name that anybody reads is longer."""
 ROLES = {
     Manner.NOBODY: Role.SENSOR,
+    Manner.PLAYED: Role.SENSOR,
     Manner.SERVER: Role.SERVER,
     Manner.ONCE: Role.INTERNAL,
     Manner.CARRIED: Role.INTERNAL,
