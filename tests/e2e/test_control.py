@@ -161,3 +161,127 @@ def _is_courier_of(name: str, parent: int) -> bool:
 
 def _readable_by_all(path: str) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in Path(path).resolve().parents)
+
+
+def order(daemon: Daemon, method: str, path: str, body: Any = None, **who: Any) -> tuple[int, Any]:
+    words = ["-X", method, *(["-d", json.dumps(body)] if body is not None else [])]
+    return ask(daemon, path, *words, **who)
+
+
+def test_bans_by_order_hold_and_end(daemon: Daemon) -> None:
+    status, told = order(daemon, "POST", "/v1/bans", {"networks": ["192.168.1.20"], "seconds": 600, "note": "a test"})
+    assert (status, told["done"], told["refused"]) == (200, 1, [])
+    assert converse(daemon.lab, HOST, 7037, "192.168.1.20") == "closed"
+    (kept,) = ask(daemon, "/v1/bans")[1]["bans"]
+    assert (kept["network"], kept["origin"], kept["who"], kept["note"]) == (
+        "192.168.1.20", "operator", "uid 0 (root)", "a test",
+    )  # fmt: skip
+    assert "by the operator uid 0 (root): a test" in daemon.await_message("Adding 192.168.1.20").text
+    assert order(daemon, "DELETE", "/v1/bans?network=192.168.1.20")[0] == 200
+    assert len(converse(daemon.lab, HOST, 7037, "192.168.1.20")) == 4
+    status, told = order(daemon, "DELETE", "/v1/bans?network=192.168.1.20")
+    assert (status, "not banned" in told["error"]) == (409, True)
+
+
+def test_who_is_exempt_cannot_be_banned(daemon: Daemon) -> None:
+    assert order(daemon, "POST", "/v1/exemptions", {"network": "192.168.1.20", "seconds": None})[0] == 200
+    assert [one["network"] for one in ask(daemon, "/v1/exemptions")[1]["exemptions"]] == ["192.168.1.20"]
+    status, told = order(daemon, "POST", "/v1/bans", {"networks": ["192.168.1.20"], "seconds": None})
+    assert (status, told["error"]) == (409, "192.168.1.20: it is exempt")
+    assert order(daemon, "DELETE", "/v1/exemptions?network=192.168.1.20")[0] == 200
+    assert order(daemon, "POST", "/v1/bans", {"networks": ["192.168.1.20"], "seconds": None})[0] == 200
+
+
+def test_reload_by_order(daemon: Daemon) -> None:
+    daemon.config.write_text(CONFIG.replace("7099", "7098"))
+    assert order(daemon, "POST", "/v1/reload", {})[0] == 200
+    assert daemon.find("reload ordered by uid 0 (root)")
+    assert 7098 in {one["port"] for one in ask(daemon, "/v1/services")[1]["services"]}
+    daemon.config.write_text("defaults\n{\n")
+    assert order(daemon, "POST", "/v1/reload", {})[0] == 409
+    assert [one["what"] for one in ask(daemon, "/v1/status")[1]["troubles"]] == ["configuration"]
+    assert ask(daemon, "/readyz")[0] == 503
+    assert ask(daemon, "/healthz")[0] == 200
+
+
+def test_a_harmless_trip_leaves_nothing_and_what_was_is_forgotten(daemon: Daemon) -> None:
+    status, told = order(daemon, "POST", "/v1/test-fire", {})
+    assert (status, told["ok"]) == (200, True), told
+    assert [one["name"] for one in told["steps"]] == ["ban", "in force", "kept", "told", "lifted"]
+    daemon.await_message("Sensor test-fire touched by 192.0.2.1, not banned")
+    assert ask(daemon, "/v1/bans")[1]["total"] == 0
+    assert ask(daemon, "/v1/top")[1]["ranked"] == []
+    assert ask(daemon, "/v1/explain?address=192.0.2.1")[1]["past"][0]["what"] == "lifted"
+    assert order(daemon, "POST", "/v1/purge", {"network": "192.0.2.0/24"})[1]["done"] == 1
+    assert ask(daemon, "/v1/explain?address=192.0.2.1")[1]["past"] == []
+    daemon.await_message("uid 0 (root) had 1 former bans of 192.0.2.0/24 forgotten")
+
+
+READERS, ADMINS = 4242, 4243
+"""Groups that the lab's hosts know as `probers` and `watchers`."""
+
+
+@pytest.mark.parametrize(
+    ("groups", "reads", "changes"),
+    [
+        pytest.param((), 0, 0, id="a stranger cannot even connect"),
+        pytest.param((READERS,), 200, 403, id="the group may read"),
+        pytest.param((READERS, ADMINS), 200, 200, id="an admin may change things"),
+    ],
+)
+def test_foreign_users(
+    make_daemon: Callable[..., Daemon], groups: tuple[int, ...], reads: int, changes: int
+) -> None:
+    daemon = make_daemon(Kind.SENTINETD, CONFIG)
+    daemon.lab.write_etc(group=Path("/etc/group").read_text() + f"sentinetd:x:{READERS}:\nadmins:x:{ADMINS}:\n")
+    daemon.work.write("sentinetd.toml", '[control]\nadmins = "admins"\n').chmod(0o600)
+    daemon.start()
+    assert control_socket(daemon).stat().st_mode & 0o777 == 0o660
+    assert control_socket(daemon).stat().st_gid == READERS
+    assert ask(daemon, "/v1/status", user=4711, groups=groups)[0] == reads
+    body = {"networks": ["192.0.2.7"], "seconds": 60}
+    assert order(daemon, "POST", "/v1/bans", body, user=4711, groups=groups)[0] == changes
+    assert ask(daemon, "/v1/bans")[1]["total"] == (changes == 200)
+
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param([f"Authorization: Bearer {TOKEN}"], 200, id="the token"),
+        pytest.param([], 401, id="no token"),
+        pytest.param([f"Authorization: Bearer {TOKEN[:-1]}0"], 401, id="another token"),
+        pytest.param([f"Authorization: Basic {TOKEN}"], 401, id="another scheme"),
+        pytest.param([f"Authorization: Bearer {TOKEN}", "Host: evil.example"], 403, id="a rebound name"),
+        pytest.param([f"Authorization: Bearer {TOKEN}", "Origin: http://evil.example"], 403, id="another page"),
+        pytest.param([f"Authorization: Bearer {TOKEN}", "Origin: http://127.0.0.1:7077"], 200, id="our own page"),
+    ],
+)
+def test_loopback(make_daemon: Callable[..., Daemon], headers: Sequence[str], status: int) -> None:
+    daemon = make_daemon(Kind.SENTINETD, CONFIG)
+    settings = f'[control]\nlisten = "127.0.0.1:7077"\ntoken = "{TOKEN}"\n'
+    daemon.work.write("sentinetd.toml", settings).chmod(0o600)
+    daemon.start()
+    words = [word for header in headers for word in ("-H", header)]
+    done = daemon.run("curl", "-s", "-m", "20", "-o", "/dev/null", "-w", "%{http_code}", *words,
+                      "http://127.0.0.1:7077/v1/status")  # fmt: skip
+    assert done.stdout == str(status)
+
+
+def test_without_a_socket(make_daemon: Callable[..., Daemon]) -> None:
+    daemon = make_daemon(Kind.SENTINETD, CONFIG)
+    daemon.work.write("sentinetd.toml", "[control]\nenabled = false\n").chmod(0o600)
+    daemon.start()
+    assert not list((daemon.work.path / "run" / "sentinetd").glob("*/control.sock"))
+
+
+def test_the_socket_outlives_the_courier_and_goes_with_the_daemon(daemon: Daemon) -> None:
+    assert ask(daemon, "/v1/status")[0] == 200
+    (courier,) = (one["pid"] for one in ask(daemon, "/v1/status")[1]["daemon"]["helpers"] if one["name"] == "courier")
+    os.kill(courier, 9)
+    wait_for(lambda: ask(daemon, "/v1/status")[0] == 200, daemon.story, 30.0)
+    path = control_socket(daemon)
+    daemon.stop()
+    assert not path.exists()

@@ -26,10 +26,17 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "services": ("sentinetd.cli.status:services", "The running services, their limits and counts."),
     "servers": ("sentinetd.cli.status:servers", "The running servers, and for whom they run."),
     "bans": ("sentinetd.cli.bans:bans", "Who is banned, and until when."),
+    "ban": ("sentinetd.cli.orders:ban", "Ban addresses or networks."),
+    "unban": ("sentinetd.cli.orders:unban", "End bans."),
+    "exempt": ("sentinetd.cli.orders:exempt", "Who is never refused as banned; add to them, end it."),
+    "explain": ("sentinetd.cli.explain:explain", "Would an address be admitted, and by which line not."),
     "top": ("sentinetd.cli.status:top", "Who tripped most: sources, networks, sensors."),
     "map": ("sentinetd.cli.plan.map_command:show", "Show which port of which address is taken by whom."),
     "plan": ("sentinetd.cli.plan.plan_command:draft", "Propose sensors for what is free, and write them down."),
     "simulate": ("sentinetd.cli.simulate.command:simulate", "Tell from a log or scan who would have been banned."),
+    "reload": ("sentinetd.cli.orders:reload", "Read the configuration again."),
+    "test-fire": ("sentinetd.cli.orders:test_fire", "A harmless trip, through everything that follows one."),
+    "purge": ("sentinetd.cli.orders:purge", "Forget who was banned."),
     "convert": ("sentinetd.cli.convert.command:convert", "Convert a super-server's configuration for another one."),
 }
 """Every command: where it is, and what it does in a few words. Only the one that is asked for is loaded."""

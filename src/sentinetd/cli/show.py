@@ -6,10 +6,11 @@ Whatever a stranger could have chosen the bytes of is made printable first.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,7 @@ def make_console() -> Console:
     return Console(highlight=False, soft_wrap=False, no_color=bool(os.environ.get("NO_COLOR")) or None)
 
 
-def lines(told: Sequence[Sequence[Cell | str]]) -> None:
+def lines(told: Iterable[Sequence[Cell | str]]) -> None:
     """Print lines made of pieces, in colour on a terminal."""
     for line in told:
         cells = [one if isinstance(one, Cell) else Cell(one) for one in line]
@@ -145,7 +146,10 @@ def ahead(until: float | None, now: float) -> str:
     """How long it is to *until*; None: it never comes."""
     if until is None:
         return "never"
-    return f"in {span(until - now)}" if until > now else "ended"
+    if until <= now:
+        return "ended"
+    left = until - now
+    return f"in {span(left if left < MINUTE else math.ceil(left / MINUTE) * MINUTE)}"
 
 
 def clock(at: float) -> str:

@@ -5,7 +5,9 @@ This module loads starlette and msgspec; it is imported when somebody first conn
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import pwd
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -27,12 +29,22 @@ from sentinetd.control.requests import (
     JSON,
     OPERATIONS,
     BanFilter,
+    BanOrder,
     Decision,
+    Done,
     EventFilter,
+    Exemptions,
+    ExemptOrder,
+    Fired,
     Health,
+    LiftFilter,
+    NoBody,
+    NotDone,
     OfAddress,
+    OfNetwork,
     Operation,
     Problem,
+    PurgeOrder,
     Ranked,
     Series,
     SeriesFilter,
@@ -44,14 +56,34 @@ from sentinetd.control.requests import (
     TopFilter,
 )
 from sentinetd.control.stream import Stream, Subscriber
+from sentinetd.control.testfire import fire
 from sentinetd.control.troubles import Troubles
 from sentinetd.model.address import Address, Network
+from sentinetd.model.ban import Origin
+from sentinetd.model.events import Event, Level, Notice
 from sentinetd.model.kept import BanQuery
+from sentinetd.model.order import (
+    FOR_EVER,
+    EndExemption,
+    Exempt,
+    ImposeBans,
+    LiftAllBans,
+    LiftBans,
+    Order,
+    Reload,
+    WantedBan,
+)
 from sentinetd.model.settings import ControlSettings
 
 BODY_MOST = 1 << 20
 """Bytes of a request's body."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+NAME_MOST = 64
+"""Characters of a user's name in an event."""
+REFUSALS_SHOWN = 5
+"""Networks of an order that an error names."""
+PAST_MOST = 50
+"""Former bans that an explanation shows."""
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -67,10 +99,18 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and what that one may do."""
+    """Who asks, and what that one may do. *uid*: None on loopback."""
 
     name: str
     right: Right
+    uid: int | None = None
+
+    async def name_for_the_record(self) -> str:
+        """The name that events bear, with the user's own where the host knows one."""
+        if self.uid is None:
+            return self.name
+        user = await asyncio.get_running_loop().run_in_executor(None, _user_name, self.uid)
+        return f"{self.name} ({user})" if user else self.name
 
 
 @dataclass(slots=True)
@@ -82,6 +122,7 @@ class Office:
     troubles: Troubles
     stream: Stream
     wall: Callable[[], float]
+    note: Callable[[Event], None]
     settings: ControlSettings
 
 
@@ -95,6 +136,14 @@ class Api:
             "services": self._services,
             "servers": self._servers,
             "bans": self._bans,
+            "ban": self._ban,
+            "lift": self._lift,
+            "exemptions": self._exemptions,
+            "exempt": self._exempt,
+            "unexempt": self._unexempt,
+            "reload": self._reload,
+            "test-fire": self._test_fire,
+            "purge": self._purge,
             "explain": self._explain,
             "series": self._series,
             "top": self._top,
@@ -134,7 +183,7 @@ class Api:
         settings = self._office.settings
         peer = request.state._state.get("peer")
         if isinstance(peer, Peer):
-            return Caller(str(peer), right_of(peer, settings))
+            return Caller(str(peer), right_of(peer, settings), peer.uid)
         host = request.headers.get("host", "").lower()
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if name not in LOOPBACK_NAMES:
@@ -185,7 +234,60 @@ class Api:
         address = _address(query.address)
         explained = await self._office.desk.explain(address.text)
         bans = await self._office.desk.bans(BanQuery(at=self._office.wall(), address=address))
-        return Decision(explained.standing, bans, list(explained.services))
+        past = await self._office.desk.past(BanQuery(at=self._office.wall(), address=address, limit=PAST_MOST))
+        return Decision(explained.standing, bans, list(past), list(explained.services))
+
+    # What changes something.
+
+    async def _order(self, caller: Caller, order: Order) -> Done:
+        outcome = await self._office.desk.order(order, await caller.name_for_the_record())
+        refused = [NotDone(str(one.network), one.why) for one in outcome.refused]
+        if not outcome.ok:
+            told = "; ".join(f"{one.network}: {one.why}" for one in refused[:REFUSALS_SHOWN])
+            raise Refused(409, told or outcome.text)
+        return Done(outcome.text, outcome.done, refused)
+
+    async def _ban(self, caller: Caller, query: Any, body: BanOrder) -> Done:
+        span = FOR_EVER if body.seconds is None else body.seconds
+        wanted = dict.fromkeys(_network(text) for text in body.networks)
+        return await self._order(
+            caller, ImposeBans(tuple(WantedBan(one, span, body.note) for one in wanted), Origin.OPERATOR)
+        )
+
+    async def _lift(self, caller: Caller, query: LiftFilter, body: None) -> Done:
+        if query.all == (query.network is not None):
+            raise Refused(400, "name a network, or all=true, and not both")
+        if query.network is None:
+            return await self._order(caller, LiftAllBans())
+        return await self._order(caller, LiftBans((_network(query.network),)))
+
+    async def _exemptions(self, caller: Caller, query: Any, body: None) -> Exemptions:
+        return Exemptions(list(await self._office.desk.exemptions(self._office.wall())))
+
+    async def _exempt(self, caller: Caller, query: Any, body: ExemptOrder) -> Done:
+        span = FOR_EVER if body.seconds is None else body.seconds
+        return await self._order(caller, Exempt(_network(body.network), span, body.note))
+
+    async def _unexempt(self, caller: Caller, query: OfNetwork, body: None) -> Done:
+        return await self._order(caller, EndExemption(_network(query.network)))
+
+    async def _reload(self, caller: Caller, query: Any, body: NoBody) -> Done:
+        return await self._order(caller, Reload())
+
+    async def _test_fire(self, caller: Caller, query: Any, body: NoBody) -> Fired:
+        office = self._office
+        return await fire(office.desk, office.note, office.troubles, office.wall, await caller.name_for_the_record())
+
+    async def _purge(self, caller: Caller, query: Any, body: PurgeOrder) -> Done:
+        office, now = self._office, self._office.wall()
+        network = None if body.network is None else _network(body.network)
+        count = await office.desk.forget(now - body.older_than, network)
+        office.history.forget()
+        office.stream.forget()
+        of = "everybody" if network is None else str(network)
+        who = await caller.name_for_the_record()
+        office.note(Notice(now, Level.NOTICE, f"{who} had {count} former bans of {of} forgotten"))
+        return Done(f"{count} former bans forgotten", count, [])
 
     async def _series(self, caller: Caller, query: SeriesFilter, body: None) -> Series:
         now = self._office.wall()
@@ -322,6 +424,15 @@ def _sums(minutes: list[Minute]) -> tuple[int, int, int]:
         sum(one.bans for one in minutes),
         sum(one.refused for one in minutes),
     )
+
+
+def _user_name(uid: int) -> str:
+    """What passwd(5) calls *uid*, as far as it can be told in a log; may wait for whoever keeps users."""
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""
+    return name[:NAME_MOST] if name.isprintable() else ""
 
 
 def _who_may(right: Right) -> str:

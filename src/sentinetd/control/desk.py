@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sentinetd.errors import EdgeError
-from sentinetd.model.kept import BanPage, BanQuery
+from sentinetd.model.address import Network
+from sentinetd.model.kept import BanPage, BanQuery, KeptExemption, PastBan
 from sentinetd.model.order import Order, Refusal
 from sentinetd.model.state import (
     DaemonState,
@@ -64,5 +65,12 @@ class Desk(Protocol):
     async def tally(self) -> Counted: ...
 
     async def bans(self, query: BanQuery) -> BanPage: ...
+
+    async def exemptions(self, at: float) -> Sequence[KeptExemption]: ...
+
+    async def past(self, query: BanQuery) -> Sequence[PastBan]: ...
+
+    async def forget(self, before: float, network: Network | None) -> int:
+        """Forget the bans that ended before Unix time *before*, of *network* alone if that is given; how many rows."""
 
     async def order(self, order: Order, who: str) -> Outcome: ...

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from sentinetd.control.history import Ranking
 from sentinetd.control.peers import Right
 from sentinetd.control.troubles import Trouble
-from sentinetd.model.kept import BanPage
+from sentinetd.model.kept import BanPage, KeptExemption, PastBan
 from sentinetd.model.kept import Order as SortKey
 from sentinetd.model.state import DaemonState, Explanation, ServerState, ServiceState, Standing
 
@@ -82,6 +82,84 @@ class EventFilter(Struct, frozen=True, forbid_unknown_fields=True):
     recent: Annotated[int, Meta(ge=0, le=500, description="So many of the last events are told first.")] = 0
 
 
+class BanOrder(Struct, frozen=True, forbid_unknown_fields=True):
+    """Ban *networks* for *seconds*, None: until they are lifted."""
+
+    networks: Annotated[list[NetworkText], Meta(min_length=1, max_length=10_000)]
+    seconds: Span | None
+    note: Note = ""
+
+
+class LiftFilter(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is not to be banned any more: exactly this *network*, or, if *all*, everybody."""
+
+    network: NetworkText | None = None
+    all: bool = False
+
+
+class ExemptOrder(Struct, frozen=True, forbid_unknown_fields=True):
+    """Never refuse *network* as banned, for *seconds*, None: until the exemption is ended."""
+
+    network: NetworkText
+    seconds: Span | None
+    note: Note = ""
+
+
+class OfNetwork(Struct, frozen=True, forbid_unknown_fields=True):
+    """Exactly this network."""
+
+    network: NetworkText
+
+
+class PurgeOrder(Struct, frozen=True, forbid_unknown_fields=True):
+    """Forget the bans that ended more than *older_than* seconds ago, with *network* only of what lies in it; and who
+    was seen lately. What is banned stays banned, what is in log files stays there."""
+
+    older_than: Annotated[float, Meta(ge=0, le=SPAN_MOST)] = 0
+    network: NetworkText | None = None
+
+
+class NoBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing more needs to be said."""
+
+
+class NotDone(Struct, frozen=True):
+    """A network that an order named and that it did not reach."""
+
+    network: str
+    why: str
+
+
+class Done(Struct, frozen=True):
+    """An order was carried out, at least in part: for *done* networks, not for those *refused*."""
+
+    text: str
+    done: int
+    refused: list[NotDone]
+
+
+class Step(Struct, frozen=True):
+    """One thing that was tried, whether it worked, what was seen, and after how many *seconds*."""
+
+    name: str
+    ok: bool
+    text: str
+    seconds: float
+
+
+class Fired(Struct, frozen=True):
+    """What became of a harmless trip, step by step."""
+
+    ok: bool
+    steps: list[Step]
+
+
+class Exemptions(Struct, frozen=True):
+    """The exemptions by order."""
+
+    exemptions: list[KeptExemption]
+
+
 class Services(Struct, frozen=True):
     """The running services."""
 
@@ -117,6 +195,7 @@ class Decision(Struct, frozen=True):
 
     standing: Standing
     ban: BanPage
+    past: list[PastBan]
     services: list[Explanation]
 
 
@@ -179,6 +258,11 @@ class Operation:
 
 
 SILENT = ((503, "The guard or the store does not answer."),)
+ORDERED = (
+    (409, "The guard does not do it, and why."),
+    (413, "The body is too long."),
+    (503, "The guard or the store does not answer."),
+)
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "status", "GET", "/v1/status", Right.READ, "What runs, since when, and what is wrong.", answer=Status,
@@ -192,6 +276,38 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "bans", "GET", "/v1/bans", Right.READ, "Bans, filtered, sorted, by the page.", query=BanFilter, answer=BanPage,
         failures=SILENT,
+    ),
+    Operation(
+        "ban", "POST", "/v1/bans", Right.CHANGE, "Ban networks.", body=BanOrder, answer=Done, failures=ORDERED,
+    ),
+    Operation(
+        "lift", "DELETE", "/v1/bans", Right.CHANGE, "End a ban, or all.", query=LiftFilter, answer=Done,
+        failures=ORDERED,
+    ),
+    Operation(
+        "exemptions", "GET", "/v1/exemptions", Right.READ, "The networks that are exempt by order.", answer=Exemptions,
+        failures=SILENT,
+    ),
+    Operation(
+        "exempt", "POST", "/v1/exemptions", Right.CHANGE, "Never refuse a network as banned.", body=ExemptOrder,
+        answer=Done, failures=ORDERED,
+    ),
+    Operation(
+        "unexempt", "DELETE", "/v1/exemptions", Right.CHANGE, "End an exemption that was ordered.", query=OfNetwork,
+        answer=Done, failures=ORDERED,
+    ),
+    Operation(
+        "reload", "POST", "/v1/reload", Right.CHANGE, "Read the same configuration again, as SIGHUP does.",
+        body=NoBody, answer=Done, failures=ORDERED,
+    ),
+    Operation(
+        "test-fire", "POST", "/v1/test-fire", Right.CHANGE,
+        "A harmless trip, by an address of RFC 5737, through everything that follows one.", body=NoBody, answer=Fired,
+        failures=ORDERED,
+    ),
+    Operation(
+        "purge", "POST", "/v1/purge", Right.CHANGE, "Forget who was banned.", body=PurgeOrder, answer=Done,
+        failures=ORDERED,
     ),
     Operation(
         "explain", "GET", "/v1/explain", Right.READ,

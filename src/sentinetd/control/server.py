@@ -144,7 +144,7 @@ class Control:
     def _office(self) -> Any:
         from sentinetd.control.app import Office
 
-        return Office(self._desk, self._history, self._troubles, self._stream, self._wall, self._settings)
+        return Office(self._desk, self._history, self._troubles, self._stream, self._wall, self._note, self._settings)
 
     def _faulty(self, text: str) -> None:
         self._note(Notice(self._wall(), Level.ERROR, text))

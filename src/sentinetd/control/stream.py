@@ -127,6 +127,10 @@ class Stream:
         self._subscribers.discard(subscriber)
         self._stir()
 
+    def forget(self) -> None:
+        """New subscribers are told nothing of before."""
+        self._recent.clear()
+
     def close(self) -> None:
         """End every subscription."""
         for one in self._subscribers:

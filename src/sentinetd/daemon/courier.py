@@ -381,7 +381,7 @@ async def serve(channel: Channel, options: Options, boot: str) -> None:
         journal = Journal(DAEMON_LOG, time.time, "sentinetd", os.getppid())
         courier = Courier(channel, keeper, journal, warm=options.warm)
         audience = courier.audience
-        desk = GuardDesk(courier.questions, courier.orders, Listing(options.state), reader)
+        desk = GuardDesk(courier.questions, courier.orders, Listing(options.state), reader, keeper)
         observer = Observer(host=os.uname().nodename, ident="sentinetd", pid=os.getppid(), version=__version__)
 
         def line(event: Event) -> str:

@@ -20,10 +20,12 @@ from sentinetd.daemon.messages import (
 )
 from sentinetd.daemon.orders import Orders
 from sentinetd.errors import EdgeError
+from sentinetd.model.address import Network
 from sentinetd.model.ban import Origin
-from sentinetd.model.kept import BanPage, BanQuery
+from sentinetd.model.kept import BanPage, BanQuery, KeptExemption, PastBan
 from sentinetd.model.order import ImposeBans, Order
 from sentinetd.model.state import DaemonState, ServerState, ServiceState, Topic
+from sentinetd.store.keeper import Keeper, Run
 from sentinetd.store.listing import Listing
 
 PATIENCE = 5.0
@@ -32,6 +34,7 @@ AT_ONCE = 32
 """Questions that may be open."""
 
 A = TypeVar("A")
+R = TypeVar("R")
 
 
 class _Asked:
@@ -90,12 +93,14 @@ class GuardDesk:
         questions: Questions,
         orders: Orders,
         listing: Listing,
-        read: Callable[[Callable[[], BanPage]], Awaitable[BanPage]],
+        read: Run,
+        keeper: Keeper,
     ) -> None:
         self._questions = questions
         self._orders = orders
         self._listing = listing
         self._read = read
+        self._keeper = keeper
 
     async def status(self) -> DaemonState:
         (answer,) = await self._questions.ask(Topic.STATUS, StatusAnswer)
@@ -116,8 +121,17 @@ class GuardDesk:
         return Counted(parts[0].tally, tuple(row for part in parts for row in part.rows))
 
     async def bans(self, query: BanQuery) -> BanPage:
+        return await self._of_store(lambda: self._listing.page(query))
+
+    async def exemptions(self, at: float) -> Sequence[KeptExemption]:
+        return await self._of_store(lambda: self._listing.exemptions(at))
+
+    async def past(self, query: BanQuery) -> Sequence[PastBan]:
+        return await self._of_store(lambda: self._listing.past(query))
+
+    async def forget(self, before: float, network: Network | None) -> int:
         try:
-            return await self._read(lambda: self._listing.page(query))
+            return await self._keeper.forget(before, network)
         except EdgeError as error:
             raise NoAnswer(str(error)) from error
 
@@ -130,6 +144,13 @@ class GuardDesk:
         except EdgeError as error:
             raise NoAnswer(str(error)) from error
         return _outcome(answer)
+
+
+    async def _of_store(self, call: Callable[[], R]) -> R:
+        try:
+            return await self._read(call)
+        except EdgeError as error:
+            raise NoAnswer(str(error)) from error
 
 
 def _outcome(answer: Obeyed) -> Outcome:

@@ -55,6 +55,34 @@ class KeptBan:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptExemption:
+    """A network that is never refused as banned, by order: until Unix time *until* (None: until ended)."""
+
+    network: str
+    since: float
+    until: float | None
+    who: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastBan:
+    """A ban that another one followed, or that was lifted: *what* became of it at Unix time *at*, *by* whom."""
+
+    network: str
+    at: float
+    what: str
+    by: str
+    sensor: str
+    origin: str
+    since: float
+    until: float | None
+    trips: int
+    who: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class BanPage:
     """Some of the *total* bans that a question fits."""
 

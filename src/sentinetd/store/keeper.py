@@ -111,6 +111,13 @@ class Keeper:
         """From now on exactly *bans* are in force. EdgeError if it cannot be committed."""
         await self._run(lambda: self._store.rewrite(bans))
 
+    async def forget(self, before: float, network: Network | None) -> int:
+        """Forget what had ended before Unix time *before*; with *network*, only of what lies in it. How many rows were
+        there. EdgeError if it cannot be done now."""
+        if not self._ready:
+            raise EdgeError(f"the {NAME} does not work at present: {self.trouble}")
+        return await self._run(lambda: self._store.forget(before, network))
+
     async def close(self) -> None:
         """Commit what is held, if it can be, and let the next one have the file."""
         if self._ready and self._held:

@@ -13,13 +13,20 @@ from urllib.parse import quote
 
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import BITS, Network
-from sentinetd.model.kept import BanPage, BanQuery, KeptBan, Order
-from sentinetd.store.rows import network
+from sentinetd.model.kept import BanPage, BanQuery, KeptBan, KeptExemption, Order, PastBan
+from sentinetd.store.rows import blob, network
 from sentinetd.store.sqlite import FILE
 
 PATIENCE = 2.0
 """Seconds to wait for the file."""
 COLUMNS = "version, value, length, scope, sensor, origin, since, last, until, trips, offences, who, note"
+EXEMPTIONS = """
+SELECT version, value, length, scope, since, until, who, note FROM exemptions WHERE until IS NULL OR until > ?
+ORDER BY since DESC, version, value
+"""
+PAST = """
+SELECT version, value, length, scope, at, what, by, sensor, origin, since, until, trips, who, note FROM history
+"""
 SORTED_BY = {
     Order.LAST: "last {0}",
     Order.SINCE: "since {0}",
@@ -47,6 +54,19 @@ class Listing:
             rows = database.execute(listed, [*values, query.limit, query.offset]).fetchall()
         return BanPage(total, tuple(_kept(*row) for row in rows))
 
+    def exemptions(self, at: float) -> tuple[KeptExemption, ...]:
+        """The exemptions by order that are in force at Unix time *at*, the latest first."""
+        with self._open() as database:
+            rows = database.execute(EXEMPTIONS, (at,)).fetchall()
+        return tuple(KeptExemption(str(network(*row[:4])), *row[4:]) for row in rows)
+
+    def past(self, query: BanQuery) -> tuple[PastBan, ...]:
+        """What is remembered of former bans of the address or network of *query*, the latest first."""
+        where, values = _where(query)
+        with self._open() as database:
+            rows = database.execute(f"{PAST} WHERE {where} ORDER BY at DESC LIMIT ?", [*values, query.limit]).fetchall()
+        return tuple(PastBan(str(network(*row[:4])), *row[4:]) for row in rows)
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
@@ -70,11 +90,19 @@ def _condition(query: BanQuery) -> tuple[str, list[object]]:
     if query.origin is not None:
         parts.append("origin = ?")
         values.append(query.origin)
+    where, more = _where(query)
+    return " AND ".join([*parts, where]), [*values, *more]
+
+
+def _where(query: BanQuery) -> tuple[str, list[object]]:
+    """The address and the network of *query* as a condition and its values."""
+    parts: list[str] = ["1"]
+    values: list[object] = []
     if query.network is not None:
         net = query.network
         last = net.value | ((1 << (BITS[net.version] - net.length)) - 1)
         parts.append("version = ? AND length >= ? AND value BETWEEN ? AND ?")
-        values += [net.version, net.length, _blob(net.version, net.value), _blob(net.version, last)]
+        values += [net.version, net.length, blob(net.version, net.value), blob(net.version, last)]
     if query.address is not None:
         source = query.address
         nets = [Network.of(source, length) for length in range(BITS[source.version] + 1)]
@@ -82,12 +110,8 @@ def _condition(query: BanQuery) -> tuple[str, list[object]]:
         parts.append(f"version = ? AND scope IN ('', ?) AND (value, length) IN (VALUES {pairs})")
         values += [source.version, source.scope]
         for net in nets:
-            values += [_blob(net.version, net.value), net.length]
+            values += [blob(net.version, net.value), net.length]
     return " AND ".join(parts), values
-
-
-def _blob(version: int, value: int) -> bytes:
-    return value.to_bytes(BITS[version] // 8, "big")
 
 
 def _kept(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sentinetd.model.address import Network
+from sentinetd.model.address import BITS, Network
 from sentinetd.model.ban import Ban, Origin
 from sentinetd.model.exemption import Exemption
 
@@ -15,10 +15,15 @@ def key(network: Network) -> Key:
     """A network as the columns of the primary key."""
     return (
         network.version,
-        network.value.to_bytes(4 if network.version == 4 else 16, "big"),
+        blob(network.version, network.value),
         network.length,
         storable(network.scope),
     )
+
+
+def blob(version: int, value: int) -> bytes:
+    """An address as the column `value`."""
+    return value.to_bytes(BITS[version] // 8, "big")
 
 
 def of_ban(ban: Ban) -> tuple[object, ...]:

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Any
 
 from sentinetd.errors import EdgeError
-from sentinetd.model.address import Network
+from sentinetd.model.address import BITS, Network
 from sentinetd.model.ban import Ban, BanRun, Cleared, Lifted, bytes_of
 from sentinetd.model.exemption import Exemption, ExemptionOver
 from sentinetd.store import rows
@@ -224,6 +224,20 @@ class Store:
             database.execute("DELETE FROM exemptions WHERE until < ?", (now,))
             database.execute("DELETE FROM history WHERE at < ?", (now - KEEP_HISTORY,))
             database.execute(TRIM_HISTORY, (HISTORY_MOST,))
+
+    def forget(self, before: float, network: Network | None) -> int:
+        """Forget the bans that had ended before *before*, history and all; with *network*, only of what lies in it. How
+        many rows were there."""
+        where = "1"
+        values: tuple[object, ...] = ()
+        if network is not None:
+            last = network.value | ((1 << (BITS[network.version] - network.length)) - 1)
+            first, end = (rows.blob(network.version, value) for value in (network.value, last))
+            where = "version = ? AND length >= ? AND value BETWEEN ? AND ?"
+            values = (network.version, network.length, first, end)
+        with self._transaction() as database:
+            gone = database.execute(f"DELETE FROM bans WHERE until < ? AND {where}", (before, *values)).rowcount
+            return gone + database.execute(f"DELETE FROM history WHERE at < ? AND {where}", (before, *values)).rowcount
 
     def _follow_clock(self, database: sqlite3.Connection) -> None:
         """If Unix time was set since the file was last written, in this life of the machine: set what is kept, too."""

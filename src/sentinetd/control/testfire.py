@@ -1,0 +1,82 @@
+"""A harmless trip, to see that what follows one works: ordered, in force, kept, told, and lifted again.
+
+The source is an address for documentation (RFC 5737), whom nobody has; the ban would end by itself within a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+from sentinetd.control.desk import Desk, NoAnswer, Outcome
+from sentinetd.control.requests import Fired, Step
+from sentinetd.control.troubles import Troubles
+from sentinetd.model.address import Address, Network
+from sentinetd.model.ban import Origin
+from sentinetd.model.events import Event, SensorTripped
+from sentinetd.model.kept import BanQuery
+from sentinetd.model.order import ImposeBans, LiftBans, WantedBan
+
+SOURCE = Address.parse("192.0.2.1")
+SERVICE = "test-fire"
+SPAN = 60.0
+SETTLE = 2.0
+"""Seconds that sinks and keepers of bans have to say that they cannot."""
+
+Check = Callable[[], Awaitable[tuple[bool, str]]]
+
+
+async def fire(
+    desk: Desk, note: Callable[[Event], None], troubles: Troubles, wall: Callable[[], float], who: str
+) -> Fired:
+    """Do it for *who*, and report."""
+    network = Network.of(SOURCE, 32)
+    before = {one.what for one in troubles.at(wall())}
+
+    async def banned() -> tuple[bool, str]:
+        outcome = await desk.order(ImposeBans((WantedBan(network, SPAN, SERVICE),), Origin.OPERATOR), who)
+        return outcome.ok, f"{network} banned for {SPAN:.0f} seconds" if outcome.ok else _why(outcome)
+
+    async def in_force() -> tuple[bool, str]:
+        explained = await desk.explain(SOURCE.text)
+        refusing = sum(not one.admitted for one in explained.services)
+        text = f"{refusing} of {len(explained.services)} services refuse it"
+        return bool(explained.standing.network) and refusing == len(explained.services), text
+
+    async def kept() -> tuple[bool, str]:
+        page = await desk.bans(BanQuery(at=wall(), network=network))
+        return page.total == 1, "it is in the store" if page.total == 1 else "it is not in the store"
+
+    async def told() -> tuple[bool, str]:
+        note(SensorTripped(wall(), 0, SERVICE, SOURCE, 0, 0.0, f"a harmless test by {who}"))
+        await asyncio.sleep(SETTLE)
+        fresh = [one for one in troubles.at(wall()) if one.what not in before]
+        if fresh:
+            return False, "; ".join(f"{one.what}: {one.text}" for one in fresh)
+        return True, "told to the log and to every sink; no keeper of bans and no sink complained"
+
+    async def lifted() -> tuple[bool, str]:
+        outcome = await desk.order(LiftBans((network,)), who)
+        explained = await desk.explain(SOURCE.text)
+        gone = outcome.ok and not explained.standing.network
+        return gone, "nothing is left of it" if gone else _why(outcome)
+
+    steps = [await _step("ban", banned)]
+    if steps[0].ok:
+        for name, check in (("in force", in_force), ("kept", kept), ("told", told), ("lifted", lifted)):
+            steps.append(await _step(name, check))
+    return Fired(all(one.ok for one in steps), steps)
+
+
+def _why(outcome: Outcome) -> str:
+    return "; ".join(one.why for one in outcome.refused) or outcome.text
+
+
+async def _step(name: str, check: Check) -> Step:
+    begun = monotonic()
+    try:
+        ok, text = await check()
+    except NoAnswer as silence:
+        ok, text = False, str(silence)
+    return Step(name, ok, text, round(monotonic() - begun, 4))
