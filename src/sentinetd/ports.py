@@ -84,8 +84,16 @@ class Enforcer(Protocol):
 
     name: str
 
+    @property
+    def wants_write(self) -> bool:
+        """Whether something waits until `fileno` is writable, where `flush` is to be called; until then no further step
+        of `replace` is to be made."""
+
     def fileno(self) -> int:
         """What to wait at until it is readable, and ask `trouble` then; -1 if nothing is."""
+
+    def flush(self) -> None:
+        """Send what waits, as much as there is room for."""
 
     def open(self) -> None:
         """Make ready what keeps the bans. What was refused before is refused until `replace` is done."""

@@ -8,8 +8,18 @@ from config.machine import Machine
 from sentinetd.config.load import load
 from sentinetd.config.toml import Written, read_settings
 from sentinetd.model.address import AddressSet, Network
-from sentinetd.model.settings import BanSettings, MdnsSettings, Settings, StoreSettings
-from sentinetd.model.values import Place
+from sentinetd.model.settings import (
+    AtStop,
+    BanSettings,
+    FirewallBackend,
+    FirewallSettings,
+    Guarded,
+    MdnsSettings,
+    Refusing,
+    Settings,
+    StoreSettings,
+)
+from sentinetd.model.values import Credentials, Place
 
 
 def read(text: str | None) -> tuple[Settings, list[str]]:
@@ -41,6 +51,28 @@ def read(text: str | None) -> tuple[Settings, list[str]]:
         ),
         pytest.param("bans.prefix = { v6 = 48 }", Settings(bans=BanSettings(prefix_v6=48)), id="inline"),
         pytest.param("[store]\nrequired = true", Settings(store=StoreSettings(required=True)), id="store"),
+        pytest.param("[firewall]\nenabled = true", Settings(firewall=FirewallSettings(enabled=True)), id="firewall"),
+        pytest.param(
+            '[firewall]\nbackend = "nftables"\nverdict = "reject"\nports = "own"\ntable = "ours"\nat_stop = "keep"\n'
+            "forwarded = true",
+            Settings(
+                firewall=FirewallSettings(
+                    backend=FirewallBackend.NFTABLES, verdict=Refusing.REJECT, ports=Guarded.OWN, table="ours",
+                    at_stop=AtStop.KEEP, forwarded=True,
+                )
+            ),
+            id="nftables",
+        ),
+        pytest.param(
+            '[firewall]\nenabled = true\nbackend = "command"\ncommand = ["/bin/refuse", "--all"]\nuser = "ann"',
+            Settings(
+                firewall=FirewallSettings(
+                    enabled=True, backend=FirewallBackend.COMMAND, command=("/bin/refuse", "--all"),
+                    credentials=Credentials(1000, 1000, (1000, 100)),
+                )
+            ),
+            id="a command",
+        ),
         pytest.param("[mdns]\nenabled = true", Settings(mdns=MdnsSettings(enabled=True)), id="mdns"),
     ],
 )
@@ -89,6 +121,34 @@ def test_settings(text: str | None, settings: Settings) -> None:
         ),
         pytest.param(
             "[bans]\nprefix = { v5 = 40 }", ["file: s.toml:2: bans.prefix: {'v5': 40} does not say"], id="version 5"
+        ),
+        pytest.param(
+            '[firewall]\nverdict = "rejct"',
+            ["file: s.toml:2: firewall.verdict: 'rejct' is none of the choices; did you mean reject? write one of"],
+            id="no choice",
+        ),
+        pytest.param(
+            "[firewall]\nports = 80", ["file: s.toml:2: firewall.ports: 80 is none of the choices; write one of"],
+            id="no choice, no text",
+        ),
+        pytest.param(
+            '[firewall]\ntable = "a b"', ["file: s.toml:2: firewall.table: 'a b' is no name for a table"], id="no name"
+        ),
+        pytest.param(
+            '[firewall]\ncommand = ["refuse"]', ["file: s.toml:2: firewall.command: ['refuse'] does not begin with"],
+            id="a command to be looked for",
+        ),
+        pytest.param(
+            '[firewall]\ncommand = ["/no"]', ["file: s.toml:2: firewall.command: /no cannot be executed: No such"],
+            id="no program",
+        ),
+        pytest.param(
+            '[firewall]\nenabled = true\nbackend = "command"',
+            ['file: s.toml:3: firewall.backend: backend = "command" without a command; write command = ['],
+            id="no command",
+        ),
+        pytest.param(
+            '[firewall]\nuser = "bob"', ["file: s.toml:2: firewall.user: unknown user 'bob'; write"], id="no user"
         ),
         pytest.param("[bans]\nmaximum = = 5", ["file: s.toml:2: not TOML: "], id="not TOML"),
         pytest.param("[bans]\n\udcff", ["file: s.toml: not TOML: "], id="not text"),

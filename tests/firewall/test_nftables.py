@@ -313,6 +313,7 @@ def test_what_stays_when_the_daemon_ends(make: Made, at_stop: AtStop) -> None:
         impose(keeper, "127.0.0.5")
         keeper.close()
         assert server.fate("127.0.0.5") == ("drop" if at_stop is AtStop.KEEP else "open")
+        assert bool(listed()) is (at_stop is AtStop.KEEP)
 
 
 def test_after_a_crash_the_bans_hold_until_the_whole_truth_is_there(make: Made, namespace: object) -> None:

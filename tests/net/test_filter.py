@@ -355,3 +355,63 @@ def test_availability_leaves_nothing_open() -> None:
     before = set(os.listdir("/proc/self/fd"))
     SourceFilter.available()
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    ("host", "source", "other"), [("127.0.0.1", "127.0.0.2", "127.0.0.3"), ("::1", "fd00:1::1", "fd00:2::1")]
+)
+def test_datagrams(bans: SourceFilter, host: str, source: str, other: str) -> None:
+    """Every datagram is judged: there are no sessions. One listener serves both IP versions."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as listener:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(("::", 0))
+        bans.attach(listener, EVERYONE, NOBODY)
+        opened = Door(listener)
+
+        def hears(sender: str) -> bool:
+            before = opened.drops()
+            with socket.socket(socket.AF_INET6 if ":" in sender else socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.bind((sender, 0))
+                client.sendto(b"\x10" * 32, (host, listener.getsockname()[1]))  # where TCP has its flags: an ACK
+            came = select.poll()
+            came.register(listener, select.POLLIN)
+            wait_for(lambda: bool(came.poll(0)) or opened.drops() > before, f"a datagram from {sender}")
+            return bool(came.poll(0)) and listener.recv(64) == b"\x10" * 32
+
+        assert hears(source)
+        bans.ban(Network.parse(source), math.inf)
+        assert not hears(source)
+        assert hears(other)
+        bans.lift(Network.parse(source))
+        assert hears(source)
+
+
+def test_a_replacement_in_steps_holds_when_it_is_done(door: Open, bans: SourceFilter) -> None:
+    opened = door()
+    bans.ban(Network.parse("127.0.0.2"), math.inf)
+    many = [(Network(4, 0x0A000000 + number, 32), math.inf) for number in range(500)]
+    steps = bans.replacing([*many, (Network.parse("127.0.0.3"), math.inf), *many])
+    next(steps)
+    assert [opened.serves(one) for one in ("127.0.0.2", "127.0.0.3")] == [False, True]
+    assert list(steps) == [None]
+    assert [opened.serves(one) for one in ("127.0.0.2", "127.0.0.3")] == [True, False]
+
+
+def test_a_replacement_that_is_given_up_changes_nothing(door: Open, bans: SourceFilter) -> None:
+    opened = door()
+    bans.ban(Network.parse("127.0.0.2"), math.inf)
+    before = os.listdir("/proc/self/fd")
+    steps = bans.replacing([(Network.parse("127.0.0.3"), math.inf)])
+    next(steps)
+    steps.close()
+    assert os.listdir("/proc/self/fd") == before
+    assert [opened.serves(one) for one in ("127.0.0.2", "127.0.0.3")] == [False, True]
+
+
+def test_detached(door: Open, bans: SourceFilter) -> None:
+    opened = door()
+    bans.ban(Network.parse("127.0.0.2"), math.inf)
+    assert not opened.serves("127.0.0.2")
+    bans.detach(opened.socket)
+    assert opened.serves("127.0.0.2")
+    bans.detach(opened.socket)

@@ -18,6 +18,7 @@ from sentinetd.model.service import Cps, Flag, OnFailure, OnSuccess, Redirect, S
 from sentinetd.model.verdict import ADMIT, Question, Reason
 from sentinetd.policy.effects import (
     Ask,
+    Expire,
     Forget,
     Impose,
     Lift,
@@ -140,7 +141,7 @@ class AnyInputs(RuleBasedStateMachine):
                 case Impose(network, until):
                     assert until >= self.bans.get(network, 0.0)
                     self.bans[network] = until
-                case Lift(network):
+                case Lift(network) | Expire(network):
                     del self.bans[network]
         for event in events(effects, ConnectionRefused):
             if event.reason is Reason.BANNED:

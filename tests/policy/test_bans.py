@@ -14,7 +14,7 @@ from sentinetd.model.connection import Connection
 from sentinetd.model.events import BanEnded, BanEvicted, BanImposed, BanLengthened, BansEnded, SensorTripped
 from sentinetd.model.service import Service, SocketType
 from sentinetd.model.verdict import Reason
-from sentinetd.policy.effects import Effect, Impose, Lift, Refuse
+from sentinetd.policy.effects import Effect, Expire, Impose, Lift, Refuse
 from sentinetd.policy.inputs import Arrived, Heeded, Learned, Moved, Reloaded, Surroundings
 
 SOURCE = "192.0.2.1"
@@ -25,7 +25,7 @@ def imposed(effects: list[Effect]) -> list[str]:
 
 
 def lifted(effects: list[Effect]) -> list[str]:
-    return [str(one.network) for one in effects if isinstance(one, Lift)]
+    return [str(one.network) for one in effects if isinstance(one, Lift | Expire)]
 
 
 def learn(player: Player, *bans: tuple[str, float]) -> list[Effect]:
@@ -168,11 +168,11 @@ def test_a_repeated_touch_is_told_as_such() -> None:
 def test_the_end_of_each_ban_is_told_where_somebody_wants_it() -> None:
     player = Player(sensor(60.0))
     player.arrive(SOURCE)
-    assert kinds(player.later(60.0)) == ["Lift", "BansEnded"]
+    assert kinds(player.later(60.0)) == ["Expire", "BansEnded"]
     player.give(Heeded(frozenset({BanEnded})))
     player.arrive(SOURCE)
     effects = player.later(60.0)
-    assert kinds(effects) == ["Lift", "BanEnded", "BansEnded"]
+    assert kinds(effects) == ["Expire", "BanEnded", "BansEnded"]
     assert events(effects, BanEnded) == [BanEnded(player.now + WALL, Network.parse(SOURCE))]
 
 

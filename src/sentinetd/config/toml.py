@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sentinetd.config import firewall
 from sentinetd.config.host import Host
 from sentinetd.config.lookup import looked_up
 from sentinetd.model.address import Address, Network
@@ -16,7 +17,15 @@ from sentinetd.model.address_words import address_list, address_remarks
 from sentinetd.model.attribute import BadValue
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.readers import nearest
-from sentinetd.model.settings import BanSettings, ControlTable, MdnsSettings, MetricsTable, Settings, StoreSettings
+from sentinetd.model.settings import (
+    BanSettings,
+    ControlTable,
+    FirewallSettings,
+    MdnsSettings,
+    MetricsTable,
+    Settings,
+    StoreSettings,
+)
 from sentinetd.model.values import Place
 
 NOT_YET_IN_FORCE: Mapping[str, frozenset[str]] = {
@@ -24,7 +33,7 @@ NOT_YET_IN_FORCE: Mapping[str, frozenset[str]] = {
 }
 """Keys, by table, that are understood and have no effect in this version."""
 
-TABLES_NOT_YET_IN_FORCE = frozenset({"firewall", "fleet", "libwrap", "alert"})
+TABLES_NOT_YET_IN_FORCE = frozenset({"fleet", "libwrap", "alert"})
 
 MAXIMUM_BANS = 100_000_000
 LOOPBACK = (Network.parse("127.0.0.0/8"), Network.parse("::1"))
@@ -126,6 +135,7 @@ class _File:
         return Settings(
             bans=replace(BanSettings(**values["bans"]), **prefix),
             store=StoreSettings(**values["store"]),
+            firewall=self._firewall(values["firewall"]),
             mdns=MdnsSettings(**values["mdns"]),
             control=self._control(values["control"]),
             metrics=MetricsTable(**values["metrics"]),
@@ -136,6 +146,13 @@ class _File:
         if table.listen and not table.token:
             self._wrong("control", "listen", "a listener on loopback needs a token", f'write token = "{SAMPLE_TOKEN}"')
         return table
+
+    def _firewall(self, values: Mapping[str, Any]) -> FirewallSettings:
+        try:
+            return firewall.settings(values)
+        except BadValue as bad:
+            self._wrong("firewall", "backend", bad.text, bad.way_out)
+            return FirewallSettings()
 
     def _tables(self) -> dict[str, Any]:
         import tomllib  # most installations have no such file
@@ -201,6 +218,7 @@ def _readers(host: Host) -> dict[str, dict[str, Reader]]:
             "prefix": _prefix,
         },
         "store": {"required": _truth},
+        "firewall": firewall.readers(host, _truth, _strings),
         "mdns": {"enabled": _truth},
         "control": {"enabled": _truth, "admins": _group(host), "listen": _loopback, "token": _token},
         "metrics": {"listen": _loopback},

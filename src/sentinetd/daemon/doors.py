@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sentinetd.daemon.door import Door, spread
 from sentinetd.daemon.loop import Loop
 from sentinetd.errors import EdgeError
-from sentinetd.model.address import Address
+from sentinetd.model.address import EVERYONE, NOBODY, Address
 from sentinetd.model.aim import watches
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import DatagramUnread, Event, Level, ListenerFailed, ListenerMended, Notice
@@ -28,6 +28,8 @@ from sentinetd.net.source import asked_of, local_of
 if TYPE_CHECKING:
     from sentinetd.net.filter import SourceFilter
 
+FILTERED = frozenset({6, 17, 262})
+"""Protocols whose listeners the kernel can filter: TCP, UDP, MPTCP (which begins as TCP)."""
 AT_ONCE = 64
 """Connections accepted at one listener before the others get their turn."""
 
@@ -62,6 +64,7 @@ class Doors:
         self._passage: Passage | None = None
         self._numbers = count(1)
         self.filter: SourceFilter | None = None
+        self._filtered = False  # every listener has the filter, not only those that a server accepts at
         self.changes = 0  # counts whatever changes what is offered: a listener opens or closes, a configuration changes
 
     @property
@@ -266,6 +269,25 @@ class Doors:
             if door.service.caught:
                 yield door.service, [one.listener for one in self._all(number) if one.listener is not None]
 
+    def listeners(self) -> Iterator[tuple[Service, Listener]]:
+        """Every listener that is open, with its service."""
+        for number in self._doors:
+            for door in self._all(number):
+                if door.listener is not None:
+                    yield door.service, door.listener
+
+    def filter_all(self, wanted: bool) -> None:
+        """Have every listener filtered, those that will open too; or only those that a server accepts at. EdgeError."""
+        if wanted == self._filtered:
+            return
+        self._filtered = wanted
+        for service, listener in self.listeners():
+            if self.filter is not None and not self._knocked_at(service) and service.protocol.number in FILTERED:
+                if wanted:
+                    self.filter.attach(listener.socket, EVERYONE, NOBODY)
+                else:
+                    self.filter.detach(listener.socket)
+
     def close_all(self) -> None:
         """Close every listener and hang up on whoever still waits."""
         for number in list(self._doors):
@@ -311,6 +333,8 @@ class Doors:
             take_any(bound)
         if self.filter is not None and self._knocked_at(service):
             self.filter.attach(bound, service.only_from, service.no_access, service.exempt)
+        elif self.filter is not None and self._filtered and service.protocol.number in FILTERED:
+            self.filter.attach(bound, EVERYONE, NOBODY)
 
     def _shut(self, door: Door) -> None:
         if door.retry is not None:

@@ -20,6 +20,7 @@ from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.clock import Clock
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.doors import Doors
+from sentinetd.daemon.enforcement import Enforcement
 from sentinetd.daemon.inquiries import Inquiries
 from sentinetd.daemon.instructions import Instructions
 from sentinetd.daemon.launcher import Launcher
@@ -44,7 +45,7 @@ from sentinetd.daemon.messages import Obeyed as ObeyedMessage
 from sentinetd.daemon.offers import Offers
 from sentinetd.daemon.pulse import Pulse
 from sentinetd.daemon.recall import Recall
-from sentinetd.daemon.recipes import NO_ADDRESS
+from sentinetd.daemon.recipes import NO_ADDRESS, recipe_of_program
 from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
 from sentinetd.daemon.sockets import Sockets
 from sentinetd.errors import EdgeError
@@ -54,7 +55,6 @@ from sentinetd.model.events import (
     ON_REQUEST,
     Diagnosed,
     Event,
-    FollowerFailed,
     Heartbeat,
     Level,
     Notice,
@@ -64,12 +64,13 @@ from sentinetd.model.events import (
 )
 from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.service import Service, SocketType
-from sentinetd.model.settings import Settings
+from sentinetd.model.settings import FirewallSettings, Settings
 from sentinetd.model.verdict import Question
 from sentinetd.net.host_addresses import Watcher, exempt_own, on_link
 from sentinetd.policy.effects import (
     Ask,
     Exempted,
+    Expire,
     Forget,
     Grant,
     HangUp,
@@ -109,7 +110,7 @@ from sentinetd.serve.tcpmux import GO
 from sentinetd.spawn.spawner import Backend
 
 if TYPE_CHECKING:
-    from sentinetd.net.filter import SourceFilter
+    from sentinetd.firewall.command import Command
     from sentinetd.net.listener import Listener
 
 RESTORE_SILENCE = 20.0
@@ -189,6 +190,7 @@ class Guard:
         self._offered = 0  # the changes of doors up to which everything is offered
         self._advertise = False
         self.replies = Replies(self.doors, self.engine)
+        self.enforcement = Enforcement(self.loop, self.doors, self.engine.bans, self._firewall_program, self.tell)
         self._perform: dict[type[Any], Callable[[Any], None]] = {
             Serve: lambda effect: self._serve(effect.connection),
             Reply: lambda effect: self.replies.reply(effect.connection),
@@ -203,10 +205,11 @@ class Guard:
             Resume: lambda effect: self._resume(effect.number),
             Suspend: lambda effect: self.doors.suspend(effect.number),
             Rearm: lambda effect: self.doors.rearm(effect.connection),
-            Impose: lambda effect: self._filter_bans(lambda known: known.ban(effect.network, effect.until)),
-            Lift: lambda effect: self._filter_bans(lambda known: known.lift(effect.network)),
-            Restate: lambda effect: self._filter_bans(lambda known: known.replace(self.engine.bans.in_force())),
-            Exempted: lambda effect: self.exempt_in_kernel(),
+            Impose: lambda effect: self.enforcement.impose(effect.network, effect.until),
+            Lift: lambda effect: self.enforcement.lift(effect.network),
+            Expire: lambda effect: self.enforcement.expire(effect.network),
+            Restate: lambda effect: self.enforcement.restate(),
+            Exempted: lambda effect: self.enforcement.exempt(),
             Obeyed: lambda effect: self.link.say(
                 ObeyedMessage(effect.request, effect.ok, effect.text, effect.done, effect.refused)
             ),
@@ -253,7 +256,9 @@ class Guard:
         self._offered = -1
 
     def settle(self) -> None:
-        """Send what waits, and watch for room where there is none; have the engine ticked in time."""
+        """Send what waits, and watch for room where there is none; have the engine ticked in time. What was banned is
+        in force in the kernel before it is told."""
+        self.enforcement.settle()
         self._pump_link()
         self.carrier.pump()
         self._watch_writes("porter", self.carrier.wants_write, self.carrier.companion.watch_writes)
@@ -415,6 +420,13 @@ class Guard:
         host = NO_ADDRESS if source is None else source.text
         self.launcher.launch(connection.number, connection.service, descriptor, host)
 
+    def _firewall_program(self, settings: FirewallSettings) -> Command:
+        """What feeds bans to the program of *settings*."""
+        from sentinetd.firewall.command import Command  # for those who want it
+
+        recipe = recipe_of_program(settings.command, settings.credentials)
+        return Command(settings, lambda descriptor: self.launcher.start_aside(recipe, descriptor), self.loop.now)
+
     def _signal(self, pid: int, number: int) -> None:
         try:
             os.kill(pid, number)
@@ -529,7 +541,7 @@ class Guard:
     def _garbled(self, name: str, why: str) -> None:
         self.notice(Level.ERROR, f"a message of the {name} was dropped: {why}")
 
-    # The host's own addresses, and the kernel's list of bans.
+    # The host's own addresses.
 
     def look_around(self) -> None:
         """Learn which addresses are the host's own, now and whenever they change."""
@@ -554,35 +566,13 @@ class Guard:
         self.offers.moved()
         self.catching.moved()
 
-    def exempt_in_kernel(self) -> None:
-        """Who is exempt changed: the kernel must not refuse them either."""
-        self._filter_bans(lambda known: known.exempt(self.engine.bans.exemptions.everywhere))
-
-    def need_filter(self) -> None:
-        """Have the kernel refuse sources where servers accept by themselves. EdgeError if it cannot."""
-        if self.doors.filter is not None:
-            return
-        from sentinetd.net.filter import SourceFilter  # ctypes, for the few that need it
-
-        known = SourceFilter()
-        known.exempt(self.engine.bans.exemptions.everywhere)
-        known.replace(self.engine.bans.in_force())
-        self.doors.filter = known
-
-    def _filter_bans(self, change: Callable[[SourceFilter], None]) -> None:
-        if self.doors.filter is None:
-            return
-        try:
-            change(self.doors.filter)
-        except EdgeError as error:
-            self.tell(FollowerFailed(time.time(), "source filter", str(error), 0.0))
-
     # The end.
 
     def farewell(self, last: Any) -> list[Event]:
         """Have everything written and the other processes ended. What could not be written in time."""
         self.catching.close()
         self.sockets.close()
+        self.enforcement.close()
         self.courier.leave()
         self.carrier.companion.leave()
         self.offers.companion.leave()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from errno import EAGAIN
@@ -14,6 +16,7 @@ from sentinetd.model.events import Event, ProcessFailed, ProcessMended
 from sentinetd.model.service import Service
 from sentinetd.policy.inputs import Input, Launched, LaunchersGone, LaunchFailed, SetupFailed
 from sentinetd.spawn import protocol
+from sentinetd.spawn.recipe import Recipe
 from sentinetd.spawn.spawner import Backend, Spawner, SpawnerBusy, SpawnerGone
 
 PAUSE = 1.0
@@ -30,6 +33,28 @@ STEPS = {
     protocol.Step.EXEC: "execve",
 }
 """The steps of a server's set-up by the names that logs print."""
+
+
+FIRST_ASIDE = 1 << 63
+"""Orders from here on are of programs that serve no connection; the engine knows nothing of them."""
+ASIDE = 0
+"""The recipe's number of such a program; services have higher ones."""
+
+
+class Aside:
+    """A program of the daemon's own, started by the spawner like a server. *pid* 0: not started yet, or ended."""
+
+    __slots__ = ("fault", "order", "pid")
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+        self.fault = ""
+        self.pid = 0
+
+    def kill(self) -> None:
+        """End it, if it runs."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)  # ours until it is reaped, which makes this 0
 
 
 class Launcher:
@@ -57,6 +82,9 @@ class Launcher:
         self._socket = -1
         self._since = -math.inf
         self._writing = False
+        self._asides: dict[int, Aside] = {}  # by order, until the spawner has said what became of it
+        self._running: dict[int, Aside] = {}  # by pid
+        self._next_aside = FIRST_ASIDE
 
     @property
     def name(self) -> str:
@@ -103,6 +131,21 @@ class Launcher:
             self._handle(LaunchFailed(order, EAGAIN))
             self._gone(gone)
 
+    def start_aside(self, recipe: Recipe, descriptor: int) -> Aside:
+        """Order a program by *recipe* on *descriptor*, which stays the caller's. EdgeError if no order is taken."""
+        if self._spawner is None:
+            raise EdgeError("there is no spawner at the moment")
+        order = self._next_aside
+        self._next_aside += 1
+        try:
+            self._spawner.teach(ASIDE, recipe)
+            self._spawner.launch(order, ASIDE, descriptor, "")
+        except SpawnerGone as gone:
+            self._gone(gone)
+            raise
+        aside = self._asides[order] = Aside(order)
+        return aside
+
     def settle(self) -> None:
         """Watch for room where an order waits for it."""
         spawner = self._spawner
@@ -111,7 +154,14 @@ class Launcher:
             self._loop.write(self._socket, self._flush if self._writing else None)
 
     def reaped(self, pid: int, how: str) -> bool:
-        """A child has ended; whether it was a spawner."""
+        """A child has ended; whether it was a spawner, or a program that serves no connection."""
+        if self._asides:
+            self._said()  # it may be one of those: the spawner has said so by now
+        aside = self._running.pop(pid, None)
+        if aside is not None:
+            aside.pid = 0
+            aside.fault = aside.fault or how
+            return True
         if pid not in self._pids:
             return False
         self._pids.discard(pid)
@@ -138,12 +188,27 @@ class Launcher:
             self._reply(reply)
 
     def _reply(self, reply: protocol.Reply) -> None:
-        if isinstance(reply, protocol.Launched):
+        if reply.order >= FIRST_ASIDE:
+            self._reply_aside(reply)
+        elif isinstance(reply, protocol.Launched):
             self._handle(Launched(reply.order, reply.pid))
         elif isinstance(reply, protocol.LaunchFailed):
             self._handle(LaunchFailed(reply.order, reply.errno))
         else:
             self._handle(SetupFailed(reply.order, STEPS[reply.step], "", reply.errno, reply.fatal))
+
+    def _reply_aside(self, reply: protocol.Reply) -> None:
+        if isinstance(reply, protocol.SetupFailed):
+            for aside in (*self._asides.values(), *self._running.values()):
+                if aside.order == reply.order:
+                    aside.fault = f"{STEPS[reply.step]} failed: {os.strerror(reply.errno)}"
+            return
+        aside = self._asides.pop(reply.order, Aside(reply.order))
+        if isinstance(reply, protocol.Launched):
+            aside.pid = reply.pid
+            self._running[reply.pid] = aside
+        else:
+            aside.fault = f"no process could be made: {os.strerror(reply.errno)}"
 
     def _gone(self, gone: SpawnerGone) -> None:
         """The spawner has ended: start another at once, or after a pause if it lived no longer than one."""
@@ -153,7 +218,8 @@ class Launcher:
             spawner.close()
         for reply in gone.replies:
             self._reply(reply)
-        self._handle(LaunchersGone(gone.unanswered))
+        self._asides.clear()
+        self._handle(LaunchersGone(tuple(order for order in gone.unanswered if order < FIRST_ASIDE)))
         self._report(ProcessFailed(time.time(), "spawner", str(gone).removeprefix("spawner: "), 0.0))
         if self._loop.now() - self._since < PAUSE:
             self._loop.after(PAUSE, self._replace)

@@ -6,6 +6,7 @@ import math
 import resource
 
 from sentinetd.model.service import Service
+from sentinetd.model.values import Credentials
 from sentinetd.spawn.recipe import Recipe
 
 LIMITS = {
@@ -40,4 +41,16 @@ def recipe_of(service: Service, files: int) -> Recipe:
         umask=service.umask,
         nice=max(-40, min(40, service.nice)),
         limits=limits,
+    )
+
+
+def recipe_of_program(command: tuple[str, ...], credentials: Credentials) -> Recipe:
+    """The recipe of a program of the daemon's own: *command* and whom it runs as, with little more than a PATH."""
+    return Recipe(
+        server=command[0],
+        argv=command,
+        environment=("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"),
+        uid=credentials.uid,
+        gid=credentials.gid,
+        groups=credentials.groups,
     )

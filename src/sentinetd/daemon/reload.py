@@ -96,6 +96,9 @@ class Reloader:
         wanted = [service for service in loaded.services if servable(service)]
         self._prepare(wanted)
         wanted, unwatchable = self._watchable(wanted)
+        if first:
+            guard.enforcement.configure(loaded.settings)
+            guard.enforcement.finish()
         next_number = next(self._numbers)
         change = plan(guard.engine.services, wanted, loaded.faulty | unwatchable, next_number)
         self._numbers = count(next_number + len(change.start) + 1)
@@ -104,6 +107,7 @@ class Reloader:
         guard.clock.tables_wanted = any(Flag.NOLIBWRAP not in service.flags for service in wanted if not service.sensor)
         guard.clock.load_wanted = any(service.max_load is not None for service in wanted)
         guard.handle(Reloaded(loaded.settings, started, change.adjust, change.stop))
+        guard.enforcement.configure(loaded.settings)
         guard.replies.refresh()
         guard.carrier.multiplex(
             service.name.lower() for service in guard.engine.services.values() if multiplexed(service)
@@ -134,7 +138,7 @@ class Reloader:
                 guard.notice(Level.CRITICAL, f"names cannot be looked up and nothing can be carried: {error}")
         if any(_by_kernel(service) for service in wanted):
             try:
-                guard.need_filter()
+                guard.enforcement.need_filter()
             except EdgeError as error:
                 guard.notice(Level.WARNING, f"the kernel cannot filter sources here: {error}")
         unjudged = [one.id for one in wanted if _by_kernel(one) and Flag.NOLIBWRAP not in one.flags]

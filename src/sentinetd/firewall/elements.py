@@ -5,6 +5,7 @@ The bytes are those of `framing`, put together once for each IP version instead 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from sentinetd.firewall.framing import ATTRIBUTE, NESTED, attributes
@@ -42,13 +43,14 @@ def bare(version: int, value: int) -> bytes:
 
 
 def timed(network: Network, seconds: float) -> bytes:
-    """The element for *network* that ends in *seconds*, a millisecond at least.
+    """The element for *network* that ends in *seconds*, whole milliseconds of it, begun ones counted; the kernel cuts
+    them to its ticks, of 10 milliseconds at most.
 
     The end is said twice, as the span and as what is left of it: a kernel that updates elements updates nothing when
     the span alone is the same as before.
     """
     version = network.version
-    left = min(max(1, round(seconds * 1000)), LONGEST).to_bytes(8, "big")
+    left = min(max(1, math.ceil(seconds * 1000)), LONGEST).to_bytes(8, "big")
     key = network.value.to_bytes(_SIZE[version], "big")
     return _TIMED[version] + key + _BEFORE_TIMEOUT + left + _BEFORE_EXPIRATION + left
 

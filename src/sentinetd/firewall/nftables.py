@@ -53,6 +53,7 @@ class Nftables:
     """
 
     name = "nftables"
+    wants_write = False  # the kernel has done its work when it was told
 
     def __init__(
         self, table: OwnTable, settings: FirewallSettings, maximum: int, clock: Callable[[], float], spare: int = SPARE
@@ -73,6 +74,9 @@ class Nftables:
     def fileno(self) -> int:
         """Readable when another program changed something in nftables."""
         return self._table.fileno()
+
+    def flush(self) -> None:
+        """Nothing waits."""
 
     def open(self) -> None:
         """Claim the table. What a daemon before us left in it goes on being refused until `replace` is done."""
@@ -150,12 +154,18 @@ class Nftables:
             self._wire_again("naming our ports")
 
     def close(self) -> None:
-        """Let go of the table. It stays as it is, or with `at_stop = "remove"` what is ours goes."""
-        try:
-            if self._settings.at_stop is AtStop.REMOVE:
-                self.retire()
-        finally:
+        """Let go of the table. What it holds stays in force, unless `at_stop` says otherwise."""
+        if self._settings.at_stop is AtStop.REMOVE:
+            self.leave()
+        else:
             self._table.close()
+
+    def leave(self) -> None:
+        """Nothing of ours stays in force; the table goes, if nobody shares it."""
+        if self._table.shared:
+            self.retire()
+        else:
+            self._table.remove()
 
     def retire(self) -> None:
         """Take everything of ours out of the table, and leave it to whoever shares it."""

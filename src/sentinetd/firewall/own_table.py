@@ -49,6 +49,7 @@ class OwnTable:
     def __init__(self, name: str, flags: int = OWNER | PERSIST) -> None:
         self.name = name
         self.owned = False
+        self.shared = False  # somebody beside the bans has rules in it
         self._flags = flags
         self._kernel: Netfilter | None = None
         self._watch: Watch | None = None

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from sentinetd.model.address import NOBODY, AddressSet
+from sentinetd.model.values import Credentials
+
+UNCHANGED = Credentials()
+"""As the daemon itself runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ class FirewallSettings:
     """`[firewall]`: banned sources are refused before they reach any server, also one that is not ours.
 
     *table*: the name of our nftables table. *forwarded*: what is only passed on to other hosts is refused too.
-    *command*: the program of that backend and its arguments; *user*: whom it runs as, empty: as the daemon does.
+    *command*: the program of that backend and its arguments; *credentials*: whom it runs as.
     """
 
     enabled: bool = False
@@ -80,7 +84,7 @@ class FirewallSettings:
     at_stop: AtStop = AtStop.REMOVE
     forwarded: bool = False
     command: tuple[str, ...] = ()
-    user: str = ""
+    credentials: Credentials = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
-"""What the kernel refuses at a listener that the guard does not accept at: banned sources and those not admitted.
+"""What the kernel refuses at a listener: banned sources, and where the guard does not accept, those not admitted.
 
 A `wait = yes` stream service hands its listening socket to the server, so nobody could judge a client after the
-fact. A filter on the listener drops the SYN instead: the client hears nothing. **Only TCP SYN without ACK is ever
+fact. A filter on the listener drops the SYN instead: the client hears nothing. **Of TCP only SYN without ACK is ever
 judged.** Accepted sockets inherit the filter, and everything that belongs to a connection passes it: a ban leaves
-sessions alone.
+sessions alone. Of a socket for datagrams, which has no sessions, each datagram is judged.
 
 The order is the guard's own at accept: a source that is exempt is not judged by the bans; then bans; then only_from
 and no_access, the narrower of the two deciding and a tie refusing (xinetd.conf(5)). IPv4 on a dual-stack listener
@@ -18,7 +18,8 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from itertools import islice
 
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import BITS, EVERYONE, NOBODY, AddressSet, Network
@@ -26,6 +27,9 @@ from sentinetd.net import bpf
 from sentinetd.net.bpf import Assembler, Kernel
 
 SO_ATTACH_BPF = 50  # asm-generic/socket.h
+SO_DETACH_FILTER = 27
+AT_ONCE = 1000
+"""Bans that one step of a replacement takes over."""
 FOR_EVER = (1 << 64) - 1
 VALUE = struct.Struct("=QII")  # deadline (ns of CLOCK_BOOTTIME), prefix length, whether the list admits
 BANS, EXEMPT = 0, 1  # places in an outer map
@@ -114,23 +118,33 @@ class SourceFilter:
 
     def replace(self, bans: Iterable[tuple[Network, float]]) -> None:
         """Make *bans*, (network, until) each, the whole truth, as if at one instant: the old bans hold until then."""
-        rows: dict[int, list[tuple[bytes, bytes]]] = {4: [], 6: []}
-        for network, until in bans:
-            if not network.scope:
-                rows[network.version].append((_key(network), _ban(network, until)))
+        for _ in self.replacing(bans):
+            pass
+
+    def replacing(self, bans: Iterable[tuple[Network, float]]) -> Generator[None, None, None]:
+        """`replace` in steps of some milliseconds; it is done when the iterator is. One that is given up changes
+        nothing. What is changed in between by `ban` and `lift` has to be told again."""
         fresh: dict[int, int] = {}
+        rest = iter(bans)
         try:
             for version in BITS:
-                fresh[version] = self._trie(version, rows[version])
+                fresh[version] = self._trie(version, ())
+            while chunk := list(islice(rest, AT_ONCE)):
+                rows: dict[int, list[tuple[bytes, bytes]]] = {version: [] for version in BITS}
+                for network, until in chunk:
+                    if not network.scope:
+                        rows[network.version].append((_key(network), _ban(network, until)))
+                for version in BITS:
+                    self._kernel.fill(fresh[version], rows[version])
+                yield
             for version in BITS:
                 self._place(version, BANS, fresh[version])
+            fresh, self._bans = self._bans, fresh
         except OSError as error:
+            raise FilterFailed(f"replacing the bans: {error.strerror}", error.errno or 0) from error
+        finally:
             for descriptor in fresh.values():
                 os.close(descriptor)
-            raise FilterFailed(f"replacing the bans: {error.strerror}", error.errno or 0) from error
-        for version in BITS:
-            os.close(self._bans[version])
-        self._bans = fresh
 
     def exempt(self, sources: AddressSet) -> None:
         """From now on no ban holds for *sources*, at any listener; in place of those named before."""
@@ -148,7 +162,8 @@ class SourceFilter:
     def attach(
         self, listener: socket.socket, only_from: AddressSet, no_access: AddressSet, exempt: AddressSet = NOBODY
     ) -> None:
-        """Let *listener* see no SYN of a source that is banned or not admitted, in place of a filter it has already.
+        """Let *listener* see no SYN of a source that is banned or not admitted, in place of a filter it has already; a
+        socket for datagrams, no datagram.
 
         *exempt*: sources that no ban holds for at this listener. Connections that wait to be accepted are not judged
         again: attach before listen(2) (`open_listener`, prepare). Raises `FilterFailed`, also for lists with names or
@@ -170,7 +185,7 @@ class SourceFilter:
                     # One map for both lists: what no_access names replaces the same network of only_from.
                     rows = [*_rows(version, only_from.networks, 1), *_rows(version, no_access.networks, 0)]
                     tables[version, "lists"] = self._trie(version, rows)
-            program = self._kernel.load(_program(self._outer, tables))
+            program = self._kernel.load(_program(self._outer, tables, listener.type == socket.SOCK_DGRAM))
             listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_BPF, program)
         except OSError as error:
             raise FilterFailed(_reason(error), error.errno or 0) from error
@@ -178,6 +193,15 @@ class SourceFilter:
             for descriptor in (*tables.values(), program):  # the socket keeps the program, and that its maps
                 if descriptor >= 0:
                     os.close(descriptor)
+
+    @staticmethod
+    def detach(listener: socket.socket) -> None:
+        """Let *listener* see everybody; none that has no filter is no mistake."""
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise FilterFailed(f"detaching a filter: {error.strerror}", error.errno or 0) from error
 
     def close(self) -> None:
         """Let go of the maps. Filters that are attached stay, with the bans they know, for as long as their socket."""
@@ -224,19 +248,12 @@ def _reason(error: OSError) -> str:
     return f"this kernel does not take the filter (Linux 5.8 or later does): {error.strerror}"
 
 
-def _program(outer: dict[int, int], tables: dict[tuple[int, str], int]) -> bytes:
+def _program(outer: dict[int, int], tables: dict[tuple[int, str], int], datagrams: bool) -> bytes:
     """The filter of one listener; register 6 holds the packet from beginning to end."""
     asm = Assembler()
     asm.emit(bpf.MOVE, 6, 1)
-    asm.emit(bpf.MOVE, 1, 6)
-    asm.emit(bpf.MOVE_NUMBER, 2, number=TCP_FLAGS)  # at a listener the packet begins with its TCP header
-    _stack(asm, 3, FLAGS)
-    asm.emit(bpf.MOVE_NUMBER, 4, number=1)
-    asm.call(bpf.LOAD_BYTES)
-    asm.jump(bpf.UNEQUAL, "drop", 0)
-    asm.emit(bpf.LOAD_BYTE, 1, 10, FLAGS)
-    asm.emit(bpf.AND_NUMBER, 1, number=SYN_OR_ACK)
-    asm.jump(bpf.UNEQUAL, "keep", 1, SYN)
+    if not datagrams:
+        _only_syn(asm)
     asm.emit(bpf.LOAD_WORD, 1, 6, SKB_PROTOCOL)
     for version in BITS:
         asm.jump(bpf.EQUAL, f"source {version}", 1, socket.htons(ETHERTYPE[version]))
@@ -248,6 +265,19 @@ def _program(outer: dict[int, int], tables: dict[tuple[int, str], int]) -> bytes
         asm.emit(bpf.MOVE_NUMBER, 0, number=passed)
         asm.emit(bpf.EXIT)
     return asm.code()
+
+
+def _only_syn(asm: Assembler) -> None:
+    """On to "keep" with what belongs to a connection."""
+    asm.emit(bpf.MOVE, 1, 6)
+    asm.emit(bpf.MOVE_NUMBER, 2, number=TCP_FLAGS)  # at a listener the packet begins with its TCP header
+    _stack(asm, 3, FLAGS)
+    asm.emit(bpf.MOVE_NUMBER, 4, number=1)
+    asm.call(bpf.LOAD_BYTES)
+    asm.jump(bpf.UNEQUAL, "drop", 0)
+    asm.emit(bpf.LOAD_BYTE, 1, 10, FLAGS)
+    asm.emit(bpf.AND_NUMBER, 1, number=SYN_OR_ACK)
+    asm.jump(bpf.UNEQUAL, "keep", 1, SYN)
 
 
 def _judge(asm: Assembler, version: int, outer: int, exempt: int | None, lists: int | None) -> None:

@@ -22,7 +22,7 @@ from sentinetd.model.exemption import Exemption
 from sentinetd.model.order import WantedBan
 from sentinetd.model.service import Service, SocketType
 from sentinetd.model.settings import Settings
-from sentinetd.policy.effects import Effect, Exempted, Impose, Lift, Report, Restate
+from sentinetd.policy.effects import Effect, Exempted, Expire, Impose, Lift, Report, Restate
 from sentinetd.policy.exemptions import Exemptions, Standing
 from sentinetd.policy.inputs import Moment, Recalled, Surroundings
 from sentinetd.policy.ledger import Ledger
@@ -172,7 +172,7 @@ class Bans:
         """Forget what has ended. Each by itself is told if that is *heeded*."""
         ended = self.ledger.expire(now.now)
         for network in ended:
-            yield Lift(network)
+            yield Expire(network)
             if BanEnded in heeded:
                 yield Report(BanEnded(now.wall, network))
         if ended:

@@ -118,7 +118,14 @@ class Impose:
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """*network* is refused no longer."""
+    """*network* is refused no longer, before its time."""
+
+    network: Network
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """The ban of *network* has come to its end: for keepers in the kernel that do not end it by themselves."""
 
     network: Network
 
@@ -185,6 +192,7 @@ Effect = (
     | Rearm
     | Impose
     | Lift
+    | Expire
     | Restate
     | Exempted
     | Obeyed

@@ -197,10 +197,12 @@ class Ledger:
         )
 
     def bans(self) -> Iterator[tuple[Network, float]]:
-        """Every ban and its end."""
-        for table in self._tables.values():
-            for key, end in table.ends.items():
-                yield table.network(key), abs(end)
+        """Every ban and its end. Bans may come and go meanwhile: of those, some are among what is given, some not."""
+        for table in list(self._tables.values()):
+            for key in list(table.ends):
+                end = table.ends.get(key)
+                if end is not None:
+                    yield table.network(key), abs(end)
 
     def _take(self, table: _Table, kept: bool, most: float) -> list[Network]:
         """Empty the earliest bucket of a calendar of *table*: forget up to *most* bans that end in its second."""
