@@ -352,18 +352,6 @@ def test_what_others_destroy_is_noticed_and_mended(namespace: object, words: lis
     table.remove()
 
 
-def test_what_shares_the_table_stays(make: Made) -> None:
-    keeper = make()
-    impose(keeper, "127.0.0.5")
-    keeper.exempt(AddressSet((net("127.0.0.9"),)))
-    shared = [tb.chain("sentinetd", "theirs"), tb.rule("sentinetd", "theirs"),
-              tb.hash_set("sentinetd", "their_set", tb.Key((tb.KeyType.PORT,)), 4)]  # fmt: skip
-    keeper._table.transact(shared, "sharing")
-    fill(keeper, [])
-    keeper.retire()
-    assert re.findall(r"(?:set|chain) (\S+)", listed()) == ["their_set", "theirs"]
-
-
 def test_a_kernel_without_an_expression_says_which(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     keeper = make(FirewallSettings(verdict=Refusing.REJECT))
     monkeypatch.setattr("sentinetd.firewall.expressions.reset", lambda: tb.nested(1, tb.text(1, "nonesuch")))

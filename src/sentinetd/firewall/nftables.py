@@ -31,8 +31,6 @@ from sentinetd.model.settings import AtStop, FirewallSettings, Guarded, Refusing
 
 PRIORITY = -310  # raw - 10: before connection tracking (-200), and before what others drop or accept
 INCOMING, JUDGE, REFUSE = "incoming", "judge", "refuse"
-OURS = ("ban", "exempt", "port", "probe")
-"""How the names of our sets begin: others may share the table."""
 AT_ONCE = 1000
 """Elements of one transaction while a whole set is filled: some milliseconds, in which the guard does nothing else."""
 SPARE = 65_536
@@ -161,22 +159,9 @@ class Nftables:
             self._table.close()
 
     def leave(self) -> None:
-        """Nothing of ours stays in force; the table goes, if nobody shares it."""
-        if self._table.shared:
-            self.retire()
-        else:
-            self._table.remove()
-
-    def retire(self) -> None:
-        """Take everything of ours out of the table, and leave it to whoever shares it."""
-        name = self._table.name
-        chains = (INCOMING, JUDGE, REFUSE)
-        made = [tb.chain(name, JUDGE), tb.chain(name, REFUSE), tb.hooked_chain(name, INCOMING, tb.PREROUTING, PRIORITY)]
-        emptied = [tb.no_rules(name, one) for one in chains]
-        removed = [tb.no_chain(name, one) for one in chains]
-        sets = [tb.no_set(name, one) for one in self._left_over(())]
+        """Nothing of ours stays in force."""
         self._wired = False
-        self._transact([*made, *emptied, *removed, *sets], "taking the bans out")
+        self._table.remove()
 
     def _wire_again(self, purpose: str) -> None:
         if self._wired:
@@ -270,8 +255,8 @@ class Nftables:
         return f"{what}{prefix[0]}_{prefix[1]}_{self._generation}"
 
     def _left_over(self, used: Collection[str]) -> list[str]:
-        """Our sets in the table that are not among the *used* ones."""
-        return [name for name in self._table.sets() if name.startswith(OURS) and name not in used]
+        """The sets in the table that are not among the *used* ones."""
+        return [name for name in self._table.sets() if name not in used]
 
     def _probed(self) -> bool:
         """Whether to add an element once more gives it a new end (Linux 6.12) or changes nothing."""

@@ -1,7 +1,7 @@
 """The daemon's own table in nftables: claimed, kept from others where the kernel can, watched where it cannot.
 
-Rooms that put something into the table share it, since the kernel lets only the socket that claimed it change it. A
-table that persists is found again with all it holds by the next daemon, after a crash too.
+Only the socket that claimed a table can change it. One that persists is found again, with all it holds, by the next
+daemon, after a crash too.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ class OwnTable:
     def __init__(self, name: str, flags: int = OWNER | PERSIST) -> None:
         self.name = name
         self.owned = False
-        self.shared = False  # somebody beside the bans has rules in it
         self._flags = flags
         self._kernel: Netfilter | None = None
         self._watch: Watch | None = None

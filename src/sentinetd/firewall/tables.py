@@ -83,11 +83,6 @@ def hooked_chain(of: str, name: str, hook: int, priority: int, kind: str = "filt
     return Message(NEW_CHAIN, text(1, of) + text(3, name) + where + number(5, ACCEPTED) + text(7, kind), CREATE)
 
 
-def no_chain(of: str, name: str) -> Message:
-    """Remove a chain that no rule leads to."""
-    return Message(DELETE_CHAIN, text(1, of) + text(3, name))
-
-
 def rule(of: str, name: str, *expressions: bytes) -> Message:
     """Append a rule to the chain *name*."""
     return Message(NEW_RULE, text(1, of) + text(2, name) + nested(4, *expressions), CREATE | APPEND)
