@@ -24,6 +24,12 @@ def furnish() -> None:
     for address in STRANGERS:
         run("ip", "address", "add", f"{address}/128", "dev", "lo", "nodad")
 
+    def routed() -> bool:
+        routes = run("ip", "-6", "route", "show", "table", "local").stdout.split()
+        return all(address in routes for address in STRANGERS)
+
+    wait_for(routed, "routes to the addresses, which the kernel makes a moment after them")
+
 
 def refused() -> int:
     """How many packets the rules have refused so far."""
