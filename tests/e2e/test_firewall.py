@@ -9,6 +9,7 @@ import socket
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -230,13 +231,13 @@ def test_only_our_table_is_touched_and_a_flush_by_others_is_survived(lab: Lab, s
 def test_a_table_that_belongs_to_another_program_is_told_and_waited_for(lab: Lab, start: Maker, web: None) -> None:
     with lab.host.entered():
         other = Netfilter()
-    other.transact([tb.table("sentinetd", tb.OWNER)], "taking the name")
-    daemon = start('backend = "nftables"', 'verdict = "reject"')
-    daemon.await_message("nftables: the table inet sentinetd belongs to another program")
-    touch(lab, daemon, ATTACKER)
-    assert converse(lab, SIX, OURS, ATTACKER) == "closed"  # at accept all the same
-    assert page(lab, SEVEN, WEB, ATTACKER) == "nginx\n"
-    other.close()
+    with closing(other):
+        other.transact([tb.table("sentinetd", tb.OWNER)], "taking the name")
+        daemon = start('backend = "nftables"', 'verdict = "reject"')
+        daemon.await_message("nftables: the table inet sentinetd belongs to another program", SETTLED)
+        touch(lab, daemon, ATTACKER)
+        assert converse(lab, SIX, OURS, ATTACKER) == "closed"  # at accept all the same
+        assert page(lab, SEVEN, WEB, ATTACKER) == "nginx\n"
     daemon.await_message("nftables: works again, all bans are kept", SETTLED)
     assert page(lab, SEVEN, WEB, ATTACKER) == "refused"
 
