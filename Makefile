@@ -18,6 +18,7 @@ help:
 	@echo "make soak COUNT=1000000          so many conversations under reloads; nothing may be left (as root)"
 	@echo "make fuzz SECONDS=120            fuzz every parser of foreign bytes, so long each"
 	@echo "make reference                   write what is generated of the documentation anew"
+	@echo "make docs                        the documentation as pages of the web, in build/site"
 	@echo "make clean                       remove what was built"
 
 ifdef CONF
@@ -63,7 +64,12 @@ fuzz:
 .PHONY: reference
 reference:
 	@scripts/environment ""
-	$(VENV)/bin/python -m sentinetd.report.schema docs/reference
+	$(VENV)/bin/python scripts/reference.py docs/reference
+
+.PHONY: docs
+docs:
+	@scripts/environment docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 
 clean:
 	rm -rf $(VENV) .cache build dist src/*.egg-info src/sentinetd/spawn/sentinetd-spawner
