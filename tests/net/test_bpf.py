@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -54,6 +55,23 @@ def test_a_program_that_the_verifier_refuses_is_told_with_its_reason(kernel: Ker
     with pytest.raises(OSError, match="R0 !read_ok") as raised:
         kernel.load(asm.code())
     assert raised.value.errno == errno.EACCES
+
+
+def test_no_signal_interrupts_a_load(kernel: Kernel) -> None:
+    """A program that takes the verifier longer than the next signal takes to come."""
+    asm = Assembler()
+    asm.emit(bpf.MOVE_NUMBER, 0, number=0)
+    for _ in range(1000):
+        asm.emit(bpf.ADD_NUMBER, 0, number=1)
+    asm.emit(bpf.EXIT)
+    before = signal.signal(signal.SIGALRM, lambda number, frame: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+    try:
+        for _ in range(200):
+            os.close(kernel.load(asm.code()))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_fill_takes_more_than_a_batch(kernel: Kernel) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
 import struct
 from collections.abc import Iterable
 from itertools import islice
@@ -100,7 +101,7 @@ class Kernel:
         licence = ctypes.create_string_buffer(b"Apache-2.0")  # no helper used here is reserved for the GPL
         head = (SOCKET_FILTER, len(code) // 8, ctypes.addressof(instructions), ctypes.addressof(licence))
         try:
-            return self._call(PROG_LOAD, struct.pack("=IIQQIIQII16s", *head, 0, 0, 0, 0, 0, b"sentinetd"))
+            return self._load(struct.pack("=IIQQIIQII16s", *head, 0, 0, 0, 0, 0, b"sentinetd"))
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.EACCES):
                 raise
@@ -108,10 +109,18 @@ class Kernel:
         log = ctypes.create_string_buffer(LOG_BYTES)  # asked for only now: writing it makes every load slower
         told = struct.pack("=IIQQIIQII16s", *head, 1, LOG_BYTES, ctypes.addressof(log), 0, 0, b"sentinetd")
         try:
-            return self._call(PROG_LOAD, told)
+            return self._load(told)
         except OSError:
             lines = log.value.decode(errors="replace").strip().splitlines()
         raise OSError(refused.errno, f"{refused.strerror} ({'; '.join(lines[-3:])})")
+
+    def _load(self, attribute: bytes) -> int:
+        """The verifier gives up when a signal comes (EAGAIN), such as that of a server's end: they wait meanwhile."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            return self._call(PROG_LOAD, attribute)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Assembler:
