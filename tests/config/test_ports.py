@@ -61,6 +61,11 @@ def test_what_ports_mean(text: str, ports: tuple[tuple[int, int], ...], out: Lef
         pytest.param(
             entry("x", "ports = 1-2; ports_except = 10.0.0.1:1"), "a port of one address", id="of all addresses"
         ),
+        pytest.param(
+            sensor("x", f"addresses = 192.0.2.0/24 192.0.3.0/24; ports = {' '.join(map(str, range(1, 5000, 2)))}"),
+            "make 5000 rules, which is more than 4096",
+            id="too many rules",
+        ),
         pytest.param(entry("x", "ports = 1-2000"), "2000 ports are more than 1024", id="too many"),
         pytest.param(entry("x", "ports = 1-2", wait="yes"), "x waits", id="waiting"),
         pytest.param(entry("x", "ports = 1-2", socket_type="dgram", wait="yes"), "x waits", id="datagrams"),

@@ -11,7 +11,7 @@ from sentinetd.config.complete import has, multiplexed
 from sentinetd.config.draft import Draft
 from sentinetd.model.address import AddressSet
 from sentinetd.model.readers import nearest
-from sentinetd.model.values import Decoy, Flag, OnFailure, OnSuccess, Ports, SocketType, Type
+from sentinetd.model.values import Decoy, Flag, LeftOut, OnFailure, OnSuccess, Ports, SocketType, Type
 
 _BOTH = frozenset({SocketType.STREAM, SocketType.DGRAM})
 _STREAM = frozenset({SocketType.STREAM})
@@ -38,6 +38,8 @@ IDENT_PORT = 113
 INTERCEPTABLE = ("tcp", "udp", "mptcp")
 """Protocols behind which a server can be given a private socket of TCP or UDP, and see no difference."""
 RPC_VERSIONS_MOST = 1000
+RULES_MOST = 4096
+"""Rules of one entry that the kernel looks through for each connection that nobody else takes."""
 LISTENERS_MOST = 1024
 """Ports of one entry that are listened on one by one."""
 
@@ -247,6 +249,12 @@ def _caught(draft: Draft, ports: Ports, sensor: bool) -> None:
     elif draft.values.get("socket_type") is not SocketType.STREAM or (protocol and protocol.name != "tcp"):
         text = f"Service {draft.name} is not stream and tcp, and only those can be told from answers to this host"
         draft.wrong(text, "write socket_type = stream, or a list of ports, and bind", name)
+    out: LeftOut = draft.values.get("ports_except") or LeftOut()
+    addresses: AddressSet = draft.values.get("addresses") or AddressSet()
+    rules = max(1, len(addresses.networks)) * (max(1, len(ports.ranges)) + len(out.ranges) + len(out.spots))
+    if rules > RULES_MOST:
+        text = f"addresses and ranges of ports make {rules} rules, which is more than {RULES_MOST}"
+        draft.wrong(text, "write wider networks and ranges, or several entries", name)
 
 
 def _sensor_only(draft: Draft) -> None:
