@@ -15,6 +15,8 @@ from sentinetd.model.ban import Ban
 
 TABLE = "inet sentinetd_feed"
 SETS = {4: "banned4", 6: "banned6"}
+LONGEST = 4_294_967
+"""Seconds that an element's timeout may have: milliseconds in 32 bits."""
 AT_ONCE = 1000
 """Elements of one command; a command's length is bounded."""
 
@@ -46,4 +48,6 @@ def _add(version: int, elements: list[str]) -> str:
 
 
 def _element(ban: Ban, now: float) -> str:
-    return str(ban.network) if math.isinf(ban.until) else f"{ban.network} timeout {max(1, math.ceil(ban.until - now))}s"
+    if math.isinf(ban.until):
+        return str(ban.network)
+    return f"{ban.network} timeout {min(max(1, math.ceil(ban.until - now)), LONGEST)}s"
