@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable
 
@@ -84,3 +85,13 @@ def test_a_port_that_another_program_has(lab: Lab, make_daemon: Maker) -> None:
     daemon.reload(daemon.config.read_text().replace("7300-7302", "7302-7305"))
     assert converse(lab, SIX, 7300, A) == "refused"
     assert all(len(converse(lab, SIX, port, A)) > 20 for port in (7302, 7305))
+
+
+def test_what_the_tools_are_told(lab: Lab, make_daemon: Maker) -> None:
+    """The ports of an entry with many, as they are configured."""
+    daemon = make_daemon(Kind.SENTINETD, daytime("ports = 7300-7302 7304") + decoy("port = 7310"))
+    daemon.start()
+    (control,) = (daemon.work.path / "run" / "sentinetd").glob("*/control.sock")
+    answer = daemon.run("curl", "-sS", "--unix-socket", str(control), "http://localhost/v1/services")
+    found = {one["id"]: (one["address"], one["port"], one["ports"]) for one in json.loads(answer.stdout)["services"]}
+    assert found == {"daytime": (SIX, 0, "7300-7302,7304"), "decoy": (SIX, 7310, "")}

@@ -131,10 +131,11 @@ def services(socket: str | None, config: str, **given: Any) -> int:
 
 
 def _listens(one: dict[str, Any]) -> str:
-    if not one["port"]:
+    ports = one["port"] or one["ports"]
+    if not ports:
         return str(one["protocol"])
     address = one["address"] or "*"
-    return f"{one['protocol']} {f'[{address}]' if ':' in address else address}:{one['port']}"
+    return f"{one['protocol']} {f'[{address}]' if ':' in address else address}:{ports}"
 
 
 def _servers(one: dict[str, Any]) -> str:

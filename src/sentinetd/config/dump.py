@@ -123,7 +123,7 @@ def _beyond(service: Service) -> Iterator[str]:
     if service.tarpit:
         yield f"tarpit = {service.tarpit:g}"
     if service.ports:
-        yield f"ports = {'unused' if service.ports.unused else ','.join(map(_span, service.ports.ranges))}"
+        yield f"ports = {service.ports}"
     if service.ports_except:
         spots = (_spot(one.network, (one.low, one.high)) for one in service.ports_except.spots)
         yield f"ports_except = {','.join([*map(_span, service.ports_except.ranges), *spots])}"

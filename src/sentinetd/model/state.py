@@ -70,7 +70,8 @@ class DaemonState:
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """A running service. *address* is empty for all addresses; *port* 0: reached through tcpmux or rpcbind alone.
+    """A running service. *address* is empty for all addresses; *port* 0: reached through tcpmux or rpcbind alone, or at
+    the many *ports* of its entry, which are cut off where they are very many.
 
     *deny_time*: seconds for which a sensor bans, 0: never, None: for ever or no sensor. *served*, *refused* and *trips*
     count since the service began. *file* and *line*: where its entry stands.
@@ -85,6 +86,7 @@ class ServiceState:
     protocol: str
     address: str
     port: int
+    ports: str
     user: str
     servers: int
     instances: int | None

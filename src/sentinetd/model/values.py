@@ -180,6 +180,11 @@ class Ports:
     def count(self) -> int:
         return sum(high - low + 1 for low, high in self.ranges)
 
+    def __str__(self) -> str:
+        """As in the configuration."""
+        spans = (f"{low}-{high}" if high != low else str(low) for low, high in self.ranges)
+        return "unused" if self.unused else ",".join(spans)
+
     def numbers(self) -> Iterator[int]:
         """Each port of the ranges."""
         for low, high in self.ranges:
