@@ -151,3 +151,9 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_sensor_of_many_ports() -> None:
     many = sensor(name="many", port=0, ports=Ports(((20, 30),)))
     assert played(came(0, BAD, port=TELNET), services=(many,)).by_sensor == {"many": 1}
+
+
+def test_where_the_log_tells_no_address_a_server_comes_before_a_sensor() -> None:
+    services = (sensor("telnet-5", address=Address.parse("192.0.2.5")), Service(name="telnet", id="real", port=23))
+    assert not played(came(0, BAD, "known", served=True), services=services).by_sensor
+    assert played(came(0, BAD, "known"), services=services[:1]).banned

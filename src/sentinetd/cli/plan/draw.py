@@ -16,7 +16,7 @@ from sentinetd.cli.plan.table import Cell, State, Table
 from sentinetd.model.address import Address
 from sentinetd.model.diagnostic import printable
 
-STYLES = {State.USED: "bold blue", State.SENSOR: "bold red", State.SERVICE: "bold green", State.FREE: "dim"}
+STYLES = {State.USED: "bold", State.SENSOR: "bold red", State.SERVICE: "bold green", State.FREE: "dim"}
 MANY = 8
 """Addresses that are shown one by one; of more, those that look alike share a row."""
 RUNS = 4
@@ -129,15 +129,16 @@ def _dealt(
 
 
 def _head(port: Port, name: Name, between: str) -> Text:
-    return Text(f"{printable(name(port))}{between}", "bold").append(str(port), "dim")
+    return Text.assemble((f"{printable(name(port))}{between}", "bold"), (str(port), "dim"))
 
 
 def _cell(cell: Cell, between: str, planned: AbstractSet[str] | None) -> Text:
     if cell.state is State.FREE:
         return Text("\u00b7", STYLES[State.FREE])
-    text = Text(cell.state.value.upper(), STYLES[cell.state])
+    word = (cell.state.value.upper(), STYLES[cell.state])
     if planned is not None:
-        return text if planned.isdisjoint(cell.services) else Text.assemble(("+", "bold"), text)
+        return Text.assemble(word) if planned.isdisjoint(cell.services) else Text.assemble(("+", "bold"), word)
+    text = Text.assemble(word)
     said = who(cell)
     if said:
         text.append(between).append(printable(said), "" if cell.open else "dim")

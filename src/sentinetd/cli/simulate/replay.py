@@ -202,9 +202,11 @@ class Replay:
         return self._known[record.name]
 
     def _at(self, port: Port, address: Address | None) -> int:
-        """The service at *port* of *address*, which where it is not known may be any; the sensor of all other ports
-        comes last."""
+        """The service at *port* of *address*. Where that is not known, it is the one that serves there, if one does,
+        else any sensor; the sensor of all other ports comes last."""
         ours = [(number, one) for number, one in self._services.items() if listens(one)]
+        if address is None:
+            ours.sort(key=lambda row: row[1].sensor)
         for number, one in ours:
             if takes(one, port) and (address is None or reaches(one, address)):
                 return number
