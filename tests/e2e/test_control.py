@@ -285,3 +285,39 @@ def test_the_socket_outlives_the_courier_and_goes_with_the_daemon(daemon: Daemon
     path = control_socket(daemon)
     daemon.stop()
     assert not path.exists()
+
+
+def test_metrics_by_socket_and_by_port(make_daemon: Callable[..., Daemon]) -> None:
+    daemon = make_daemon(Kind.SENTINETD, CONFIG)
+    daemon.work.write("sentinetd.toml", '[metrics]\nlisten = "127.0.0.1:7117"\n').chmod(0o600)
+    daemon.start()
+    for _ in range(3):
+        converse(daemon.lab, HOST, 7037, "192.168.1.22")
+    converse(daemon.lab, HOST, 7037, "192.168.1.20")
+    converse(daemon.lab, HOST, 7099, "192.168.1.21")
+    daemon.await_message("Adding 192.168.1.21")
+
+    def get(path: str, *words: str) -> tuple[str, str]:
+        done = daemon.run("curl", "-s", "-m", "20", "-w", "\n%{http_code}", *words, f"http://127.0.0.1:7117{path}")
+        text, _, status = done.stdout.rpartition("\n")
+        return status, text
+
+    status, text = get("/metrics")
+    assert status == "200"
+    for line in (
+        'sentinetd_connections_refused_total{service="clock",reason="address"} 3',
+        'sentinetd_connections_served_total{service="clock"} 1',
+        'sentinetd_trips_total{service="trap"} 1',
+        "sentinetd_bans 1",
+        'sentinetd_events_total{kind="sensor.tripped"} 1',
+    ):
+        assert f"\n{line}\n" in text
+    assert get("/healthz") == ("200", '{"ok":true,"why":""}')
+    assert get("/readyz")[0] == "200"
+    assert get("/v1/status")[0] == "404"
+    assert get("/metrics", "-H", "Host: evil.example")[0] == "403"
+    by_socket = subprocess.run(
+        ["curl", "-s", "-m", "20", "--unix-socket", str(control_socket(daemon)), "http://localhost/metrics"],
+        capture_output=True, text=True, timeout=30, check=True,
+    ).stdout  # fmt: skip
+    assert "sentinetd_bans 1\n" in by_socket

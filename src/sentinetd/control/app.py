@@ -10,7 +10,7 @@ import hmac
 import pwd
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -21,12 +21,16 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from sentinetd.control import openapi
+from sentinetd.control.counts import Counts
 from sentinetd.control.desk import Desk, NoAnswer
 from sentinetd.control.history import History, Minute
+from sentinetd.control.metrics import exposition
 from sentinetd.control.peers import Peer, Right, right_of
 from sentinetd.control.requests import (
     EVENTS,
     JSON,
+    METRICS,
+    OPEN,
     OPERATIONS,
     BanFilter,
     BanOrder,
@@ -119,6 +123,7 @@ class Office:
 
     desk: Desk
     history: History
+    counts: Counts
     troubles: Troubles
     stream: Stream
     wall: Callable[[], float]
@@ -127,10 +132,11 @@ class Office:
 
 
 class Api:
-    """The operations; `app` is what a server runs."""
+    """The operations; `app` is what a server runs. *limited*: to those that are `OPEN` to everybody on this host."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, *, limited: bool = False) -> None:
         self._office = office
+        self._limited = limited
         self._handlers: dict[str, Callable[[Caller, Any, Any], Awaitable[Any]]] = {
             "status": self._status,
             "services": self._services,
@@ -148,17 +154,20 @@ class Api:
             "series": self._series,
             "top": self._top,
             "events": self._events,
+            "metrics": self._metrics,
             "health": self._health,
             "readiness": self._readiness,
         }
 
     def app(self) -> Starlette:
         """The application of the ASGI kind."""
+        operations = [one for one in OPERATIONS if not self._limited or one.name in OPEN]
         routes = [
-            Route(path, _Endpoint(self, {one.method: one for one in OPERATIONS if one.path == path}))
-            for path in dict.fromkeys(one.path for one in OPERATIONS)
+            Route(path, _Endpoint(self, {one.method: one for one in operations if one.path == path}))
+            for path in dict.fromkeys(one.path for one in operations)
         ]
-        routes.append(Route(openapi.PATH, self._described))
+        if not self._limited:
+            routes.append(Route(openapi.PATH, self._described))
         return Starlette(routes=routes, exception_handlers={HTTPException: _no_such, ClientDisconnect: _gone})
 
     async def answer(self, operation: Operation, request: Request) -> Response:
@@ -188,6 +197,8 @@ class Api:
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if name not in LOOPBACK_NAMES:
             raise Refused(403, "the Host header names no loopback address; connect to 127.0.0.1 or localhost")
+        if self._limited:
+            return Caller("anybody on this host", Right.READ)
         origin = request.headers.get("origin")
         if origin is not None and origin.lower() != f"http://{host}":
             raise Refused(403, "a page of another origin may not")
@@ -309,6 +320,17 @@ class Api:
             raise Refused(503, "there are too many subscribers; end another one first")
         return _Frames(self._office.stream, subscriber)
 
+    async def _metrics(self, caller: Caller, query: Any, body: None) -> Response:
+        office = self._office
+        state, counted = await asyncio.gather(office.desk.status(), office.desk.tally())
+        heard = replace(
+            office.counts.heard(),
+            subscribers=len(office.stream),
+            troubles=len(office.troubles.at(office.wall())),
+            sinks=tuple(office.desk.sinks()),
+        )
+        return Response(exposition(state, counted, heard), media_type=METRICS, headers=HEADERS)
+
     async def _health(self, caller: Caller, query: Any, body: None) -> Any:
         try:
             await self._office.desk.status()
@@ -398,7 +420,7 @@ async def _body(request: Request, form: type[Any]) -> Any:
             raise Refused(413, f"the body is longer than {BODY_MOST} bytes")
     try:
         value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(400, f"the body is no JSON: {error}") from None
     return _read(form, value, strict=True)
 

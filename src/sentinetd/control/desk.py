@@ -51,6 +51,18 @@ class Outcome:
     refused: tuple[Refusal, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SinkState:
+    """One sink of alerts. *failing*: what is wrong, empty for nothing."""
+
+    name: str
+    type: str
+    waiting: int
+    delivered: int
+    dropped: int
+    failing: str
+
+
 class Desk(Protocol):
     """Every call raises `NoAnswer` when there is none."""
 
@@ -72,5 +84,8 @@ class Desk(Protocol):
 
     async def forget(self, before: float, network: Network | None) -> int:
         """Forget the bans that ended before Unix time *before*, of *network* alone if that is given; how many rows."""
+
+    def sinks(self) -> Sequence[SinkState]:
+        """How the sinks of alerts do."""
 
     async def order(self, order: Order, who: str) -> Outcome: ...

@@ -24,7 +24,7 @@ DAY = 86_400
 SPAN_MOST = 100 * 365 * DAY
 JSON = "application/json"
 EVENTS = "text/event-stream"
-TEXT = "text/plain"
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
 AddressText = Annotated[str, Meta(min_length=2, max_length=80, description="An IPv4 or IPv6 address.")]
@@ -326,6 +326,9 @@ OPERATIONS: tuple[Operation, ...] = (
         query=EventFilter, media=EVENTS, failures=((503, "There are too many subscribers."),),
     ),
     Operation(
+        "metrics", "GET", "/metrics", Right.READ, "What was counted, for Prometheus.", media=METRICS, failures=SILENT,
+    ),
+    Operation(
         "health", "GET", "/healthz", Right.READ, "Whether the daemon lives.", answer=Health,
         failures=((503, "It does not."),),
     ),
@@ -335,3 +338,5 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
 )  # fmt: skip
 """Every operation but the description itself."""
+OPEN = frozenset({"metrics", "health", "readiness"})
+"""What the listener of [metrics] answers, to everybody on this host."""

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sentinetd.control.counts import Counts
 from sentinetd.control.desk import Desk, NoAnswer
 from sentinetd.control.history import MINUTE, History
 from sentinetd.control.stream import Stream
@@ -21,6 +22,10 @@ from sentinetd.model.settings import ControlSettings, CourierSettings, Mistake
 
 if TYPE_CHECKING:
     from sentinetd.control.site import Site
+
+
+Key = tuple[int, int]
+"""Device and inode of a socket: the same for every descriptor of it."""
 
 
 class Control:
@@ -44,10 +49,11 @@ class Control:
         self._troubles = Troubles()
         self._stream = Stream(line, stir)
         self._settings = ControlSettings()
-        self._prepared: tuple[ControlSettings, dict[int, socket.socket]] | None = None
-        self._watched: dict[tuple[int, int], socket.socket] = {}  # by device and inode: nobody has connected yet
-        self._served: set[tuple[int, int]] = set()
-        self._site: Site | None = None
+        self._counts = Counts(wall)
+        self._prepared: tuple[ControlSettings, list[tuple[socket.socket, bool]]] | None = None
+        self._watched: dict[Key, tuple[socket.socket, bool]] = {}  # nobody has connected yet; whether it is limited
+        self._served: dict[Key, bool] = {}
+        self._sites: dict[bool, Site] = {}  # the limited one, for metrics alone, and the other
         self._tasks: set[asyncio.Task[None]] = set()
 
     # What every listener does.
@@ -59,6 +65,7 @@ class Control:
 
     def tell(self, event: Event) -> None:
         """Count *event*, and pass it on."""
+        self._counts.tell(event)
         self._troubles.tell(event)
         self._history.tell(event)
         self._stream.tell(event)
@@ -67,10 +74,12 @@ class Control:
         """Keep the sockets that *settings* number."""
         self._drop_prepared()
         wanted = settings.control
-        numbers = [number for number in (wanted.socket, wanted.loopback) if number is not None]
-        if any(number not in files for number in numbers):
+        uses = ((wanted.socket, False), (wanted.loopback, False), (wanted.metrics, True))
+        numbers = [(number, limited) for number, limited in uses if number is not None]
+        if any(number not in files for number, _ in numbers):
             return [Mistake("control", 0, "", "a socket did not arrive", "reload again")]
-        self._prepared = wanted, {number: socket.socket(fileno=os.dup(files[number])) for number in numbers}
+        sockets = [(socket.socket(fileno=os.dup(files[number])), limited) for number, limited in numbers]
+        self._prepared = wanted, sockets
         return []
 
     def enact(self) -> None:
@@ -78,19 +87,18 @@ class Control:
         if self._prepared is None:
             return
         (self._settings, sockets), self._prepared = self._prepared, None
-        wanted = {_identity(sock): sock for sock in sockets.values()}
+        wanted = {_identity(sock): (sock, limited) for sock, limited in sockets}
         for key in [key for key in self._watched if key not in wanted]:
-            self._unwatch(key).close()
-        for key in self._served - wanted.keys():
-            self._served.discard(key)
-            self._begin(self._stop(key))
-        for key, sock in wanted.items():
+            self._unwatch(key)[0].close()
+        for key in [key for key in self._served if key not in wanted]:
+            self._begin(self._stop(key, self._served.pop(key)))
+        for key, (sock, limited) in wanted.items():
             if key in self._watched or key in self._served:
                 sock.close()
             else:
-                self._watch(key, sock)
-        if self._site is not None:
-            self._site.office.settings = self._settings
+                self._watch(key, sock, limited)
+        for site in self._sites.values():
+            site.office.settings = self._settings
         if wanted and not self._tasks:
             self._begin(self._poll())
 
@@ -101,50 +109,53 @@ class Control:
         """End everything."""
         self._drop_prepared()
         for key in list(self._watched):
-            self._unwatch(key).close()
+            self._unwatch(key)[0].close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._site is not None:
-            await self._site.close()
+        self._stream.close()
+        await asyncio.gather(*(site.close() for site in self._sites.values()))
 
     # From the first connection on.
 
-    def _watch(self, key: tuple[int, int], sock: socket.socket) -> None:
+    def _watch(self, key: Key, sock: socket.socket, limited: bool) -> None:
         sock.setblocking(False)
-        self._watched[key] = sock
+        self._watched[key] = sock, limited
         asyncio.get_running_loop().add_reader(sock.fileno(), self._knocked, key)
 
-    def _unwatch(self, key: tuple[int, int]) -> socket.socket:
-        sock = self._watched.pop(key)
+    def _unwatch(self, key: Key) -> tuple[socket.socket, bool]:
+        sock, limited = self._watched.pop(key)
         asyncio.get_running_loop().remove_reader(sock.fileno())
-        return sock
+        return sock, limited
 
-    def _knocked(self, key: tuple[int, int]) -> None:
+    def _knocked(self, key: Key) -> None:
         """Somebody connects for the first time."""
-        self._served.add(key)
-        self._begin(self._serve(key, self._unwatch(key)))
+        sock, limited = self._unwatch(key)
+        self._served[key] = limited
+        self._begin(self._serve(key, sock, limited))
 
-    async def _serve(self, key: tuple[int, int], sock: socket.socket) -> None:
-        if self._site is None:
-            try:
-                made = await asyncio.get_running_loop().run_in_executor(None, load)
-            except ImportError as error:
-                sock.close()
-                self._note(Notice(self._wall(), Level.ERROR, f"the control API cannot be served: {error}"))
-                return
-            if self._site is None:  # two sockets were knocked at
-                self._site = made(self._office(), self._faulty)
-        await self._site.serve(key, sock)
+    async def _serve(self, key: Key, sock: socket.socket, limited: bool) -> None:
+        try:
+            make = await asyncio.get_running_loop().run_in_executor(None, load)
+        except ImportError as error:
+            sock.close()
+            self._note(Notice(self._wall(), Level.ERROR, f"the control API cannot be served: {error}"))
+            return
+        if limited not in self._sites:
+            self._sites[limited] = make(self._office(), self._faulty, limited=limited)
+        await self._sites[limited].serve(key, sock)
 
-    async def _stop(self, key: tuple[int, int]) -> None:
-        if self._site is not None:
-            await self._site.stop(key)
+    async def _stop(self, key: Key, limited: bool) -> None:
+        if limited in self._sites:
+            await self._sites[limited].stop(key)
 
     def _office(self) -> Any:
         from sentinetd.control.app import Office
 
-        return Office(self._desk, self._history, self._troubles, self._stream, self._wall, self._note, self._settings)
+        return Office(
+            self._desk, self._history, self._counts, self._troubles, self._stream, self._wall, self._note,
+            self._settings,
+        )  # fmt: skip
 
     def _faulty(self, text: str) -> None:
         self._note(Notice(self._wall(), Level.ERROR, text))
@@ -172,13 +183,12 @@ class Control:
 
     def _drop_prepared(self) -> None:
         if self._prepared is not None:
-            for sock in self._prepared[1].values():
+            for sock, _ in self._prepared[1]:
                 sock.close()
             self._prepared = None
 
 
-def _identity(sock: socket.socket) -> tuple[int, int]:
-    """The same for every descriptor of the same socket."""
+def _identity(sock: socket.socket) -> Key:
     found = os.fstat(sock.fileno())
     return found.st_dev, found.st_ino
 

@@ -64,15 +64,15 @@ class Faults(logging.Handler):
 
 
 class Site:
-    """Serves *office* on sockets. *faulty* is told of each fault of ours."""
+    """Serves *office* on sockets, *limited* or not (`app.Api`). *faulty* is told of each fault of ours."""
 
-    def __init__(self, office: Office, faulty: Callable[[str], None]) -> None:
+    def __init__(self, office: Office, faulty: Callable[[str], None], *, limited: bool) -> None:
         self._office = office
         logger = logging.getLogger("uvicorn.error")
         logger.handlers[:] = [Faults(faulty)]
         logger.propagate = False
         self._config = Config(
-            Api(office).app(),
+            Api(office, limited=limited).app(),
             http=Visit,
             ws="none",
             lifespan="off",
@@ -98,7 +98,9 @@ class Site:
 
     async def stop(self, key: tuple[int, int]) -> None:
         """Accept no more on the socket of *key*; connections that are open go on."""
-        self._servers.pop(key).close()
+        server = self._servers.pop(key, None)
+        if server is not None:
+            server.close()
 
     def _visit(self) -> Any:
         return Visit(self._config, self._state, {})
@@ -107,7 +109,6 @@ class Site:
         """Accept no more, and end what goes on."""
         for server in self._servers.values():
             server.close()
-        self._office.stream.close()
         for visit in list(self._state.connections):
             visit.shutdown()
         if self._state.tasks:

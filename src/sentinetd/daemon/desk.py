@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
-from sentinetd.control.desk import Counted, Explained, NoAnswer, Outcome
+from sentinetd.control.desk import Counted, Explained, NoAnswer, Outcome, SinkState
 from sentinetd.daemon.messages import (
     ExplainAnswer,
     Obeyed,
@@ -134,6 +134,9 @@ class GuardDesk:
             return await self._keeper.forget(before, network)
         except EdgeError as error:
             raise NoAnswer(str(error)) from error
+
+    def sinks(self) -> Sequence[SinkState]:
+        return ()
 
     async def order(self, order: Order, who: str) -> Outcome:
         try:

@@ -15,6 +15,7 @@ from sentinetd.model.events import (
     TrafficCounted,
     UserFound,
 )
+from sentinetd.model.histogram import Histogram
 from sentinetd.model.manner import Manner
 from sentinetd.model.service import Flag, SocketType
 from sentinetd.model.verdict import Question, Reason
@@ -23,7 +24,6 @@ from sentinetd.policy.behind import Behind, Visitors
 from sentinetd.policy.effects import Effect, HangUp, Refuse, Release, Report, Serve, Signal
 from sentinetd.policy.inputs import Begun, Ended, Finished, Launched, LaunchersGone, LaunchFailed, Moment, SetupFailed
 from sentinetd.policy.services import Candidate, Running, Server, Services, refused, started
-from sentinetd.policy.tally import Histogram
 
 FORK_ATTEMPTS = 5
 """Failures to make a process after which a connection is given up (xinetd's number)."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Hashable
 
 from sentinetd.model.address import Address
 from sentinetd.model.service import Cps, SourceRate
-from sentinetd.model.state import Spread
 from sentinetd.model.verdict import Reason
 
 ALMOST_ONE = 1.0 - 1e-6
@@ -165,23 +163,3 @@ class Score:
         self.trips += other.trips
         for reason, count in other.refused.items():
             self.refused[reason] = self.refused.get(reason, 0) + count
-
-
-class Histogram:
-    """How often values fell into which range; *bounds* are the upper ends, ascending."""
-
-    __slots__ = ("_bounds", "_counts", "_total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._total = 0.0
-
-    def observe(self, value: float) -> None:
-        """Count *value*; one on a bound belongs below it."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._total += value
-
-    def spread(self) -> Spread:
-        """What was observed up to now."""
-        return Spread(self._bounds, tuple(self._counts), self._total)

@@ -1,0 +1,31 @@
+"""What the courier counts of the events that it hears, for the metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from sentinetd.control.metrics import Heard
+from sentinetd.model.events import Event
+from sentinetd.model.histogram import Histogram
+
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0)
+"""Seconds: the ranges of delays."""
+
+
+class Counts:
+    """Events by kind, and how late they were heard. *wall* gives Unix time."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._kinds: Counter[str] = Counter()
+        self._delays = Histogram(BOUNDS)
+
+    def tell(self, event: Event) -> None:
+        """Count *event*."""
+        self._kinds[event.kind] += 1
+        self._delays.observe(max(0.0, self._wall() - event.at))
+
+    def heard(self) -> Heard:
+        """What was counted up to now."""
+        return Heard(dict(self._kinds), self._delays.spread(), 0, 0)
