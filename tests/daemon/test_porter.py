@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from sentinetd.daemon.messages import (
     Admit,
     Answer,
     Asked,
+    AskedHeader,
     AskedTables,
     AskedUser,
     Attend,
@@ -31,10 +33,13 @@ from sentinetd.daemon.messages import (
     Chosen,
     Complaint,
     HangUp,
+    HeaderSays,
     Join,
     Leave,
     Met,
     Multiplexed,
+    Play,
+    Played,
     Relay,
     Say,
     Shun,
@@ -42,7 +47,9 @@ from sentinetd.daemon.messages import (
     User,
 )
 from sentinetd.model.address import Address
+from sentinetd.model.connection import Announced
 from sentinetd.model.routine import Ending, Routine
+from sentinetd.model.values import Decoy
 from sentinetd.model.verdict import Question
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: run as root")
@@ -436,7 +443,126 @@ def test_the_table_is_bounded_by_the_files_that_may_be_open(resolver: Resolver) 
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
 
 
+# Sensors that go on.
+
+
+def play(number: int, **what: Any) -> Play:
+    given = {"source": "192.0.2.9", "decoy": None, "greeting": None, "size": 0, "seconds": 5.0, "tarpit": 0.0}
+    return Play(number, **{**given, **what})
+
+
+def test_a_decoy_talks_and_what_was_said_is_told(guard: Guard) -> None:
+    client, accepted = tcp_pair()
+    guard.order(play(7, decoy=Decoy.FTP, size=100), accepted.detach())
+    assert client.recv(100) == b"220 (vsFTPd 3.0.3)\r\n"
+    client.sendall(b"USER \xff\\\r\nQUIT\r\n")
+    assert read_all(client) == b"331 Please specify the password.\r\n221 Goodbye.\r\n"
+    client.close()
+    (played,) = guard.hear(1)
+    assert isinstance(played, Played)
+    assert (played.number, played.said, played.more) == (7, r"USER \xff\\\r\nQUIT\r\n", False)
+
+
+@pytest.mark.parametrize("decoy", [pytest.param(one, id=one.value) for one in Decoy])
+def test_every_decoy_works_where_no_file_can_be_opened(guard: Guard, decoy: Decoy) -> None:
+    client, accepted = tcp_pair()
+    guard.order(play(7, decoy=decoy, greeting="", size=10), accepted.detach())
+    client.sendall(b"\x03\0\0\x0b\x06\xe0\0\0\0\0\0" if decoy is Decoy.RDP else b"GET / HTTP/1.0\r\n\r\nINFO\r\n")
+    client.shutdown(socket.SHUT_WR)
+    read_all(client)
+    client.close()
+    assert isinstance(guard.hear(1)[0], Played)
+
+
+def test_more_than_one_packet_of_what_was_said(guard: Guard) -> None:
+    pairs = [tcp_pair() for _ in range(40)]
+    for number, (client, accepted) in enumerate(pairs):
+        guard.order(play(number, size=4096, tarpit=60.0), accepted.detach())
+        client.sendall(bytes(5000))
+    for client, _ in pairs:
+        client.shutdown(socket.SHUT_WR)
+    heard = guard.hear(40, within=20.0)
+    assert sorted(one.number for one in heard if isinstance(one, Played)) == list(range(40))
+    assert {(one.said, one.more) for one in heard if isinstance(one, Played)} == {(r"\x00" * 4096, True)}
+    for client, _ in pairs:
+        client.close()
+
+
+def test_sensors_take_no_more_than_a_quarter_of_the_places(resolver: Resolver) -> None:
+    guard = Guard(resolver, limit=64)  # 24 connections in all: 6 of sensors
+    pairs = [tcp_pair() for _ in range(20)]
+    for number, (_, accepted) in enumerate(pairs):
+        guard.order(play(number, tarpit=600.0), accepted.detach())
+    assert guard.hear(14) == [Played(number, None, False, 0.0) for number in range(6, 20)]
+    client, accepted = tcp_pair()
+    guard.order(Carry(100, Routine.ECHO, 0, 0.0), accepted.detach())
+    client.sendall(b"still here")
+    assert client.recv(100) == b"still here"
+    client.close()
+    assert guard.hear(1) == [Carried(100, 10, 10, Ending.CLOSED, "")]
+    pairs[0][0].close()
+    (played,) = guard.hear(1)
+    assert isinstance(played, Played)
+    assert (played.number, played.said) == (0, "")
+    client, accepted = tcp_pair()
+    guard.order(play(101, decoy=Decoy.VNC), accepted.detach())
+    assert client.recv(100) == b"RFB 003.008\n"
+    client.close()
+    guard.close()
+    for client, _ in pairs:
+        client.close()
+
+
 # Questions about a connection.
+
+
+def test_whom_a_header_announces(guard: Guard) -> None:
+    client, accepted = tcp_pair()
+    guard.order(AskedHeader(7, 5.0), accepted.dup().detach())
+    client.sendall(b"PROXY TCP6 2001:db8::9 ::1 40022 80\r\nrest")
+    assert guard.hear(1) == [HeaderSays(7, Announced(Address.parse("2001:db8::9"), 40022), "")]
+    assert accepted.recv(100) == b"rest"
+    accepted.close()
+    assert client.recv(1) == b""
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds", "why"),
+    [
+        pytest.param(b"GET / HTTP/1.0\r\n", 5.0, "no PROXY header, but something else", id="else"),
+        pytest.param(b"PROXY", 0.2, "no PROXY header within 0.2 seconds", id="too slow"),
+    ],
+)
+def test_no_header(guard: Guard, said: bytes, seconds: float, why: str) -> None:
+    client, accepted = tcp_pair()
+    guard.order(AskedHeader(7, seconds), accepted.detach())
+    client.sendall(said)
+    assert guard.hear(1) == [HeaderSays(7, None, why)]
+    assert read_until_closed(client) == b""
+    client.close()
+
+
+def test_headers_that_do_not_come_hold_no_other_question_up(guard: Guard) -> None:
+    pairs = [tcp_pair() for _ in range(200)]
+    for number, (_, accepted) in enumerate(pairs):
+        guard.order(AskedHeader(number, 60.0), accepted.detach())
+    assert guard.name_of("192.0.2.20") == "local.example.test"
+    for client, _ in pairs:
+        client.close()
+    end = "the end of the connection in place of a PROXY header"
+    heard = guard.hear(200, within=20.0)
+    assert sorted(one.number for one in heard if one == HeaderSays(getattr(one, "number", -1), None, end)) == list(
+        range(200)
+    )
+
+
+def read_until_closed(sock: socket.socket) -> bytes:
+    """What comes until the other end hangs up, with or without a reset."""
+    try:
+        return read_all(sock)
+    except ConnectionResetError:
+        return b""
 
 
 def test_the_owner_of_a_connection(guard: Guard, resolver: Resolver) -> None:

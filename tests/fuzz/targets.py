@@ -13,11 +13,17 @@ from sentinetd.announce import xdr
 from sentinetd.ask.hosts_access import Request, Verdict, judge, parse
 from sentinetd.ask.ident import Identity, read_reply
 from sentinetd.ask.patterns import PARANOID, UNKNOWN, Fact, HostPattern, Known, Unsure, host_pattern
+from sentinetd.ask.proxy import LONGEST as LONGEST_HEADER
+from sentinetd.ask.proxy import Header
+from sentinetd.ask.proxy import read as read_header
 from sentinetd.config import syntax
 from sentinetd.daemon import messages
 from sentinetd.daemon.channel import decode, encode
 from sentinetd.errors import MessageError
 from sentinetd.model.address import Address
+from sentinetd.model.values import Decoy
+from sentinetd.serve.internal.decoys.dialogue import NOISE, Scene
+from sentinetd.serve.internal.decoys.table import DECOYS
 from sentinetd.serve.tcpmux import LONGEST_NAME, Line, read_line
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -149,6 +155,63 @@ def tcpmux(data: bytes) -> None:
     assert seen or len(data) <= LONGEST_NAME + 2
 
 
+def proxy(data: bytes) -> None:
+    """However a header arrives in pieces, it is read the same; it is within its bound, and whom it announces has an
+    address of one spelling."""
+    seen: list[Header] = []
+    for length in range(min(len(data), LONGEST_HEADER) + 1):
+        try:
+            header = read_header(data[:length])
+        except ValueError:
+            assert not seen
+            return
+        if header is None:
+            assert not seen
+            continue
+        seen.append(header)
+        assert header == seen[0]
+        assert header.length <= length
+        source = header.announced.source
+        assert source is None or Address.parse(source.text) == source
+        assert 0 <= header.announced.port <= 65535
+    assert seen or len(data) < LONGEST_HEADER
+
+
+SCENE = Scene("gw.example", "192.0.2.9", 1_795_422_817.0, bytes(range(1, NOISE + 1)))
+SAID_MOST = 32_768
+
+
+def decoys(data: bytes) -> None:
+    """The first byte chooses the decoy, the second how long the pieces are. However they are cut the talk is the same,
+    it ends, and what is said to a line has nothing that would move a terminal's cursor, telnet's own commands and
+    binary protocols excepted."""
+    if len(data) < 2:
+        return
+    names = list(DECOYS)
+    name, size = names[data[0] % len(names)], data[1] % 64 + 1
+    said = data[2:]
+    whole = _talk(name, [said])
+    assert whole == _talk(name, [said[at : at + size] for at in range(0, len(said), size)])
+    assert len(whole[0]) <= SAID_MOST
+    assert _talk(name, [said + b"\n"] * (70_000 // (len(said) + 1) + 1) if said else [bytes(70_000)])[1]
+    if name in TEXTUAL:
+        assert all(byte in b"\r\n" or 0x20 <= byte < 0x7F for byte in whole[0])
+
+
+TEXTUAL = frozenset({Decoy.FTP, Decoy.SMTP, Decoy.POP3, Decoy.IMAP, Decoy.REDIS})
+
+
+def _talk(name: Decoy, pieces: list[bytes]) -> tuple[bytes, bool]:
+    """What a decoy says to *pieces*, and whether it is over then."""
+    dialogue, heard = DECOYS[name](SCENE), b""
+    for piece in pieces:
+        answer = dialogue.hear(piece)
+        heard += answer.data
+        if answer.over:
+            return heard, True
+    return heard, False
+
+
 ROADS = tuple(
     {kind.__name__: kind for kind in kinds}
     for kinds in (
@@ -210,4 +273,6 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "tcpmux": tcpmux,
     "channel": channel,
     "rpc": rpc,
+    "proxy": proxy,
+    "decoys": decoys,
 }

@@ -194,3 +194,10 @@ def test_an_intercepted_service() -> None:
     player = Player(service(**PROXIED, wait=True, flags=frozenset({Flag.INTERCEPT}), no_access=addresses(CLIENT)))
     assert reasons(by_peer(player, CLIENT)) == [Reason.ADDRESS]
     assert kinds(by_peer(player, OTHER)) == ["Serve"]
+
+
+@pytest.mark.parametrize(("source", "asks"), [(PEER, "proxy"), (CLIENT, "")])
+def test_what_explains_a_peer_says_that_it_is_asked(source: str, asks: str) -> None:
+    player = Player(service(**PROXIED))
+    [one] = player.engine.explain(Address.parse(source), player.moment())
+    assert (one.admitted, one.asks) == (True, asks)

@@ -13,8 +13,21 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from policy.player import Player, addresses, dgram, events, sensor, service
 from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Ban
+from sentinetd.model.connection import Announced
 from sentinetd.model.events import ConnectionRefused
-from sentinetd.model.service import Cps, Flag, OnFailure, OnSuccess, Redirect, Service, SocketType, SourceRate, Type
+from sentinetd.model.service import (
+    Capture,
+    Cps,
+    Decoy,
+    Flag,
+    OnFailure,
+    OnSuccess,
+    Redirect,
+    Service,
+    SocketType,
+    SourceRate,
+    Type,
+)
 from sentinetd.model.verdict import ADMIT, Question, Reason
 from sentinetd.policy.effects import (
     Ask,
@@ -23,6 +36,7 @@ from sentinetd.policy.effects import (
     Impose,
     Lift,
     Pause,
+    Play,
     Rearm,
     Refuse,
     Release,
@@ -47,6 +61,7 @@ from sentinetd.policy.inputs import (
     Learned,
     Leaving,
     Moved,
+    Played,
     Reloaded,
     SetupFailed,
     Surroundings,
@@ -77,6 +92,10 @@ KINDS: list[Service] = [
     sensor(30.0),
     sensor(5.0, exempt=addresses("192.0.2.1")),
     sensor(float("inf"), socket_type=SocketType.DGRAM, wait=True, deny_dgram=True),
+    sensor(0.0, decoy=Decoy.SSH, capture=Capture(10, 5.0)),
+    sensor(5.0, tarpit=9.0, proxy_protocol=addresses("198.51.100.7")),
+    service("proxied", only_from=NAMED, proxy_protocol=addresses("198.51.100.7"), banner="/b"),
+    service("both", wait=True, flags=frozenset({Flag.INTERCEPT}), proxy_protocol=addresses("198.51.100.7")),
 ]
 CHANGES: list[dict[str, Any]] = [
     {"no_access": addresses("192.0.2.1")},
@@ -86,6 +105,8 @@ CHANGES: list[dict[str, Any]] = [
     {"instances": None, "per_source": None},
     {"cps": Cps(0, 1)},
     {"cps": Cps(1, 2)},
+    {"proxy_protocol": addresses("198.51.100.7")},
+    {"proxy_protocol": addresses()},
 ]
 SOURCES = ["192.0.2.1", "192.0.2.2", "198.51.100.7", "2001:db8::1", "2001:db8::2", "fe80::1%eth0"]
 NETWORKS = [*SOURCES, "192.0.2.0/24", "2001:db8::/64"]
@@ -97,7 +118,7 @@ PIDS = st.integers(100, 108)  # few, so that they are used again
 class AnyInputs(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.player = Player(*KINDS[:9], limit=6, maximum=MAXIMUM, max_bans_per_minute=50)
+        self.player = Player(*KINDS[:9], *KINDS[-4:], limit=6, maximum=MAXIMUM, max_bans_per_minute=50)
         self.engine = self.player.engine
         self.streams: set[int] = set()  # connections that were accepted
         self.open: set[int] = set()  # those of them of which nobody has said what becomes of them
@@ -106,7 +127,8 @@ class AnyInputs(RuleBasedStateMachine):
         self.suspended: set[int] = set()
         self.paused: set[int] = set()
         self.bans: dict[Network, float] = {}
-        self.begun = len(KINDS[:9])
+        self.begun = len(KINDS[:9]) + 4
+        self.playing: list[int] = []
         self.gone: set[int] = set()
         self.stopped: set[int] = set()
 
@@ -119,6 +141,9 @@ class AnyInputs(RuleBasedStateMachine):
             match effect:
                 case Serve(connection):
                     self.ordered.append(connection.number)
+                case Play(connection):
+                    assert connection.number in self.open
+                    self.playing.append(connection.number)
                 case Ask(connection, question, _, _):
                     self.asked.append((connection.number, question))
                 case Refuse(connection) | Release(connection) | Reply(connection):
@@ -185,6 +210,20 @@ class AnyInputs(RuleBasedStateMachine):
             number, question = self.asked.pop(which % len(self.asked))
             self.give(Answered(number, question, value))
 
+    @rule(which=ONE_OF, source=st.sampled_from([None, *SOURCES]))
+    def announce(self, which: int, source: str | None) -> None:
+        headers = [one for one in self.asked if one[1] is Question.PROXY]
+        if headers:
+            number, question = headers[which % len(headers)]
+            self.asked.remove((number, question))
+            who = Announced(None if source is None else Address.parse(source), 7)
+            self.give(Answered(number, question, who))
+
+    @rule(which=ONE_OF, said=st.sampled_from([None, "", "root"]))
+    def play_to_the_end(self, which: int, said: str | None) -> None:
+        if self.playing:
+            self.give(Played(self.playing.pop(which % len(self.playing)), said, False, 1.0))
+
     @rule(number=NUMBERS, question=st.sampled_from(Question))
     def answer_anything(self, number: int, question: Question) -> None:
         self.give(Answered(number, question, "a.example"))
@@ -215,6 +254,8 @@ class AnyInputs(RuleBasedStateMachine):
             st.builds(LaunchFailed, NUMBERS, st.just(11)),
             st.builds(Begun, NUMBERS, PIDS),
             st.builds(Finished, NUMBERS, st.just(1), st.just(2)),
+            st.builds(Played, NUMBERS, st.sampled_from([None, "x"])),
+            st.builds(Answered, NUMBERS, st.sampled_from(Question), st.just(Announced(None, 0))),
             st.builds(SetupFailed, NUMBERS, st.just("execve"), st.just(""), st.just(2), st.booleans()),
             st.builds(Ended, PIDS, st.integers(-1, 2), st.integers(0, 9)),
             st.builds(Exhausted, st.integers(0, 9)),
@@ -306,7 +347,14 @@ class AnyInputs(RuleBasedStateMachine):
         """Whoever was accepted and not yet told what becomes of it waits for something that will come."""
         engine = self.engine
         waits = {*engine._waiting._asked, *engine._suspects._kept, *engine._servers.orders, *engine._servers.retries}
+        waits |= engine._announcing._awaited.keys()
         assert self.open == {number for number in waits if number in self.streams}
+
+    @invariant()
+    def plays_are_counted_by_source(self) -> None:
+        plays = self.engine._plays
+        assert plays._of_source == Counter(one.whose for one in plays._playing.values())
+        assert set(plays._playing) <= set(self.playing)
 
     @invariant()
     def a_listener_is_watched_once_nobody_has_it(self) -> None:
@@ -343,6 +391,8 @@ class AnyInputs(RuleBasedStateMachine):
             self.give(Ended(server.pid, 0, 0))
         assert not self.engine._services.table
         assert not self.open
+        assert not len(self.engine._plays)
+        assert not len(self.engine._announcing)
         assert self.engine._services.processes == 0
         self.time_passes(100.0)
         assert self.engine.deadline() is None

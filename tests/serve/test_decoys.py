@@ -322,6 +322,7 @@ def test_pieces_make_no_difference_and_nothing_is_without_bound(decoy: Decoy, pi
     "piece",
     [
         pytest.param(b"\0" * 1000, id="zeros"),
+        pytest.param(b"\r\n" * 500, id="empty lines"),
         pytest.param(b"A" * 1000, id="letters"),
         pytest.param(b"NOOP\r\n" * 100, id="lines"),
         pytest.param(b"*1\r\n$4\r\nPING\r\n" * 100, id="commands"),

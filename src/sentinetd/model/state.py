@@ -131,8 +131,8 @@ class Explanation:
     """What would become of a source at one service: *admitted*, or not and for what *reason*.
 
     *attribute* and *word* are what decided in the configuration, *file* and *line* where that stands, as far as it
-    stands anywhere. *asks*: what would have to be found out first (name, tables, user), empty for nothing; then
-    *admitted* holds if that turns out well.
+    stands anywhere. *asks*: what would have to be found out first (name, tables, user; proxy: whom it
+    announces, which is judged in its place), empty for nothing; then *admitted* holds if that turns out well.
     """
 
     service: str

@@ -14,7 +14,7 @@ from sentinetd.model.connection import Connection
 from sentinetd.model.service import Service
 from sentinetd.model.state import Explanation, Standing
 from sentinetd.model.values import Place
-from sentinetd.model.verdict import ADMITTED, Unknown, Verdict
+from sentinetd.model.verdict import ADMITTED, Question, Unknown, Verdict
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.checks import CHAIN, NO_ANSWERS, Facts
 from sentinetd.policy.inputs import Moment
@@ -44,6 +44,8 @@ def explained(
         now.tables,
     )
     verdict, asks = _looked_at(service, Connection(0, running.number, source), facts)
+    if running.peers is not None and source in running.peers:
+        asks.insert(0, Question.PROXY.value)  # whom it announces is judged; this is for itself
     word, place = _written(service, verdict, source)
     return Explanation(
         service.id, service.port, verdict.allow, verdict.reason.value, verdict.attribute, word, place.file, place.line,

@@ -9,6 +9,8 @@ from sentinetd.serve.internal.decoys.dialogue import Answer, Scene
 
 LONGEST_HEAD = 8192
 """Bytes of a request without its body (nginx: large_client_header_buffers)."""
+MOST_EMPTY = 1024
+"""Bytes of empty lines before a request."""
 LONGEST_BODY = 32_768
 """Bytes of a body that are waited for before the answer."""
 
@@ -69,12 +71,17 @@ class Http:
     def __init__(self, scene: Scene) -> None:
         self._now = scene.now
         self._rest = b""
+        self._empty = 0  # bytes of empty lines before the request
         self._body = 0  # bytes of it that are still to come
         self._answer: Answer | None = None  # once the head has come
 
     def hear(self, data: bytes) -> Answer:
         if self._answer is None:
-            self._rest = (self._rest + data).lstrip(b"\r\n")  # nginx overlooks empty lines before a request
+            came = self._rest + data
+            self._rest = came.lstrip(b"\r\n")  # nginx overlooks empty lines before a request
+            self._empty += len(came) - len(self._rest)
+            if self._empty > MOST_EMPTY:
+                return self._say(400, True)
             head = self._rest[: LONGEST_HEAD + 4]
             line, newline, _ = head.partition(b"\n")
             if newline and self._malformed(line):

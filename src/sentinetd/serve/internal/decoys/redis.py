@@ -10,7 +10,7 @@ MOST_WORDS = 64
 """Words of one command."""
 LONGEST = 4096
 """Bytes of one word, or of a command on one line."""
-MOST_COMMANDS = 16
+MOST_COMMANDS = 32
 """Commands that are answered."""
 LONGEST_SAID = 64
 """Bytes of a word that are said again."""
@@ -53,11 +53,10 @@ class Redis:
                 return Answer(said)
             words, length = taken
             self._rest = self._rest[length:]
-            if words:
-                self._commands += 1
-                answer = self._reply(words)
-                said += answer.data
-                self._over = answer.over or self._commands >= MOST_COMMANDS
+            self._commands += 1  # empty ones too, which Redis overlooks
+            answer = self._reply(words) if words else Answer()
+            said += answer.data
+            self._over = answer.over or self._commands >= MOST_COMMANDS
         self._over = True
         self._rest = b""
         return Answer(said, over=True)
