@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -136,7 +137,7 @@ def test_ipset_only_our_own_ports_and_kept_at_stop(
 def test_rules_that_somebody_removed_are_made_again(
     lab: Lab, start: Maker, web: None, iptables: Callable[..., str]
 ) -> None:
-    daemon = start(fed("sentinetd-ipset"))
+    daemon = start(fed("sentinetd-ipset", "--look", "1"))
     touch(lab, daemon, ATTACKER)
     refused(lab, daemon, ATTACKER)
     iptables("iptables", "-t", "raw", "-F")
@@ -205,3 +206,109 @@ def test_ufw_is_left_alone(lab: Lab, start: Maker, web: None, iptables: Callable
         etc.close()
 
 
+
+
+class Firewalld:
+    """firewalld in the host's namespace, with a configuration of its own and a bus that *daemon* sees."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        work = daemon.work
+        shutil.copytree("/etc/firewalld", work.path / "firewalld")
+        (work.path / "run" / "dbus").mkdir()
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._start("dbus-daemon", "--system", "--nofork", "--nopidfile", "--nosyslog")
+        wait_for(lambda: (work.path / "run" / "dbus" / "system_bus_socket").exists(), "a bus", SETTLED)
+        self._start("firewalld", "--nofork", "--nopid")
+        wait_for(lambda: self._run("firewall-cmd", "--state").returncode == 0, self._log, SETTLED)
+
+    def _inside(self, *words: str) -> list[str]:
+        """*words* as a command that sees this configuration, and the daemon's /run."""
+        path = self._daemon.work.path
+        script = f'mount --bind {path}/run /run && mount --bind {path}/firewalld /etc/firewalld && exec "$@"'
+        return self._daemon.lab.host.command("sh", "-c", script, "sh", *words)
+
+    def _start(self, *words: str) -> None:
+        with (self._daemon.work.path / "firewalld.log").open("ab") as log:
+            self._running.append(
+                subprocess.Popen(self._inside(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            )
+
+    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self._inside(*words), capture_output=True, text=True, check=False, timeout=60)
+
+    def _log(self) -> str:
+        return (self._daemon.work.path / "firewalld.log").read_text()
+
+    def command(self, *words: str) -> str:
+        done = self._run(*words)
+        assert done.returncode == 0, (done, self._log())
+        return done.stdout
+
+    def close(self) -> None:
+        for process in reversed(self._running):
+            process.terminate()
+            process.wait(20)
+
+
+@pytest.fixture
+def firewalld(make_daemon: Maker, probe: Path, lab: Lab) -> Iterator[Callable[[str], tuple[Daemon, Firewalld]]]:
+    """Makes a daemon with this sentinetd.toml, not yet started, beside a running firewalld that admits its ports."""
+    made: list[Firewalld] = []
+
+    def make(text: str) -> tuple[Daemon, Firewalld]:
+        daemon = make_daemon(Kind.SENTINETD, SERVICES.replace("@PROBE@", str(probe)))
+        daemon.work.write("sentinetd.toml", text).chmod(0o600)
+        made.append(Firewalld(daemon))
+        for port in (WEB, OURS, TRAP):
+            made[-1].command("firewall-cmd", f"--add-port={port}/tcp")
+        return daemon, made[-1]
+
+    yield make
+    lab.host.sweep()
+    for one in made:
+        one.close()
+    run(*lab.host.command("nft", "flush", "ruleset"))
+
+
+def test_firewalld_is_left_alone(
+    lab: Lab, firewalld: Callable[[str], tuple[Daemon, Firewalld]], web: None
+) -> None:
+    daemon, wall = firewalld('[firewall]\nenabled = true\nverdict = "reject"\n')
+    rules = run(*lab.host.command("nft", "list", "table", "inet", "firewalld")).stdout
+    assert f"tcp dport {WEB}" in rules
+    daemon.start()
+    touch(lab, daemon, ATTACKER)
+    wait_for(lambda: page(lab, SEVEN, WEB, ATTACKER) == "refused", daemon.story, SETTLED)
+    assert page(lab, SEVEN, WEB, CUSTOMER) == "nginx\n"
+    assert run(*lab.host.command("nft", "list", "table", "inet", "firewalld")).stdout == rules
+    wall.command("firewall-cmd", "--complete-reload")
+    assert page(lab, SEVEN, OURS, ATTACKER) == page(lab, SEVEN, WEB, ATTACKER) == "refused"
+    assert not daemon.find("nftables")
+
+
+def test_firewalld_is_fed(lab: Lab, firewalld: Callable[[str], tuple[Daemon, Firewalld]], web: None) -> None:
+    bans = f'[bans]\nprefix = {{ v4 = 24 }}\nexempt = ["{CUSTOMER}"]\n'
+    daemon, wall = firewalld(fed("sentinetd-firewalld", "--look", "1") + 'verdict = "reject"\n' + bans)
+    wall.command(str(CONTRIB / "sentinetd-firewalld"), "--install")
+    for port in (WEB, OURS, TRAP):
+        wall.command("firewall-cmd", f"--add-port={port}/tcp")
+    daemon.start()
+    with Browser(lab, SEVEN, WEB, ATTACKER) as session:
+        assert session.get() == "nginx\n"
+        touch(lab, daemon, ATTACKER)
+        wait_for(lambda: page(lab, SEVEN, WEB, ATTACKER) == "refused", daemon.story, SETTLED)
+        assert session.get() == "nginx\n"
+    assert page(lab, SEVEN, WEB, NEIGHBOUR) == "refused"
+    assert page(lab, SEVEN, WEB, CUSTOMER) == "nginx\n"  # exempt, inside a banned network
+    touch(lab, daemon, ATTACKER6, "fd00::5")
+    wait_for(lambda: page(lab, SEVEN6, WEB, ATTACKER6) == "refused", daemon.story, SETTLED)
+    entries = wall.command("firewall-cmd", "--ipset=sentinetd4", "--get-entries").split()
+    assert "192.168.1.20/32" in entries or "192.168.1.20/31" in entries or "192.168.1.16/30" in entries, entries
+    wall.command("firewall-cmd", "--reload")  # forgets all that is of the runtime
+    for port in (WEB, OURS, TRAP):
+        wall.command("firewall-cmd", f"--add-port={port}/tcp")
+    daemon.await_message("has ended: firewalld was reloaded, or somebody changed what is ours", SETTLED)
+    wait_for(lambda: page(lab, SEVEN, WEB, ATTACKER) == "refused", daemon.story, SETTLED)
+    assert daemon.stop() == 0
+    wait_for(lambda: page(lab, SEVEN, WEB, ATTACKER) == "nginx\n", daemon.story, SETTLED)
