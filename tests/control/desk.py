@@ -60,10 +60,10 @@ class GivenDesk:
     async def services(self) -> Sequence[ServiceState]:
         self._answering()
         return [
-            ServiceState(1, "ssh", "ssh", Role.SERVER, Condition.OPEN, "stream", "tcp", "", 22, "root", 1, 30, None,
+            ServiceState(1, "ssh", "ssh", Role.SERVER, Condition.OPEN, "stream", "tcp", "", 22, "", "root", 1, 30, None,
                          50, 10, None, None, 7, 2, 0, "/etc/xinetd.d/ssh", 3),
-            ServiceState(2, "trap", "trap", Role.SENSOR, Condition.OPEN, "stream", "tcp", "192.0.2.1", 23, "", 0, None,
-                         None, 50, 10, None, 3600.0, 0, 0, 4, "/etc/xinetd.d/trap", 1),
+            ServiceState(2, "trap", "trap", Role.SENSOR, Condition.OPEN, "stream", "tcp", "192.0.2.1", 0, "23 2323",
+                         "", 0, None, None, 50, 10, None, 3600.0, 0, 0, 4, "/etc/xinetd.d/trap", 1),
         ]  # fmt: skip
 
     async def servers(self) -> Sequence[ServerState]:
