@@ -46,6 +46,10 @@ ADDING = "CRITICAL: 7 {process_sensor} Adding 192.0.2.9 to the global_no_access 
         pytest.param(f"26/11/20@10:05:07 xinetd[7]: {ADDING}", record("192.0.2.9", minutes=120), id="xinetd bans"),
         pytest.param(f"26/11/20@10:05:07 sentinetd[7]: {ADDING}, sensor irc-1", record("192.0.2.9", "irc-1"),
                      id="sentinetd bans"),
+        pytest.param(f"26/11/20@10:05:07 sentinetd[7]: {ADDING}, sensor rest, port 4711", record("192.0.2.9", "rest"),
+                     id="a sensor of many ports"),
+        pytest.param("26/11/20@10:05:07 s[7]: CRITICAL: 7 {process_sensor} Sensor rest, port 4711 touched by "
+                     "192.0.2.9, not banned: exempt", record("192.0.2.9", "rest"), id="touched only, many ports"),
         pytest.param("2026-11-20T10:05:07 host sentinetd[7]: " + ADDING.replace("120", "-1"),
                      record("192.0.2.9", minutes=-1), id="for ever, by syslog"),
         pytest.param("26/11/20@10:05:07 s[7]: CRITICAL: 7 {process_sensor} Sensor irc-1 touched by 192.0.2.9, not "
@@ -74,6 +78,8 @@ def test_an_event_as_json() -> None:
         "26/11/20@10:05:07: START: ftp-3 pid=100",
         "26/11/20@10:05:07: START: ftp-3 pid=100 from=<no address>",
         "26/11/20@10:05:07: USERID: ftp-3 alice",
+        f"26/11/20@10:05:07 sentinetd[7]: {ADDING}, by the operator (root)",
+        f"26/11/20@10:05:07 sentinetd[7]: {ADDING}, from the fleet",
         "26/11/20@10:05:07 sentinetd[7]: NOTICE: Started working: 7 available services",
         "2026-11-20 10:05:07,123 fail2ban.actions        [812]: NOTICE  [sshd] Ban 192.0.2.9",
         "2026-11-20 10:05:07,123 fail2ban.server         [812]: INFO    Starting Fail2ban v1.0.2",

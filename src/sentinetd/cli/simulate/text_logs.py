@@ -31,8 +31,10 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 _SERVICE = re.compile(r"(?:^|: )(START|FAIL): (\S+)(?: .*?)??(?: from=(\S+|<no address>))?$")
 _OTHER_SERVICE = re.compile(r"(?:^|: )(?:EXIT|DUPLICATE|USERID|NOID|DATA|TRAFFIC): \S")
-_BANNED = re.compile(r"Adding (\S+) to the global_no_access list for (-?\d+) minutes(?:, sensor (\S+))?")
-_TOUCHED = re.compile(r"Sensor (\S+) touched by ([^\s,]+), not banned")
+_BANNED = re.compile(
+    r"Adding (\S+) to the global_no_access list for (-?\d{1,9}) minutes(, (?!sensor))?(?:, sensor ([^\s,]+))?"
+)
+_TOUCHED = re.compile(r"Sensor ([^\s,]+)(?:, port \d+)? touched by ([^\s,]+), not banned")
 _JAIL = re.compile(r"fail2ban\.\S+\s+\[\d+\]: \S+\s+\[([^\]]+)\] (Found|Ban|Unban|Restore Ban|Already|Ignore) ?(\S*)")
 _OWN = re.compile(r"fail2ban\.\S+\s+\[\d+\]: |\[\d+\]: ")
 """A line of a daemon's own life."""
@@ -119,7 +121,9 @@ def _told(text: str, at: float) -> Record | None:
             return None  # the log was not asked to tell who it was, or nobody could know
         return Record(at, Address.parse(source), name, served=word == "START")
     if found := _BANNED.search(text):
-        source, minutes, name = found.groups()
+        source, minutes, other, name = found.groups()
+        if other:
+            return None  # by the operator, or from elsewhere: nobody came
         return Record(at, Address.parse(source.partition("/")[0]), name or "", minutes=None if name else int(minutes))
     if found := _TOUCHED.search(text):
         return Record(at, Address.parse(found[2]), found[1])
