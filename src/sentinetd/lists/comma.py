@@ -10,7 +10,7 @@ from sentinetd.model.ban import Ban
 from sentinetd.report.dates import rfc3339
 from sentinetd.report.escape import escape
 
-COLUMNS = ("network", "since", "until", "origin", "sensor")
+COLUMNS = ("network", "since", "until", "origin", "sensor", "who", "note")
 
 
 def comma(bans: Iterable[Ban], head: Head) -> Iterator[str]:
@@ -18,7 +18,7 @@ def comma(bans: Iterable[Ban], head: Head) -> Iterator[str]:
     yield ",".join(COLUMNS)
     for ban in bans:
         until = "" if math.isinf(ban.until) else rfc3339(ban.until)
-        values = (str(ban.network), rfc3339(ban.since), until, ban.origin.value, ban.sensor)
+        values = (str(ban.network), rfc3339(ban.since), until, ban.origin.value, ban.sensor, ban.who, ban.note)
         yield ",".join(map(field, values))
 
 

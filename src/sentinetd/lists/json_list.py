@@ -33,6 +33,8 @@ def json_list(bans: Iterable[Ban], head: Head) -> Iterator[str]:
                 "until": None if math.isinf(ban.until) else rfc3339(ban.until),
                 "origin": ban.origin.value,
                 "sensor": unicode_text(ban.sensor),
+                "who": unicode_text(ban.who),
+                "note": unicode_text(ban.note),
             }
         )
         before = ","
