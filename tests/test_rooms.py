@@ -28,11 +28,12 @@ MAY_IMPORT = {
     "firewall": {"model", "errors", "ports"},
     "report": {"model", "errors", "ports"},
     "lists": {"model", "errors", "ports", "report"},
+    "feeds": {"model", "errors", "ports", "lists"},
     "control": {"model", "errors", "ports"},
     "cli": {"model", "errors", "config", "policy", "net", "report", "lists", "control"},
     "daemon": {
         "model", "errors", "ports", "config", "policy", "net", "spawn", "serve", "ask", "announce", "store", "report",
-        "firewall", "lists", "control",
+        "firewall", "lists", "feeds", "control",
     },
 }
 

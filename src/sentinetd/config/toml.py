@@ -16,10 +16,13 @@ from sentinetd.model.address import Address, Network
 from sentinetd.model.address_words import address_list, address_remarks
 from sentinetd.model.attribute import BadValue
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.feed import Feed
 from sentinetd.model.readers import nearest
 from sentinetd.model.settings import (
     BanSettings,
     ControlTable,
+    CourierSettings,
+    FileWanted,
     FirewallSettings,
     MdnsSettings,
     MetricsTable,
@@ -34,6 +37,9 @@ NOT_YET_IN_FORCE: Mapping[str, frozenset[str]] = {
 """Keys, by table, that are understood and have no effect in this version."""
 
 TABLES_NOT_YET_IN_FORCE = frozenset({"fleet", "libwrap", "alert"})
+
+FEED = "feed"
+"""An array of tables: one for each list that is kept current for others."""
 
 MAXIMUM_BANS = 100_000_000
 LOOPBACK = (Network.parse("127.0.0.0/8"), Network.parse("::1"))
@@ -111,15 +117,18 @@ class _File:
         self.written = Written(path, tuple(data.decode("utf-8", "replace").split("\n")))
         self._data = data
         self.told: list[Diagnostic] = []
+        self._files: list[FileWanted] = []
 
     def settings(self, host: Host) -> Settings:
         tables = self._tables()
         readers = _readers(host)
-        known = {*readers, *TABLES_NOT_YET_IN_FORCE}
+        known = {*readers, *TABLES_NOT_YET_IN_FORCE, FEED}
         values: dict[str, dict[str, Any]] = {table: {} for table in readers}
         for table, content in tables.items():
             if table in TABLES_NOT_YET_IN_FORCE:
                 self.warn(table, f"[{table}] is understood but not in force in this version", "it has no effect")
+            elif table == FEED:
+                continue
             elif table not in readers:
                 self._wrong(
                     table,
@@ -132,14 +141,29 @@ class _File:
             else:
                 values[table] = self._values(table, content, readers[table])
         prefix = values["bans"].pop("prefix", {})
+        bans = replace(BanSettings(**values["bans"]), **prefix)
+        feeds = self._feeds(tables[FEED], bans.exempt.networks) if FEED in tables else ()
         return Settings(
-            bans=replace(BanSettings(**values["bans"]), **prefix),
+            bans=bans,
             store=StoreSettings(**values["store"]),
             firewall=self._firewall(values["firewall"]),
             mdns=MdnsSettings(**values["mdns"]),
             control=self._control(values["control"]),
             metrics=MetricsTable(**values["metrics"]),
+            courier=CourierSettings(feeds=feeds),
+            files=tuple(self._files),
         )
+
+    def _feeds(self, content: Any, exempt: tuple[Network, ...]) -> tuple[Feed, ...]:
+        from sentinetd.config.feeds import read_feeds  # most installations have none
+
+        def wrong(number: int, key: str, text: str, way_out: str) -> None:
+            place = self.written.place(FEED, key, number)
+            self.told.append(Diagnostic(Scope.FILE, place, text, way_out, _dotted(FEED, key)))
+
+        feeds, files = read_feeds(content, len(self._files), exempt, wrong)
+        self._files += files
+        return feeds
 
     def _control(self, values: Mapping[str, Any]) -> ControlTable:
         table = ControlTable(**values)

@@ -51,6 +51,7 @@ from sentinetd.daemon.messages import (
 from sentinetd.daemon.orders import Orders
 from sentinetd.daemon.privileges import confine, out_of_reach
 from sentinetd.errors import EdgeError, MessageError, UsageError
+from sentinetd.feeds.publisher import Publisher
 from sentinetd.model.ban import Ban, BanRun, Cleared, Lifted
 from sentinetd.model.events import (
     BanEvicted,
@@ -69,6 +70,7 @@ from sentinetd.model.observer import Observer
 from sentinetd.report.formats.json_line import json_line
 from sentinetd.report.journal import Journal
 from sentinetd.store.keeper import Keeper
+from sentinetd.store.latest import Latest
 from sentinetd.store.listing import Listing
 from sentinetd.store.sqlite import Change, Store, boot_name
 
@@ -374,7 +376,7 @@ def read_options(words: Sequence[str]) -> Options:
 
 async def serve(channel: Channel, options: Options, boot: str) -> None:
     """The courier's whole life on the running loop, in that life of the machine which is called *boot*."""
-    thread, reader = Thread(), Thread()
+    thread, reader, writer = Thread(), Thread(), Thread()
     try:
         store = Store(options.state, boot)
         keeper = Keeper(store, thread, time.time, time.monotonic, leave_broken=options.required)
@@ -388,11 +390,13 @@ async def serve(channel: Channel, options: Options, boot: str) -> None:
             return json_line(event, observer)
 
         control = Control(desk, line, time.time, audience.stir, audience.note)
-        audience.seat((), (control,))
+        publisher = Publisher(Latest(options.state), observer, writer, time.time, audience.note)
+        audience.seat((), (control, publisher))
         await courier.run()
     finally:
         thread.close()
         reader.close()
+        writer.close()
 
 
 def main(words: Sequence[str]) -> int:

@@ -149,6 +149,8 @@ def open_file(file: FileWanted) -> int:
     """A descriptor of *file* for the courier. EdgeError if it cannot be had, or is too large to be what it should."""
     if file.use is FileUse.APPEND:
         return open_log(file.path)
+    if file.use is FileUse.DIRECTORY:
+        return _open_directory(file.path)
     try:
         descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
@@ -159,3 +161,12 @@ def open_file(file: FileWanted) -> int:
     os.close(descriptor)
     what = "not a file" if not stat.S_ISREG(status.st_mode) else f"larger than {LARGEST_FILE} bytes"
     raise EdgeError(f"{file.path}: it is {what}")
+
+
+def _open_directory(path: str) -> int:
+    """A descriptor of the directory of the file *path*, good for nothing but as a place (open(2), O_PATH)."""
+    directory = os.path.dirname(path)
+    try:
+        return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise EdgeError(f"{directory}: {error.strerror}") from error

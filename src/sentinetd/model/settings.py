@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from sentinetd.model.address import NOBODY, AddressSet
+from sentinetd.model.feed import Feed
 from sentinetd.model.values import Credentials
 
 UNCHANGED = Credentials()
@@ -119,6 +120,8 @@ class FileUse(Enum):
     READ = "read"
     LISTEN = "listen"
     """A listening socket."""
+    DIRECTORY = "directory"
+    """Makes files in it, and replaces them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,7 @@ class CourierSettings:
     """The courier's part, as it crosses to it: plain values, no path, file numbers as in `Settings.files`."""
 
     control: ControlSettings = ControlSettings()
+    feeds: tuple[Feed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

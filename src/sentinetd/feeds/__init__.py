@@ -1,0 +1,1 @@
+"""Lists of bans and reports of trips, kept current in files that others fetch."""
