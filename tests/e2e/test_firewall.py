@@ -274,7 +274,7 @@ def test_a_filter_on_our_listeners_where_nothing_else_is_to_be_had(lab: Lab, sta
     assert converse(lab, SIX, OURS, ATTACKER) == "closed"
     settle(daemon, 'backend = "bpf"')
     daemon.reload()
-    assert not answered(lab, SIX, OURS, ATTACKER)
+    wait_for(lambda: not answered(lab, SIX, OURS, ATTACKER), daemon.story, SETTLED)
     assert converse(lab, SIX, OURS, CUSTOMER) == "hi\n"
 
 

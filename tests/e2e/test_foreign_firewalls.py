@@ -47,8 +47,8 @@ def web(lab: Lab) -> Iterator[None]:
 
 
 @pytest.fixture
-def start(make_daemon: Maker, probe: Path) -> Iterator[Maker]:
-    """Starts a daemon with this sentinetd.toml."""
+def start(make_daemon: Maker, probe: Path, lab: Lab) -> Iterator[Maker]:
+    """Starts a daemon with this sentinetd.toml. What it leaves in the kernel is gone in the end."""
     made: list[Daemon] = []
 
     def started(text: str, work: Work | None = None) -> Daemon:
@@ -61,6 +61,8 @@ def start(make_daemon: Maker, probe: Path) -> Iterator[Maker]:
     yield started
     for daemon in made:
         daemon.close()
+    lab.host.sweep()
+    run(*lab.host.command("nft", "flush", "ruleset"))
 
 
 @pytest.fixture
@@ -293,13 +295,14 @@ def test_firewalld_is_fed(lab: Lab, firewalld: Callable[[str], tuple[Daemon, Fir
     wall.command(str(CONTRIB / "sentinetd-firewalld"), "--install")
     for port in (WEB, OURS, TRAP):
         wall.command("firewall-cmd", f"--add-port={port}/tcp")
+    wait_for(lambda: page(lab, SEVEN, WEB, ATTACKER) == "nginx\n", "firewalld to let anybody in", SETTLED)
     daemon.start()
     with Browser(lab, SEVEN, WEB, ATTACKER) as session:
         assert session.get() == "nginx\n"
         touch(lab, daemon, ATTACKER)
         wait_for(lambda: page(lab, SEVEN, WEB, ATTACKER) == "refused", daemon.story, SETTLED)
         assert session.get() == "nginx\n"
-    assert page(lab, SEVEN, WEB, NEIGHBOUR) == "refused"
+    wait_for(lambda: page(lab, SEVEN, WEB, NEIGHBOUR) == "refused", daemon.story, SETTLED)
     assert page(lab, SEVEN, WEB, CUSTOMER) == "nginx\n"  # exempt, inside a banned network
     touch(lab, daemon, ATTACKER6, "fd00::5")
     wait_for(lambda: page(lab, SEVEN6, WEB, ATTACKER6) == "refused", daemon.story, SETTLED)

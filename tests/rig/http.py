@@ -43,12 +43,14 @@ class Browser:
 
 
 def page(lab: Lab, host: str, port: int, source: str) -> str:
-    """The page that *source* gets, or ``refused``."""
+    """The page that *source* gets, or ``refused``, or ``silence``."""
     try:
         with Browser(lab, host, port, source) as browser:
             return browser.get()
     except ConnectionRefusedError:
         return "refused"
+    except TimeoutError:
+        return "silence"
 
 
 def answered(lab: Lab, host: str, port: int, source: str) -> bool:
