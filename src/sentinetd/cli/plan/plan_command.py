@@ -168,7 +168,7 @@ def _next(drafted: Drafted, written: bool) -> Iterator[str | tuple[str, str]]:
     if written:
         yield f"{count} written to "
         yield drafted.where.path, "bold"
-        yield "; they count after a reload (HUP)."
+        yield "; they count after `sentinetctl reload`."
     else:
         yield f"{count}, not written. To write them below an includedir of {drafted.survey.path}: "
         yield shlex.join(["sentinetctl", *sys.argv[1:], "--write"]), "bold"

@@ -72,7 +72,7 @@ def _shut(services: Sequence[Service], table: Table) -> Iterator[str]:
     if shut and not opened:
         yield f"Nothing listens for {_listed(shut)}: sentinetd does not run with this configuration."
     elif shut:
-        yield f"Nothing listens for {_listed(shut)}: paused, or not loaded yet (HUP)."
+        yield f"Nothing listens for {_listed(shut)}: paused, or not loaded yet (sentinetctl reload)."
 
 
 def _rest(services: Sequence[Service]) -> Iterator[str]:
