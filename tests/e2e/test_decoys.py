@@ -33,6 +33,19 @@ KNOWN = {
     Decoy.RDP: "ms-wbt-server Microsoft Terminal Services",
 }
 """What nmap says of each: service, product, version."""
+SCRIPTS = {
+    "ssh2-enum-algos": r"\|       chacha20-poly1305@openssh\.com\n",
+    "smtp-commands": r"smtp-commands: \S+, PIPELINING, SIZE 10240000",
+    "pop3-capabilities": r"pop3-capabilities: .*SASL\(PLAIN LOGIN\)",
+    "imap-capabilities": r"imap-capabilities: .*IMAP4rev1",
+    "http-title": r"http-title: Welcome to nginx!",
+    "redis-info": r"\|   Version: 7\.0\.15\n",
+    "mysql-info": r"Auth Plugin Name: caching_sha2_password",
+    "vnc-info": r"VNC Authentication \(2\)",
+    "rdp-enum-encryption": r"CredSSP \(NLA\): SUCCESS",
+    "telnet-encryption": r"Telnet server does not support encryption",
+}
+"""Scripts of nmap's that talk with a service by its protocol, and what they find out."""
 PORTS = {decoy: 7500 + place for place, decoy in enumerate(Decoy)}
 """Not their own ports: so nmap goes by what is said alone."""
 
@@ -55,13 +68,31 @@ def test_nmap_takes_each_decoy_for_the_service_it_plays(lab: Lab, daemon: Callab
         )
     )
     ports = ",".join(map(str, PORTS.values()))
-    done = command_in(lab.clients[20], ("nmap", "-Pn", "-n", "-sT", "-sV", "-oG", "-", "-p", ports, FIVE), within=120)
+    words = (
+        "nmap",
+        "-Pn",
+        "-n",
+        "-sT",
+        "-sV",
+        "--script",
+        ",".join(SCRIPTS),
+        "-p",
+        ports,
+        "-oG",
+        "-",
+        "-oN",
+        "/dev/stderr",
+    )
+    done = command_in(lab.clients[20], (*words, FIVE), within=120)
     found = {
         int(port): f"{name} {product}".strip()
         for port, name, product in re.findall(r"(\d+)/open/tcp//([^/]*)//([^/]*)/", done.stdout.decode())
     }
     for decoy, port in PORTS.items():
         assert found.get(port, "").startswith(KNOWN[decoy]), (decoy, found)
+    story = done.stderr.decode()
+    for script, line in SCRIPTS.items():
+        assert re.search(line, story), (script, story)
     captured = [message.text for message in running.messages() if " held " in message.text]
     assert any(text.startswith("Sensor rdp held") and r"Cookie: mstshash=nmap\r\n" in text for text in captured)
     assert all("Adding" not in message.text for message in running.messages())

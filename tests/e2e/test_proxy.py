@@ -13,6 +13,7 @@ from rig.daemon import Daemon, Kind, Work
 from rig.deadline import wait_for
 from rig.entries import SIX, sensor, service
 from rig.network import Lab, run
+from sentinetd.policy.announcing import MOST
 
 FIVE = "192.168.1.5"
 CLIENT, OTHER, PEER = "192.168.1.20", "192.168.1.21", "192.168.1.22"
@@ -161,6 +162,22 @@ def test_silent_and_slow_peers_hold_nobody_up(lab: Lab, running: Daemon) -> None
         assert silent.rest() == b""
     logged(running, "START: echo", "192.0.2.1")
     running.await_message("sent no PROXY header within 5 seconds", 20)
+
+
+def test_a_flood_of_silence_from_a_listed_peer(lab: Lab, running: Daemon) -> None:
+    header = b"PROXY TCP4 192.0.2.9 192.0.2.2 1 2\r\nx"
+    held: list[Dialogue] = []
+    try:
+        for _ in range(MOST + 8):
+            held.append(Dialogue(lab, SIX, ECHO, PEER))
+        logged(running, "FAIL: echo waiting_limit", PEER)
+        assert converse(lab, SIX, ECHO, OTHER, b"still here") == "still here"
+        assert "REMOTE_HOST" in hello(lab, SIX, OTHER)
+        wait_for(lambda: not any(one.silent() for one in held), "all are hung up on", 30)
+        assert converse(lab, SIX, ECHO, PEER, header) == "x"
+    finally:
+        for one in held:
+            one.close()
 
 
 def test_an_intercepted_server_gets_none_of_the_header(lab: Lab, make_daemon: Maker) -> None:

@@ -224,6 +224,13 @@ LINES = [
         id="rdp, TLS alone",
     ),
     pytest.param(
+        Decoy.RDP,
+        b"\x03\0\0\x13\x0e\xe0\0\0\0\0\0\x01\0\x08\0\0\0\0\0",
+        b"\x03\0\0\x13\x0e\xd0\0\0\x124\0\x03\0\x08\0\x05\0\0\0",
+        True,
+        id="rdp, its own security",
+    ),
+    pytest.param(
         Decoy.RDP, b"\x03\0\0\x0b\x06\xe0\0\0\0\0\0", b"\x03\0\0\x0b\x06\xd0\0\0\x124\0", False, id="rdp of old"
     ),
     pytest.param(Decoy.RDP, b"\x16\x03\x01\x02\0\x01", b"", True, id="rdp, TLS at once"),

@@ -14,7 +14,8 @@ REQUEST, CONFIRM = 0xE0, 0xD0
 """X.224's connection request and its confirm (ITU-T X.224 sections 13.3, 13.4)."""
 NEGOTIATES = re.compile(rb"\x01.\x08\0(....)\Z", re.DOTALL)
 """RDP_NEG_REQ at the end of a request: which security the client knows ([MS-RDPBCGR] section 2.2.1.1.1)."""
-TLS, CREDSSP = 1, 2
+CREDSSP = 2
+"""The bit of a client that knows CredSSP (PROTOCOL_HYBRID)."""
 FLAGS = 0x1F
 """What Windows 10 and Server 2016 say that they support."""
 
@@ -27,9 +28,7 @@ def confirm(request: bytes) -> tuple[bytes, bool]:
     known = int.from_bytes(asked[1], "little")
     if known & CREDSSP:
         chosen = b"\x02" + bytes([FLAGS]) + b"\x08\0" + CREDSSP.to_bytes(4, "little")
-    elif known == 0:
-        chosen = b"\x02" + bytes([FLAGS]) + b"\x08\0" + bytes(4)
-    else:  # RDP_NEG_FAILURE: HYBRID_REQUIRED_BY_SERVER
+    else:  # RDP_NEG_FAILURE: HYBRID_REQUIRED_BY_SERVER, as where network level authentication is required
         chosen = b"\x03\0\x08\0" + (5).to_bytes(4, "little")
     return _packet(bytes([CONFIRM]) + b"\0\0\x12\x34\0" + chosen), chosen[0] == 2
 
