@@ -153,10 +153,10 @@ def test_settings(text: str | None, settings: Settings) -> None:
         pytest.param("[bans]\nmaximum = = 5", ["file: s.toml:2: not TOML: "], id="not TOML"),
         pytest.param("[bans]\n\udcff", ["file: s.toml: not TOML: "], id="not text"),
         pytest.param(
-            "[[alert]]\nkind = 'mail'\n[fleet]\n",
+            "[libwrap]\n[fleet]\n",
             [
-                "line: s.toml:1: [alert] is understood but not in force",
-                "line: s.toml:3: [fleet] is understood but not in force",
+                "line: s.toml:1: [libwrap] is understood but not in force",
+                "line: s.toml:2: [fleet] is understood but not in force",
             ],
             id="tables of later",
         ),

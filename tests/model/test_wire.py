@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from sentinetd.errors import MessageError
 from sentinetd.model.address import BITS, Address, Network
+from sentinetd.model.alert import Alert, SyslogTarget, Tls, Transport
 from sentinetd.model.ban import Ban, Origin
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import EVENTS, BanImposed, Event, SensorTripped
+from sentinetd.model.settings import CourierSettings
 from sentinetd.model.wire import LARGEST, LONGEST_LIST, LONGEST_TEXT, pack, unpack
 
 ADDRESSES = st.one_of(st.ip_addresses().map(str), st.just("fe80::1%eth0")).map(Address.parse)
@@ -178,3 +180,26 @@ def test_a_message_without_fields() -> None:
 
     assert pack(Empty()) == []
     assert unpack(Empty, []) == Empty()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A form whose fields have names only."""
+
+    one: int
+    two: str = ""
+
+
+def test_fields_that_are_given_by_name_cross_too() -> None:
+    value = Named(one=3, two="x")
+    assert unpack(Named, json.loads(json.dumps(pack(value)))) == value
+
+
+def test_an_alert_crosses() -> None:
+    alert = Alert(
+        name="x",
+        kinds=("sensor.*",),
+        syslog=SyslogTarget(transport=Transport.TLS, host="h", port=1, tls=Tls(ca=3)),
+    )
+    settings = CourierSettings(alerts=(alert,))
+    assert unpack(CourierSettings, json.loads(json.dumps(pack(settings)))) == settings

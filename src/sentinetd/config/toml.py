@@ -5,15 +5,17 @@ Tables of features that are not in force yet are known by name and told of, not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sentinetd.config import firewall
 from sentinetd.config.host import Host
 from sentinetd.config.lookup import looked_up
+from sentinetd.config.toml_values import Reader, secret, strings, truth, whole
 from sentinetd.model.address import Address, Network
 from sentinetd.model.address_words import address_list, address_remarks
+from sentinetd.model.alert import Alert
 from sentinetd.model.attribute import BadValue
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.feed import Feed
@@ -26,6 +28,7 @@ from sentinetd.model.settings import (
     FirewallSettings,
     MdnsSettings,
     MetricsTable,
+    PrivacyTable,
     Settings,
     StoreSettings,
 )
@@ -36,7 +39,10 @@ NOT_YET_IN_FORCE: Mapping[str, frozenset[str]] = {
 }
 """Keys, by table, that are understood and have no effect in this version."""
 
-TABLES_NOT_YET_IN_FORCE = frozenset({"fleet", "libwrap", "alert"})
+ALERT = "alert"
+"""An array of tables: one for each sink."""
+
+TABLES_NOT_YET_IN_FORCE = frozenset({"fleet", "libwrap"})
 
 FEED = "feed"
 """An array of tables: one for each list that is kept current for others."""
@@ -44,8 +50,6 @@ FEED = "feed"
 MAXIMUM_BANS = 100_000_000
 LOOPBACK = (Network.parse("127.0.0.0/8"), Network.parse("::1"))
 SAMPLE_TOKEN = "(what `openssl rand -hex 20` prints)"
-
-Reader = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +121,21 @@ class _File:
         self.written = Written(path, tuple(data.decode("utf-8", "replace").split("\n")))
         self._data = data
         self.told: list[Diagnostic] = []
+        self._found_alerts: tuple[Alert, ...] = ()
         self._files: list[FileWanted] = []
 
     def settings(self, host: Host) -> Settings:
         tables = self._tables()
         readers = _readers(host)
-        known = {*readers, *TABLES_NOT_YET_IN_FORCE, FEED}
+        known = {*readers, *TABLES_NOT_YET_IN_FORCE, ALERT, FEED}
         values: dict[str, dict[str, Any]] = {table: {} for table in readers}
         for table, content in tables.items():
             if table in TABLES_NOT_YET_IN_FORCE:
                 self.warn(table, f"[{table}] is understood but not in force in this version", "it has no effect")
             elif table == FEED:
                 continue
+            elif table == ALERT:
+                self._alerts(content)
             elif table not in readers:
                 self._wrong(
                     table,
@@ -143,6 +150,7 @@ class _File:
         prefix = values["bans"].pop("prefix", {})
         bans = replace(BanSettings(**values["bans"]), **prefix)
         feeds = self._feeds(tables[FEED], bans.exempt.networks) if FEED in tables else ()
+        privacy = PrivacyTable(**values["privacy"])
         return Settings(
             bans=bans,
             store=StoreSettings(**values["store"]),
@@ -150,7 +158,7 @@ class _File:
             mdns=MdnsSettings(**values["mdns"]),
             control=self._control(values["control"]),
             metrics=MetricsTable(**values["metrics"]),
-            courier=CourierSettings(feeds=feeds),
+            courier=CourierSettings(alerts=self._found_alerts, address_key=privacy.address_key, feeds=feeds),
             files=tuple(self._files),
         )
 
@@ -177,6 +185,16 @@ class _File:
         except BadValue as bad:
             self._wrong("firewall", "backend", bad.text, bad.way_out)
             return FirewallSettings()
+
+    def _alerts(self, content: Any) -> None:
+        from sentinetd.config.alerts import read_alerts  # most installations have none
+
+        def wrong(number: int, key: str, text: str, way_out: str) -> None:
+            place = self.written.place(ALERT, key, number)
+            self.told.append(Diagnostic(Scope.FILE, place, text, way_out, _dotted(ALERT, key)))
+
+        self._found_alerts, files = read_alerts(content, len(self._files), wrong)
+        self._files += files
 
     def _tables(self) -> dict[str, Any]:
         import tomllib  # most installations have no such file
@@ -234,28 +252,20 @@ def _readers(host: Host) -> dict[str, dict[str, Reader]]:
     """What reads which key of which table."""
     return {
         "bans": {
-            "maximum": _whole(1, MAXIMUM_BANS),
-            "exempt": lambda value: looked_up("exempt", address_list(_strings(value)), host),
-            "exempt_own": _truth,
-            "dry_run": _truth,
-            "max_bans_per_minute": _whole(1, MAXIMUM_BANS),
+            "maximum": whole(1, MAXIMUM_BANS),
+            "exempt": lambda value: looked_up("exempt", address_list(strings(value)), host),
+            "exempt_own": truth,
+            "dry_run": truth,
+            "max_bans_per_minute": whole(1, MAXIMUM_BANS),
             "prefix": _prefix,
         },
-        "store": {"required": _truth},
-        "firewall": firewall.readers(host, _truth, _strings),
-        "mdns": {"enabled": _truth},
-        "control": {"enabled": _truth, "admins": _group(host), "listen": _loopback, "token": _token},
+        "store": {"required": truth},
+        "firewall": firewall.readers(host, truth, strings),
+        "mdns": {"enabled": truth},
+        "control": {"enabled": truth, "admins": _group(host), "listen": _loopback, "token": _token},
         "metrics": {"listen": _loopback},
+        "privacy": {"address_key": secret},
     }
-
-
-def _whole(low: int, high: int) -> Reader:
-    def read(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise BadValue(f"{value!r} is not a whole number of {low} to {high}", f"write a number of {low} to {high}")
-        return value
-
-    return read
 
 
 def _group(host: Host) -> Reader:
@@ -288,21 +298,9 @@ def _token(value: Any) -> str:
     return value
 
 
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise BadValue(f"{value!r} is neither true nor false", "write true or false, without quotes")
-    return value
-
-
-def _strings(value: Any) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-        raise BadValue(f"{value!r} is not a list of strings", 'write ["192.0.2.0/24", "2001:db8::/32"]')
-    return value
-
-
 def _prefix(value: Any) -> dict[str, int]:
     way_out = "write { v4 = 32, v6 = 64 }"
     if not isinstance(value, dict) or not value.keys() <= {"v4", "v6"}:
         raise BadValue(f"{value!r} does not say how many bits a ban covers", way_out)
     bounds = {"v4": (8, 32), "v6": (16, 128)}
-    return {f"prefix_{name}": _whole(*bounds[name])(bits) for name, bits in value.items()}
+    return {f"prefix_{name}": whole(*bounds[name])(bits) for name, bits in value.items()}

@@ -113,6 +113,52 @@ class FollowerMended(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SinkFailed(Event):
+    """The sink of alerts *sink* cannot be reached; what is for it waits. Tried again in *retry_in* seconds."""
+
+    kind: ClassVar[str] = "sink.failed"
+    level: ClassVar[Level] = Level.ERROR
+    sink: str
+    what: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class SinkMended(Event):
+    """A sink of alerts that had failed works again; *waiting* events are on their way to it."""
+
+    kind: ClassVar[str] = "sink.mended"
+    level: ClassVar[Level] = Level.NOTICE
+    sink: str
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkDropped(Event):
+    """*count* events more will never reach the sink of alerts *sink*, because *why*."""
+
+    kind: ClassVar[str] = "sink.dropped"
+    level: ClassVar[Level] = Level.ERROR
+    sink: str
+    count: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsRepeated(Event):
+    """An event of kind *repeated* came *count* times more within *seconds*, of the same *service* and *source*. Only
+    sinks that merge repeats are told so."""
+
+    kind: ClassVar[str] = "events.repeated"
+    repeated: str
+    grade: Level
+    count: int
+    seconds: float
+    service: str
+    source: Address | None
+
+
+@dataclass(frozen=True, slots=True)
 class EventsLost(Event):
     """*count* events could not be kept until they were written; bans are never among them."""
 
@@ -577,7 +623,8 @@ class ExemptionEnded(Event):
 
 EVENTS: tuple[type[Event], ...] = (
     DaemonStarted, DaemonWorking, DaemonStopping, ProcessFailed, ProcessMended, FollowerFailed, FollowerMended,
-    EventsLost, Heartbeat, ResourceExhausted, Notice, FileRead, Diagnosed, ReloadStarted, ReloadRefused, ReloadDone,
+    SinkFailed, SinkMended, SinkDropped, EventsRepeated, EventsLost, Heartbeat, ResourceExhausted, Notice, FileRead,
+    Diagnosed, ReloadStarted, ReloadRefused, ReloadDone,
     ServiceAdjusted, ServiceDropped, ListenerFailed, ListenerMended, ServicePaused, ServiceResumed,
     ConnectionAdmitted, ConnectionRefused, ServerStarted, ServerEnded, UserFound, UserUnknown, TrafficCounted,
     ServerFailed, ForkFailed, ServerSignalled, DatagramUnread,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
 from sentinetd.model.address import NOBODY, AddressSet
+from sentinetd.model.alert import Alert
 from sentinetd.model.feed import Feed
 from sentinetd.model.values import Credentials
 
@@ -113,6 +114,14 @@ class MetricsTable:
     listen: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyTable:
+    """`[privacy]`: *address_key*: what pseudonyms of addresses are made with (`addresses = "hashed"` of an alert), the
+    same on all hosts whose pseudonyms are to be compared; without it, each host makes one by chance and keeps it."""
+
+    address_key: str = field(default="", repr=False)
+
+
 class FileUse(Enum):
     """What the courier does with a file that the guard opens for it."""
 
@@ -127,13 +136,16 @@ class FileUse(Enum):
 @dataclass(frozen=True, slots=True)
 class FileWanted:
     """A file that the courier's settings name. The guard, which may, opens *path* and hands the descriptor over; the
-    courier's settings hold its place in `Settings.files` instead. *key* of the *number*th *table* names it."""
+    courier's settings hold its place in `Settings.files` instead. *key* of the *number*th *table* names it. A file to
+    append to that has *rotate* bytes (0: never) is renamed, and *keep* older ones stay beside it."""
 
     path: str
     use: FileUse
     table: str
     number: int
     key: str
+    rotate: int = 0
+    keep: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +176,14 @@ class ControlSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CourierSettings:
-    """The courier's part, as it crosses to it: plain values, no path, file numbers as in `Settings.files`."""
+    """The courier's part, as it crosses to it: plain values, file numbers as in `Settings.files`.
 
+    *alerts*: who is told beside the logs. *address_key*: what makes pseudonyms of addresses; empty: one made by chance
+    and kept beside the store.
+    """
+
+    alerts: tuple[Alert, ...] = ()
+    address_key: str = field(default="", repr=False)
     control: ControlSettings = ControlSettings()
     feeds: tuple[Feed, ...] = ()
 
