@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from sentinetd.errors import EdgeError
 from sentinetd.model.address import AddressSet, Network
 from sentinetd.model.ban import Ban
 from sentinetd.model.events import Event, Level
@@ -32,6 +34,34 @@ class Sink(Protocol):
 
     def close(self) -> Sequence[str]:
         """Let go of the file or socket. Gives what is left to tell, such as how many messages were lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event as a sink of alerts is given it: *text* is one line (or one document) in the sink's format. Addresses in
+    *event* and *text* are as the sink is to see them."""
+
+    event: Event
+    level: Level
+    text: str
+
+
+class AlertSink(Protocol):
+    """Where alerts go. One task calls it, one call at a time; a call that lasts too long is cancelled."""
+
+    most: int
+    """Messages that one delivery may have."""
+
+    async def deliver(self, messages: Sequence[Message]) -> None:
+        """Bring *messages*, of which there is at least one, to where they belong. EdgeError if that failed for now: the
+        same come again, later. `Rejected` if they will never be taken: they are counted as lost."""
+
+    async def close(self) -> None:
+        """Let go of connections and files. Waits for nothing long, never raises for a failing world."""
+
+
+class Rejected(EdgeError):
+    """The other end works, and does not want these messages."""
 
 
 class Listener(Protocol):

@@ -41,6 +41,20 @@ TEXTS = [
     (ev.FollowerFailed(AT, "store", "too new", math.inf), ["store: too new"]),
     (ev.FollowerFailed(AT, "store", "too new", 0.0), ["store: too new"]),
     (ev.FollowerMended(AT, "store"), ["store: works again, all bans are kept"]),
+    (
+        ev.SinkFailed(AT, "siem", "192.0.2.200:6514: it hung up", 0.5),
+        ["alert siem: 192.0.2.200:6514: it hung up; trying again in 0.5 seconds"],
+    ),
+    (ev.SinkMended(AT, "siem", 40), ["alert siem: works again, 40 events waiting"]),
+    (
+        ev.SinkDropped(AT, "siem", 7, "too many were waiting"),
+        ["alert siem: 7 events were lost: too many were waiting"],
+    ),
+    (
+        ev.EventsRepeated(AT, "connection.refused", Level.INFO, 9, 60.0, "ftp", A),
+        ["connection.refused of ftp from 192.168.1.20: 9 more within 60 seconds"],
+    ),
+    (ev.EventsRepeated(AT, "reload.done", Level.NOTICE, 1, 5.5, "", None), ["reload.done: 1 more within 6 seconds"]),
     (ev.EventsLost(AT, 12), ["12 messages were lost; no bans"]),
     (ev.Heartbeat(AT, 60.0, 3, 2, 1), []),
     (ev.ResourceExhausted(AT, "file descriptors"), ["out of file descriptors"]),

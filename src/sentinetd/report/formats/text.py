@@ -37,7 +37,7 @@ def messages(event: Event) -> tuple[str, ...]:
 
 def level(event: Event) -> Level:
     """How grave *event* is: what it says itself, else the level of its kind."""
-    if isinstance(event, ev.Notice | ev.Diagnosed):
+    if isinstance(event, ev.Notice | ev.Diagnosed | ev.EventsRepeated):
         return event.grade
     if isinstance(event, ev.ConnectionRefused) and event.reason is Reason.LOAD:
         return Level.ERROR  # xinetd's, for the only refusal that its message log tells
@@ -161,6 +161,12 @@ def _again(seconds: float) -> str:
     return "" if math.isinf(seconds) or seconds <= 0 else f"; trying again in {seconds:g} seconds"
 
 
+def _repeated(event: ev.EventsRepeated) -> str:
+    of = f" of {event.service}" if event.service else ""
+    by = f" from {event.source.text}" if event.source else ""
+    return f"{event.repeated}{of}{by}: {event.count} more within {event.seconds:.0f} seconds"
+
+
 def _refused(event: ev.ConnectionRefused) -> str | tuple[str, ...]:
     """Refusals belong to the service's log; only an overloaded machine concerns the daemon's."""
     if event.reason is not Reason.LOAD:
@@ -176,6 +182,10 @@ TEXTS: dict[type[Event], Callable[[Any], str | tuple[str, ...]] | None] = {
     ev.ProcessMended: lambda e: f"process {e.process}: works again",
     ev.FollowerFailed: lambda e: f"{e.follower}: {e.what}{_again(e.retry_in)}",
     ev.FollowerMended: lambda e: f"{e.follower}: works again, all bans are kept",
+    ev.SinkFailed: lambda e: f"alert {e.sink}: {e.what}{_again(e.retry_in)}",
+    ev.SinkMended: lambda e: f"alert {e.sink}: works again, {e.waiting} events waiting",
+    ev.SinkDropped: lambda e: f"alert {e.sink}: {e.count} events were lost: {e.why}",
+    ev.EventsRepeated: _repeated,
     ev.EventsLost: lambda e: f"{e.count} messages were lost; no bans",
     ev.Heartbeat: None,
     ev.ResourceExhausted: lambda e: f"out of {e.what}",
