@@ -16,7 +16,7 @@ ROOT = Path(sentinetd.__file__).parent
 MAY_IMPORT = {
     "errors": set(),
     "model": {"errors"},
-    "ports": {"model"},
+    "ports": {"model", "errors"},
     "config": {"model", "errors"},
     "policy": {"model", "errors"},
     "net": {"model", "errors", "ports"},

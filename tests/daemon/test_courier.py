@@ -686,7 +686,9 @@ def test_what_cannot_be_done_at_the_start_ends_it(begin: Begin, options: tuple[s
     [
         pytest.param("--channel 3 --state /s", Options(3, "/s", None, None, False), id="the least"),
         pytest.param(
-            "--channel 3 --state /s --user u --group g --required", Options(3, "/s", "u", "g", True), id="all"
+            "--channel 3 --state /s --user u --group g --required --alerts file,mail",
+            Options(3, "/s", "u", "g", True, alerts=("file", "mail")),
+            id="all",
         ),
     ],
 )

@@ -33,7 +33,14 @@ class Bench:
         self.link = Link(lambda: 1.0)
         self.objections: list[str] = []
         self.answers: list[list[str]] = []
-        self.instructions = Instructions(self.loop, self.link, lambda fault: self.objections.append(str(fault)))
+        self.notices: list[str] = []
+        self.instructions = Instructions(
+            self.loop,
+            self.link,
+            lambda settings: None,
+            lambda fault: self.objections.append(str(fault)),
+            lambda level, text: self.notices.append(text),
+        )
         self._channels: list[Channel] = []
         self.attach()
 

@@ -29,6 +29,7 @@ class Audience:
         self._listeners: tuple[Listener, ...] = ()
         self._instructed: tuple[Instructable, ...] = ()
         self._news: list[Event] = []
+        self._failure: BaseException | None = None
         self._handed: dict[int, dict[int, int]] = {}  # request -> file number -> descriptor
         self._prepared = self._in_force = 0  # requests: the one prepared last, the one whose settings hold; 0: none
 
@@ -48,14 +49,29 @@ class Audience:
         del self._news[:-MOST_NEWS]
         self._wake()
 
+    def fail(self, error: BaseException) -> None:
+        """A listener broke by a mistake of ours: the courier ends, as for any other, and another one begins."""
+        self._failure = self._failure or error
+        self._wake()
+
+    def check(self) -> None:
+        """Raise what a listener broke by, if one did."""
+        if self._failure is not None:
+            raise self._failure
+
     def stir(self) -> None:
         """What a listener wants to hear has changed."""
         self._wake()
 
     @property
+    def request(self) -> int:
+        """The request whose settings are in force; 0: none are."""
+        return self._in_force
+
+    @property
     def restless(self) -> bool:
-        """Whether there is news to fetch."""
-        return bool(self._news)
+        """Whether there is news to fetch, or a failure to raise."""
+        return bool(self._news) or self._failure is not None
 
     def news(self) -> list[Event]:
         """What listeners had to tell since the last time."""

@@ -18,9 +18,14 @@ def read(options: Options, host: Host) -> Loaded:
 
 def check(program: str, loaded: Loaded) -> int:
     """Print every mistake; 1 if there is one that keeps something from running as written."""
-    for one in loaded.diagnostics:
+    told = list(loaded.diagnostics)
+    if loaded.settings.courier.alerts:
+        from sentinetd.daemon.rehearsal import rehearse  # what the guard never loads
+
+        told += rehearse(loaded)
+    for one in told:
         print(f"{one.level.value}: {one}")
-    errors = sum(1 for one in loaded.diagnostics if one.level is Level.ERROR)
+    errors = sum(1 for one in told if one.level is Level.ERROR)
     names = f"{len(loaded.services)} service{'' if len(loaded.services) == 1 else 's'}"
-    print(f"{program}: {names}, {errors} error{'' if errors == 1 else 's'}, {len(loaded.diagnostics) - errors} remarks")
+    print(f"{program}: {names}, {errors} error{'' if errors == 1 else 's'}, {len(told) - errors} remarks")
     return 1 if errors else 0

@@ -93,9 +93,10 @@ class Companion:
         self._leaving = True
         self._drop_channel()
 
-    def renew(self, arguments: Iterable[str]) -> None:
-        """Have it end, as if we had, and start it again with these *arguments*."""
-        self._arguments = list(arguments)
+    def renew(self, arguments: Iterable[str] | None = None) -> None:
+        """Have it end, as if we had, and start it again, with these *arguments* if they are given."""
+        if arguments is not None:
+            self._arguments = list(arguments)
         if self.pid:
             self._renewing = True
             self._drop_channel()

@@ -17,11 +17,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import FrameType
 from typing import Any, TypeVar
 
 from sentinetd import __version__
 from sentinetd.control.server import Control, load
+from sentinetd.daemon.alerting import Alerting
 from sentinetd.daemon.audience import Audience
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.desk import GuardDesk, Questions
@@ -34,6 +36,7 @@ from sentinetd.daemon.messages import (
     Disagreed,
     Farewell,
     FileSink,
+    Full,
     Greeting,
     Handed,
     InForce,
@@ -121,6 +124,7 @@ class Courier:
         self._woken: asyncio.Future[None] | None = None  # while it pauses
         self._wishes: frozenset[str] = frozenset()  # what the guard knows that somebody wants to hear of
         self._files: deque[int] = deque()  # descriptors of the files in the batch
+        self._observer = Observer(host=os.uname().nodename, ident="sentinetd", pid=os.getppid(), version=__version__)
         self.orders = Orders(self._send)
         self.questions = Questions(self._send)
         self._sending = asyncio.Lock()
@@ -137,6 +141,7 @@ class Courier:
         while not self._over:
             batch = self._receive()
             if batch or self._due() or self._restless():
+                self.audience.check()
                 await self._carry_out(batch)
                 await asyncio.sleep(0)  # the listeners' tasks get their turn, however much comes
             elif not self._over:
@@ -148,6 +153,14 @@ class Courier:
         await self.audience.close()
         self._tell(self.audience.news())
         self._journal.close()
+
+    def observer(self) -> Observer:
+        """Who we are, to others."""
+        return self._observer
+
+    async def file_is_full(self, number: int) -> None:
+        """Ask for a new file in the place of file *number* of the settings."""
+        await self._send(Full(self.audience.request, number))
 
     def wake(self) -> None:
         """End a pause, if there is one."""
@@ -259,6 +272,7 @@ class Courier:
                 self.questions.answered(message)
             case Greeting():
                 self._journal.introduce(message.ident, message.pid)
+                self._observer = replace(self._observer, ident=message.ident, pid=message.pid)
             case Obeyed():
                 self.orders.obeyed(message)
             case Farewell():
@@ -349,13 +363,15 @@ class Options:
     group: str | None
     required: bool
     warm: bool = False
+    alerts: tuple[str, ...] = ()
 
 
 def read_options(words: Sequence[str]) -> Options:
-    """``--channel FD --state DIR [--user USER] [--group GROUP] [--required] [--warm]``; UsageError for anything else.
+    """``--channel FD --state DIR [--user USER] [--group GROUP] [--required] [--warm] [--alerts TYPE,...]``; UsageError
+    for anything else.
 
     *required*: a damaged store is left where it is, since the guard will not go on without it. *warm*: the guard knows
-    all bans already.
+    all bans already. *alerts*: types of alert that will be asked for.
     """
     values: dict[str, str] = {}
     flags = {"--required": False, "--warm": False}
@@ -363,7 +379,7 @@ def read_options(words: Sequence[str]) -> Options:
     for word in rest:
         if word in flags:
             flags[word] = True
-        elif word in ("--channel", "--state", "--user", "--group"):
+        elif word in ("--channel", "--state", "--user", "--group", "--alerts"):
             values[word] = next(rest, "")
         else:
             raise UsageError(f"{word}: no option of the courier")
@@ -371,7 +387,8 @@ def read_options(words: Sequence[str]) -> Options:
         raise UsageError("--channel FD and --state DIR are needed")
     state = os.path.abspath(values["--state"])
     user, group = values.get("--user"), values.get("--group")
-    return Options(int(values["--channel"]), state, user, group, flags["--required"], flags["--warm"])
+    alerts = tuple(filter(None, values.get("--alerts", "").split(",")))
+    return Options(int(values["--channel"]), state, user, group, flags["--required"], flags["--warm"], alerts)
 
 
 async def serve(channel: Channel, options: Options, boot: str) -> None:
@@ -384,14 +401,14 @@ async def serve(channel: Channel, options: Options, boot: str) -> None:
         courier = Courier(channel, keeper, journal, warm=options.warm)
         audience = courier.audience
         desk = GuardDesk(courier.questions, courier.orders, Listing(options.state), reader, keeper)
-        observer = Observer(host=os.uname().nodename, ident="sentinetd", pid=os.getppid(), version=__version__)
 
         def line(event: Event) -> str:
-            return json_line(event, observer)
+            return json_line(event, courier.observer())
 
         control = Control(desk, line, time.time, audience.stir, audience.note)
-        publisher = Publisher(Latest(options.state), observer, writer, time.time, audience.note)
-        audience.seat((), (control, publisher))
+        alerting = Alerting(options.state, audience.note, courier.file_is_full, courier.observer, audience.fail)
+        publisher = Publisher(Latest(options.state), courier.observer(), writer, time.time, audience.note)
+        audience.seat((), (control, alerting, publisher))
         await courier.run()
     finally:
         thread.close()
@@ -399,14 +416,22 @@ async def serve(channel: Channel, options: Options, boot: str) -> None:
         writer.close()
 
 
+def _unheard(number: int, frame: FrameType | None) -> None:
+    """A signal that is meant for the guard."""
+
+
 def main(words: Sequence[str]) -> int:
     """Give up all rights, then serve the channel that the command line names. 0 when the guard is gone."""
     for number in IGNORED:
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, _unheard)  # not SIG_IGN, which the programs that we start would inherit
     try:
         options = read_options(words)
         if options.user is not None and out_of_reach((os.__file__, __file__)):
             load()  # after this it could not be found any more
+        if options.alerts:
+            from sentinetd.report.equipment import load as load_for
+
+            load_for(options.alerts)
         boot = boot_name()
         confine(TITLE, (options.channel,), options.user, options.group)
         channel = Channel(socket.socket(fileno=options.channel), TO_COURIER)

@@ -33,6 +33,7 @@ from sentinetd.daemon.messages import (
     Agreed,
     Curious,
     Disagreed,
+    Full,
     Greeting,
     OrderReload,
     Query,
@@ -64,7 +65,7 @@ from sentinetd.model.events import (
 )
 from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.service import Service, SocketType
-from sentinetd.model.settings import FirewallSettings, Settings
+from sentinetd.model.settings import CourierSettings, FirewallSettings, Settings
 from sentinetd.model.verdict import Question
 from sentinetd.net.host_addresses import Watcher, exempt_own, on_link
 from sentinetd.policy.effects import (
@@ -153,7 +154,12 @@ class Guard:
         self.logs = Logs(self.link)
         self.sockets = Sockets(os.path.join(run, CONTROL), lambda text: self.notice(Level.ERROR, text))
         self.instructions = Instructions(
-            self.loop, self.link, lambda fault: self.tell(Diagnosed(time.time(), Level.ERROR, str(fault))), self.sockets
+            self.loop,
+            self.link,
+            self.equip,
+            lambda fault: self.tell(Diagnosed(time.time(), Level.ERROR, str(fault))),
+            self.notice,
+            self.sockets,
         )
         self.inquiries = Inquiries(self, config)
         self.doors = Doors(
@@ -162,6 +168,7 @@ class Guard:
         self.reload: Callable[[Callable[[str], None]], None] | None = None  # tells why it could not be done, or ""
         self._settings = settings
         self._greeting = greeting
+        self._equipped: frozenset[str] = frozenset()  # types of alert that the courier has loaded what they need
         self._watcher: Watcher | None = None
         self._inputs: deque[Input] = deque()
         self._at_work = False
@@ -477,6 +484,8 @@ class Guard:
             self.recall.restored(message)
         elif isinstance(message, Agreed | Disagreed):
             self.instructions.heard(message)
+        elif isinstance(message, Full):
+            self.instructions.rotate(message)
         elif isinstance(message, Curious):
             self._heed(message.kinds)
         elif isinstance(message, OrderReload):
@@ -489,6 +498,16 @@ class Guard:
         elif isinstance(message, Ready):
             self._mended("courier")
             self.recall.ready(message, self.courier)
+
+    def equip(self, settings: CourierSettings) -> None:
+        """Have a courier that has loaded what the alerts of *settings* need: it does so before it gives up its rights,
+        since it may be unable to read where that is afterwards."""
+        types = frozenset(alert.type for alert in settings.alerts)
+        if not types <= self._equipped:
+            self._equipped |= types
+            self.courier.add_argument("--alerts")  # the last one counts
+            self.courier.add_argument(",".join(sorted(self._equipped)))
+            self.courier.renew()
 
     def _heed(self, kinds: Collection[str]) -> None:
         """Listeners in the courier want to hear of these *kinds* of event, which are not told otherwise."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 
@@ -16,11 +17,12 @@ from sentinetd.config.load import Loaded
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.logs import open_log
 from sentinetd.daemon.loop import Loop, Moment
-from sentinetd.daemon.messages import Agreed, Disagreed, Instructed
+from sentinetd.daemon.messages import Agreed, Disagreed, Full, Instructed
 from sentinetd.daemon.sockets import Sockets
 from sentinetd.errors import EdgeError
 from sentinetd.model.diagnostic import Diagnostic, Scope
-from sentinetd.model.settings import FileUse, FileWanted, Mistake, Settings
+from sentinetd.model.events import Level
+from sentinetd.model.settings import CourierSettings, FileUse, FileWanted, Mistake, Settings
 
 WITHIN = 20.0
 """Seconds in which the courier has to answer; it is started again in that time if need be."""
@@ -31,20 +33,30 @@ Answered = Callable[[Sequence[Diagnostic]], None]
 
 
 class Instructions:
-    """What the courier was told to do. *object_* tells a mistake that is found when the settings are in force already:
-    by a courier that was started anew. *sockets* has those that the courier is to listen at, None: there are none."""
+    """What the courier was told to do. *equip* has a courier that can do as settings say. *object_* tells a mistake
+    that is found when the settings are in force already, by a courier that was started anew; *notice* tells what goes
+    wrong otherwise. *sockets* has those that the courier is to listen at, None: there are none."""
 
     def __init__(
-        self, loop: Loop, link: Link, object_: Callable[[Diagnostic], None], sockets: Sockets | None = None
+        self,
+        loop: Loop,
+        link: Link,
+        equip: Callable[[CourierSettings], None],
+        object_: Callable[[Diagnostic], None],
+        notice: Callable[[Level, str], None],
+        sockets: Sockets | None = None,
     ) -> None:
         self._loop = loop
         self._link = link
+        self._equip = equip
         self._object = object_
+        self._notice = notice
         self._sockets = sockets
         self._numbers = count(1)
         self._in_force: Loaded | None = None
         self._proposed: Loaded | None = None
         self._request = 0  # of the proposal; afterwards of what is in force
+        self._request_in_force = 0
         self._answered: Answered | None = None  # while the courier has not said anything
         self._timer: Moment | None = None
 
@@ -67,6 +79,7 @@ class Instructions:
         self._request = next(self._numbers)
         self._answered = answered
         self._timer = self._loop.after(WITHIN, self._silent)
+        self._equip(wanted.courier)
         self._link.propose(Instructed(self._request, wanted.courier), descriptors)
 
     def enact(self) -> None:
@@ -74,6 +87,21 @@ class Instructions:
         if self._proposed is not None:
             self._link.enact()
             self._in_force, self._proposed = self._proposed, None
+            self._request_in_force = self._request
+
+    def rotate(self, message: Full) -> None:
+        """A file has its full size: keep it under another name, and begin a new one. The courier's word alone moves
+        nothing."""
+        loaded = self._in_force
+        if loaded is None or message.request != self._request_in_force:
+            return
+        if not 0 <= message.number < len(loaded.settings.files):
+            return
+        file = loaded.settings.files[message.number]
+        try:
+            self._link.replace_file(message.number, rotated(file))
+        except EdgeError as error:
+            self._notice(Level.ERROR, f"{file.path} cannot be rotated: {error}; it is written on")
 
     def abandon(self) -> None:
         """Nothing that was proposed comes in force any more, as when the daemon ends."""
@@ -86,7 +114,7 @@ class Instructions:
         loaded = self._proposed or self._in_force
         if message.request != self._request or loaded is None:
             return
-        faults = [_fault(loaded, one) for one in message.mistakes] if isinstance(message, Disagreed) else []
+        faults = [as_diagnostic(loaded, one) for one in message.mistakes] if isinstance(message, Disagreed) else []
         if self._answered is not None:
             self._conclude(faults)
             return
@@ -125,7 +153,7 @@ class Instructions:
                 descriptors.append(self._open(file))
             except EdgeError as error:
                 way_out = "mend the name or the permissions"
-                faults.append(_fault(loaded, Mistake(file.table, file.number, file.key, str(error), way_out)))
+                faults.append(as_diagnostic(loaded, Mistake(file.table, file.number, file.key, str(error), way_out)))
         if faults:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -138,7 +166,7 @@ class Instructions:
         return open_file(file)
 
 
-def _fault(loaded: Loaded, mistake: Mistake) -> Diagnostic:
+def as_diagnostic(loaded: Loaded, mistake: Mistake) -> Diagnostic:
     """*mistake* as the operator is told of it."""
     place = loaded.place(mistake.table, mistake.number, mistake.key)
     name = f"{mistake.table}.{mistake.key}" if mistake.key else mistake.table
@@ -148,7 +176,11 @@ def _fault(loaded: Loaded, mistake: Mistake) -> Diagnostic:
 def open_file(file: FileWanted) -> int:
     """A descriptor of *file* for the courier. EdgeError if it cannot be had, or is too large to be what it should."""
     if file.use is FileUse.APPEND:
-        return open_log(file.path)
+        descriptor = open_log(file.path)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        raise EdgeError(f"{file.path}: it is not a file")
     if file.use is FileUse.DIRECTORY:
         return _open_directory(file.path)
     try:
@@ -170,3 +202,26 @@ def _open_directory(path: str) -> int:
         return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise EdgeError(f"{directory}: {error.strerror}") from error
+
+
+def rotated(file: FileWanted) -> int:
+    """A descriptor of a new *file*, while the one there was is ``.1`` now, the one before ``.2``, up to as many as are
+    to be kept. One that is not full, since somebody else has rotated it, is only opened again."""
+    try:
+        status = os.stat(file.path)
+        if not file.rotate or status.st_size < file.rotate:
+            return open_file(file)
+        for number in range(file.keep - 1, 0, -1):
+            with suppress(FileNotFoundError):
+                os.rename(f"{file.path}.{number}", f"{file.path}.{number + 1}")
+        os.rename(file.path, f"{file.path}.1")
+        descriptor = open_file(file)
+        try:
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+        except OSError:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        raise EdgeError(error.strerror or str(error)) from error
+    return descriptor

@@ -95,6 +95,7 @@ class Life:
             return self._give_up(guard.link.remaining(), f"couldn't get configuration{mistakes}")
         self._answer_signals(guard)
         os.chdir("/")
+        guard.equip(loaded.settings.courier)
         try:
             guard.launcher.start()
             trouble = guard.restore()
@@ -105,7 +106,7 @@ class Life:
             return self._give_up(guard.link.remaining(), why)
         if trouble:
             guard.notice(Level.CRITICAL, f"bans of before are not in force: {trouble}")
-        faults = self._reloader.instruct(loaded)
+        faults = self._reloader.instruct(loaded, lambda: self._ending)
         if faults:
             self._reloader.diagnose(faults)
             mistakes = "".join(f"\n  {one}" for one in faults)

@@ -285,6 +285,14 @@ class Disagreed:
 
 
 @dataclass(frozen=True, slots=True)
+class Full:
+    """From the courier: file *number* of the settings of *request* has the size at which a new one is begun."""
+
+    request: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Curious:
     """From the courier: of the kinds in `events.ROUTINE` and `events.ON_REQUEST`, somebody wants to hear of *kinds*
     now, of whatever service."""
@@ -618,7 +626,7 @@ TO_COURIER = (
     Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Handed, Instructed, InForce, Obeyed, Farewell,
     *ANSWERS, *EVENTS,
 )  # fmt: skip
-FROM_COURIER = (Restored, RestoredExemptions, Ready, Written, Agreed, Disagreed, Curious, Query, *ORDERS)
+FROM_COURIER = (Restored, RestoredExemptions, Ready, Written, Agreed, Disagreed, Full, Curious, Query, *ORDERS)
 TO_PORTER = (
     Asked, AskedUser, AskedTables, AskedHeader, Carry, Relay, Join, Attend, Admit, Choose, Say, Play, Multiplexed,
     HangUp, Shun, Leave,

@@ -76,14 +76,14 @@ class Reloader:
         self._guard.tell(ReloadRefused(time.time(), "the mistakes above concern the whole configuration"))
         done(next((str(one) for one in mistakes if one.scope in (Scope.FILE, Scope.INCLUDE)), "it cannot be used"))
 
-    def instruct(self, loaded: Loaded) -> Sequence[Diagnostic]:
-        """At the start: wait until the courier has said what is wrong with its part of *loaded*."""
+    def instruct(self, loaded: Loaded, ending: Callable[[], bool]) -> Sequence[Diagnostic]:
+        """At the start: wait until the courier has said what is wrong with its part of *loaded*, or we are *ending*."""
         heard: list[Sequence[Diagnostic]] = []
         self._guard.instructions.propose(loaded, heard.append)
         self._guard.settle()
-        while not heard:
+        while not heard and not ending():
             self._guard.turn(1.0)
-        return heard[0]
+        return heard[0] if heard else ()
 
     def diagnose(self, diagnostics: Sequence[Diagnostic]) -> None:
         """Tell every mistake."""
