@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,16 +12,18 @@ import pytest
 
 from rig.deadline import wait_for
 from rig.network import Namespace, run
-from sentinetd.daemon import catching
-from sentinetd.daemon.catching import TABLE, Catching
+from sentinetd.daemon import catching, usage
+from sentinetd.daemon.catching import Catching
 from sentinetd.daemon.loop import Loop
 from sentinetd.firewall.own_table import OwnTable
 from sentinetd.model.address import AddressSet, Network
 from sentinetd.model.events import Event, Notice
 from sentinetd.model.service import Family, Flag, Ports, Service
+from sentinetd.model.settings import FirewallSettings, Settings
 from sentinetd.net.listener import Listener, open_listener
 
 FAR = "198.51.100.0/24"
+TABLE = "sentinetd_unused"
 
 
 @pytest.fixture(autouse=True)
@@ -168,3 +171,36 @@ def test_a_route_that_was_there_stays(caught: Caught, listener: Listener) -> Non
     caught.catching.refresh([(sensor(FAR), [listener])])
     caught.catching.refresh([])
     assert FAR in routes()
+
+
+def test_a_port_stays_in_use_for_a_while(caught: Caught, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catching, "LOOK_EVERY", 0.01)
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        port = server.getsockname()[1]
+        caught.catching.refresh([(sensor(), [listener])])
+        assert f"tcp . {port}" in rules()
+    for _ in range(20):
+        caught.loop.turn(0.02)
+    assert f"tcp . {port}" in rules()
+    monkeypatch.setattr(usage, "GRACE", 0.0)
+    wait_for(lambda: (caught.loop.turn(0.02), f"tcp . {port}" not in rules())[1], rules, 20.0)
+
+
+def test_a_machine_that_has_just_started(caught: Caught, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others must have had time to listen; what nobody has is watched at once."""
+    monkeypatch.setattr(catching, "SETTLED", caught.loop.now() + 1.0)
+    caught.catching.refresh([(sensor(), [listener])])
+    assert "tproxy" not in rules()
+    caught.catching.refresh([(sensor(FAR), [listener])])
+    assert "tproxy" in rules()
+    caught.catching.refresh([(sensor(), [listener])])
+    wait_for(lambda: (caught.loop.turn(0.05), "jump aim_0" in rules())[1], rules, 20.0)
+    assert len([one for one in caught.texts() if "has just started" in one]) == 1
+
+
+def test_the_table_is_named_as_the_other_one(caught: Caught, listener: Listener) -> None:
+    caught.catching.refresh([(sensor(), [listener])])
+    caught.catching.configure(Settings(firewall=FirewallSettings(table="other")))
+    caught.catching.refresh([(sensor(), [listener])])
+    assert rules().startswith("table inet other_unused")
+    assert "sentinetd" not in rules().replace("progname", "")

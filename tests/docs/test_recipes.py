@@ -32,7 +32,7 @@ PLACES = {
 LOG = "defaults\n{\n\tlog_type = FILE @WORK@/service.log\n}\n"
 RECIPES = (
     "Checkmk agent", "Galera health check", "rsync", "TFTP", "Git, to read", "vsftpd", "A challenge for a CTF",
-    "A honeypot host",
+    "A honeypot host", "Every unused port",
 )  # fmt: skip
 
 
@@ -134,3 +134,10 @@ def test_the_honeypot(lab: Lab, running: Daemon) -> None:
     visitor.close()
     running.await_message("quiet")
     assert converse(lab, HERE, 1337, OTHER, b"bob\n").startswith("hello bob"), "nobody is banned here"
+
+
+def test_every_unused_port(lab: Lab, running: Daemon) -> None:
+    assert converse(lab, HERE, 113, OTHER) == "refused"
+    assert converse(lab, HERE, 49200, OTHER) == "refused"
+    assert converse(lab, HERE, 4711, OTHER) == "closed"
+    assert running.await_message(f"Adding {OTHER} ").text.endswith("sensor unused, port 4711")

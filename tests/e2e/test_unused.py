@@ -98,8 +98,10 @@ def test_a_touch_of_an_unused_port(lab: Lab, make_daemon: Maker) -> None:
             assert "200 OK" in fetched(lab, SIX, 4321, A)
         assert converse(lab, SIX, 113, A) == "refused"
         assert len(daemon.find("Adding")) == 2
-    assert converse(lab, SIX, 80, A) == "closed"
-    assert daemon.await_message(f"Adding {A}").text.endswith("port 80")
+    # A server that is started anew, or has crashed, must not have its customers banned.
+    assert converse(lab, SIX, 80, A) == "refused"
+    assert converse(lab, SIX, 79, A) == "closed"
+    assert daemon.await_message(f"Adding {A}").text.endswith("port 79")
 
 
 @pytest.mark.parametrize("source", ["10.99.0.21", "fd99::21"])
@@ -143,6 +145,21 @@ def socket_of(namespace: Namespace, address: str, port: int) -> Iterator[None]:
 
 def family(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def test_the_kernel_keeps_out_whom_it_bans(lab: Lab, make_daemon: Maker) -> None:
+    """One touch of any unused port, and no server of the host can be reached any more, whoever started it."""
+    daemon = make_daemon(Kind.SENTINETD, unused() + DAYTIME)
+    daemon.work.write("sentinetd.toml", '[firewall]\nenabled = true\nverdict = "reject"\n').chmod(0o600)
+    with program(lab.host, *nginx(daemon, "80"), port=80):
+        daemon.start()
+        assert "nginx" in fetched(lab, SIX, 80, B)
+        assert converse(lab, SIX, 81, B) == "closed"
+        daemon.await_message("Adding")
+        assert [converse(lab, SIX, port, B) for port in (80, 81, 7300)] == ["refused"] * 3
+        assert "nginx" in fetched(lab, SIX, 80, A)
+    daemon.stop()
+    assert "sentinetd" not in own(lab)
 
 
 def sshd(daemon: Daemon) -> list[str]:

@@ -15,22 +15,27 @@ from socket import AF_INET
 
 from sentinetd.daemon.aims import Ports, aims, claims, objection
 from sentinetd.daemon.loop import Loop, Moment
+from sentinetd.daemon.usage import Usage
 from sentinetd.errors import EdgeError
 from sentinetd.firewall import steering, tables
 from sentinetd.firewall.own_table import OwnTable
 from sentinetd.firewall.tables import OWNER
 from sentinetd.model.address import Network
-from sentinetd.model.aim import Aim
+from sentinetd.model.aim import Aim, InUse
 from sentinetd.model.events import Event, Level, Notice
 from sentinetd.model.service import Service
+from sentinetd.model.settings import FirewallSettings, Settings
 from sentinetd.net.host_addresses import default_gateways, on_link, own, resolvers
 from sentinetd.net.links import has_bridges
 from sentinetd.net.listener import Listener
 from sentinetd.net.routes import claim, disclaim
 
-TABLE = "sentinetd_unused"
 MEND_AFTER = 0.2
 """Seconds between a change by somebody else and our answer: who changes much is not answered each time."""
+LOOK_EVERY = 5.0
+"""Seconds between two looks at who listens."""
+SETTLED = 120.0
+"""Seconds from the start of the machine until a port at which nobody listens counts as unused: others start, too."""
 RETRY_AFTER = 10.0
 """Seconds after which what the kernel refused is tried again."""
 MEMORY_MOST = 1 << 16
@@ -47,9 +52,12 @@ class Catching:
         self._loop = loop
         self._memory = os.path.join(directory, "routes")
         self._report = report
-        self._table = OwnTable(TABLE, OWNER)
+        self._table = OwnTable(f"{FirewallSettings().table}_unused", OWNER)
         self._held = False
         self._made: tuple[list[Aim], bool] = [], False  # the aims in force, and whether for bridges as well
+        self._usage = Usage(loop.now)
+        self._used: frozenset[InUse] = frozenset()
+        self._next_look: Moment | None = None
         self._sensors: list[tuple[Service, Ports]] = []  # with the ports of their listeners
         self._claimed: set[Network] = set()
         self._again: Moment | None = None
@@ -68,7 +76,18 @@ class Catching:
         for word in words:
             with suppress(ValueError):
                 self._claimed.add(Network.parse(word))
-        self._route(set())
+        try:
+            self._route(set())
+        except EdgeError as error:
+            self._notice(Level.ERROR, f"routes that an earlier run left are still there: {error}")
+
+    def configure(self, settings: Settings) -> None:
+        """Take the table's name from *settings*."""
+        name = f"{settings.firewall.table}_unused"
+        if name != self._table.name:
+            with suppress(EdgeError):
+                self._let_go()
+            self._table = OwnTable(name, OWNER)
 
     def why_not(self, service: Service) -> str:
         """Why *service* cannot have brought to it what it watches; empty if it can, or needs nothing brought."""
@@ -113,12 +132,20 @@ class Catching:
         self.moved()
         if self._again is not None:
             self._again.cancel()
+            self._again = None
 
     def _put(self) -> None:
         """Have in force what is wanted. Rules come before routes, and go after them: what is sent to addresses that are
         ours for a moment reaches nobody else's server."""
         addresses = own() if self._sensors else []
         wanted = [aim for one, ports in self._sensors for aim in aims(one, ports, addresses)]
+        early = SETTLED - self._loop.now()
+        if early > 0 and any(aim.shared for aim in wanted):
+            if self._again is None:
+                text = f"the machine has just started: unused ports are watched in {early:.0f} seconds"
+                self._notice(Level.NOTICE, text)
+            self._later(early)
+            wanted = [aim for aim in wanted if not aim.shared]
         networks = {network for one, _ports in self._sensors for network in claims(one, addresses)}
         self._route(self._claimed & networks)
         if not wanted:
@@ -127,16 +154,27 @@ class Catching:
         if not self._held:
             self._hold()
         made = wanted, has_bridges()
+        used = self._usage.look()
         if made != self._made:
-            self._replace(*made)
+            self._replace(*made, used)
+        elif used != self._used:
+            self._table.transact(steering.let_be(self._table.name, used), MADE)
+        self._used = used
         self._route(networks)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Have who listens looked at before long."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._next_look = self._loop.after(LOOK_EVERY, self.moved)
 
     def _hold(self) -> None:
         """Claim the table, and see whether the kernel knows all that rules need."""
         self._table.claim()
         try:
-            self._replace([SAMPLE], has_bridges())
-            self._replace([], False)
+            self._replace([SAMPLE], has_bridges(), frozenset())
+            self._replace([], False, frozenset())
         except EdgeError:
             with suppress(EdgeError):
                 self._table.remove()
@@ -144,13 +182,17 @@ class Catching:
         self._held = True
         self._loop.read(self._table.fileno(), self._stirred)
 
-    def _replace(self, wanted: list[Aim], bridges: bool) -> None:
+    def _replace(self, wanted: list[Aim], bridges: bool, used: frozenset[InUse]) -> None:
         """Put other rules in place of all that the table has, at one instant."""
-        anew = [tables.no_table(TABLE), tables.table(TABLE, OWNER if self._table.owned else 0)]
-        self._table.transact([*anew, *steering.rules(TABLE, wanted, bridges=bridges)], MADE)
+        name = self._table.name
+        anew = [tables.no_table(name), tables.table(name, OWNER if self._table.owned else 0)]
+        self._table.transact([*anew, *steering.rules(name, wanted, used, bridges=bridges)], MADE)
         self._made = wanted, bridges
 
     def _let_go(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
         if self._held:
             self._held = False
             self._loop.read(self._table.fileno(), None)
@@ -183,10 +225,10 @@ class Catching:
             if not self._table.disturbed():
                 return
         except EdgeError as error:
-            self._notice(Level.ERROR, f"changes of the table inet {TABLE} are not noticed: {error}")
+            self._notice(Level.ERROR, f"changes of the table inet {self._table.name} are not noticed: {error}")
             self._loop.read(self._table.fileno(), None)
             return
-        self._notice(Level.WARNING, f"another program changed the table inet {TABLE}: it is made anew")
+        self._notice(Level.WARNING, f"another program changed the table inet {self._table.name}: it is made anew")
         self._loop.read(self._table.fileno(), None)
         self._table.close()
         self._held = False

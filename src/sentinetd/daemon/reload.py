@@ -95,6 +95,7 @@ class Reloader:
         guard = self._guard
         wanted = [service for service in loaded.services if servable(service)]
         self._prepare(wanted)
+        guard.catching.configure(loaded.settings)
         wanted, unwatchable = self._watchable(wanted)
         if first:
             guard.enforcement.configure(loaded.settings)

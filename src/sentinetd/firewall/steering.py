@@ -6,8 +6,9 @@ bridge is redirected to the listener's port: where frames of bridges pass the IP
 hosts with containers, the kernel forgets on the way to whom a packet was given.
 
 The rules stand behind the translation of addresses, so that what is published for containers or other hosts is theirs;
-and they look for a socket first, so that whoever listens goes first, from its listen(2) on. Nothing is kept here about
-who does.
+and they look for a socket first, so that whoever listens goes first, from its listen(2) on. Ports of which it is known
+that somebody listened there lately are let be as well, whether he does now or not: a server that is started anew, or
+closed for a while, must not have its customers banned meanwhile.
 
 Only two kinds of packets are looked at. A SYN without ACK begins a connection, and is never an answer to what the host
 began. A short ACK that belongs to no socket may end the handshake of a connection that began with a SYN cookie: were
@@ -26,8 +27,9 @@ from sentinetd.firewall import expressions as ex
 from sentinetd.firewall import tables as tb
 from sentinetd.firewall.framing import attribute, nested, number
 from sentinetd.firewall.netfilter import Message
+from sentinetd.firewall.tables import Key, KeyType
 from sentinetd.model.address import BITS, Network
-from sentinetd.model.aim import Aim
+from sentinetd.model.aim import Aim, InUse
 from sentinetd.model.values import Spread
 
 LAST_OF_NAT = -99  # among chains that translate, behind those of others, which stand at dstnat, -100
@@ -41,6 +43,10 @@ TO_BIG_ENDIAN = 1  # NFT_BYTEORDER_HTON
 DESTINATION_NAT = 1  # NFT_NAT_DNAT
 INET = 1  # NFPROTO_INET
 AT_LEAST, AT_MOST = 5, 3  # NFT_CMP_GTE, NFT_CMP_LTE
+IN_USE = "in_use_{}", "in_use_everywhere_{}"
+"""Names of sets, by IP version: addresses with ports, and ports of all addresses."""
+IN_USE_MOST = 65_536
+"""Elements of such a set; more than so many sockets nobody opens to listen."""
 PURE_ACK, FLAGS = b"\x10", b"\x1f"  # FIN, SYN, RST, PSH, ACK (RFC 9293)
 SHORT = 100
 """Bytes of the longest packet that can end a handshake and carry nothing: IPv6, and TCP with its usual options. Longer
@@ -80,12 +86,40 @@ PLAIN = _Way("incoming", "sensors", "aim", "filter", BEHIND_NAT, _given)
 BRIDGED = _Way("bridged", "bridged_sensors", "bridged_aim", "nat", LAST_OF_NAT, _redirected)
 
 
-def rules(of: str, aims: Collection[Aim], *, bridges: bool) -> list[Message]:
-    """All that the table *of*, which is empty, is to hold for *aims*; *bridges*: the host has some."""
-    messages = list(_way(of, PLAIN, aims, bridges))
+def rules(of: str, aims: Collection[Aim], used: Collection[InUse], *, bridges: bool) -> list[Message]:
+    """All that the table *of*, which is empty, is to hold for *aims*; *used*: what is let be; *bridges*: the host has
+    some."""
+    messages = [tb.hash_set(of, name, key, IN_USE_MOST) for name, key in _sets()]
+    messages += _filled(of, used)
+    messages += _way(of, PLAIN, aims, bridges)
     if bridges:
         messages += _way(of, BRIDGED, aims, bridges)
     return messages
+
+
+def let_be(of: str, used: Collection[InUse]) -> list[Message]:
+    """Put *used* in place of what was let be before."""
+    return [*(tb.empty(of, name) for name, _key in _sets()), *_filled(of, used)]
+
+
+def _sets() -> Iterator[tuple[str, Key]]:
+    for version, kind in ((4, KeyType.IPV4), (6, KeyType.IPV6)):
+        yield IN_USE[0].format(version), Key((kind, KeyType.PORT))
+        yield IN_USE[1].format(version), Key((KeyType.PROTOCOL, KeyType.PORT))
+
+
+def _filled(of: str, used: Collection[InUse]) -> Iterator[Message]:
+    rows: dict[str, list[bytes]] = {}
+    for one in used:
+        if one.address is None:
+            name, first = IN_USE[1].format(one.version), bytes([ex.TCP, 0, 0, 0])
+        else:
+            name, first = IN_USE[0].format(one.version), one.address.to_bytes(BITS[one.version] // 8, "big")
+        row = rows.setdefault(name, [])
+        if len(row) < IN_USE_MOST:
+            row.append(tb.element(first + one.port.to_bytes(2, "big") + bytes(2)))  # each part takes whole words
+    for name, elements in rows.items():
+        yield from tb.elements(of, name, elements)
 
 
 def _way(of: str, way: _Way, aims: Collection[Aim], bridges: bool) -> Iterator[Message]:
@@ -127,10 +161,22 @@ def _aim(aim: Aim, taken: Callable[[int], bytes]) -> Iterator[tuple[bytes, ...]]
     for spot in aim.spots:
         yield _to(spot.network), *_asking((spot.low, spot.high)), _LET_BE
     if aim.shared:
+        for version, _port in aim.listeners:
+            yield from _in_use(version)
         yield _socket(TRANSPARENT), ex.compared(NEITHER, ex.UNEQUAL), _LET_BE  # there is a socket, whatever it is
     for span in aim.ports or ((1, 65535),):
         for version, port in aim.listeners:
             yield ex.family(version), *_asking(span), taken(port)
+
+
+def _in_use(version: int) -> Iterator[tuple[bytes, ...]]:
+    """Who listened there lately has it, though he may not do so just now."""
+    address = ex.payload(ex.NETWORK_HEADER, ex.DESTINATION[version], ex.WORD_0)
+    transport = ex.meta(ex.META_PROTOCOL, ex.WORD_0)
+    for name, first, words in ((IN_USE[0], address, BITS[version] // 32), (IN_USE[1], transport, 1)):
+        port = ex.payload(ex.TRANSPORT_HEADER, ex.PORT, ex.WORD_0 + words)
+        found = ex.looked_up(name.format(version), ex.WORD_0)
+        yield ex.family(version), ex.protocol(ex.TCP), first, port, found, _LET_BE
 
 
 def _to(network: Network) -> bytes:

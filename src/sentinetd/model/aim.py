@@ -14,7 +14,8 @@ class Aim:
     """The TCP connections to *network* (None: to every address of the host) that ask for one of *ports* (empty: for
     any), but for those *out* and at *spots*. They come to *listeners*: rows of IP version and port.
 
-    *shared*: a program that listens on all addresses goes first; else only one that listens on just this address does.
+    *shared*: a program that listens on all addresses goes first, and what is known to be in use is let be; else only a
+    program that listens on just this address goes first.
     """
 
     network: Network | None
@@ -28,6 +29,16 @@ class Aim:
     def narrowness(self) -> int:
         """The higher, the earlier it is looked at: bits of the network, -1 for all addresses."""
         return -1 if self.network is None else self.network.length
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """A port at which some program listens: of the address with the number *address*, or of all of IP *version*
+    (None)."""
+
+    version: int
+    address: int | None
+    port: int
 
 
 def watches(service: Service, address: Address, port: int) -> bool:

@@ -303,8 +303,8 @@ class Service:
         values="LIST|unused",
         extension=True,
         doc="Many ports in one entry, instead of port: numbers, ranges and names of services(5), as ftp 23 6000-6010. "
-        "All of them together have the limits and counts of one service. unused (sensors only): every port that no "
-        "program listens on, and none longer than that; what the host itself begins is not looked at.",
+        "All of them together have the limits and counts of one service. unused (sensors only): every TCP port that no "
+        "program listens on or was seen to listen on in the last hour; what the host itself begins is not looked at.",
     )
     ports_except: LeftOut | None = attribute(
         left_out,
