@@ -168,3 +168,11 @@ def test_a_mistake_is_one_line(lab: Lab, words: tuple[str, ...], said: str) -> N
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode().count("\n") == 1
     assert said in done.stderr.decode()
+
+
+def test_an_encoding_without_the_signs(lab: Lab, make_daemon: Maker) -> None:
+    daemon = make_daemon(Kind.SENTINETD, CONFIG)
+    done = ctl(lab, "map", "-f", str(daemon.config), PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+    assert b". free" in done.stdout

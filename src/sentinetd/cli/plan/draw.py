@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -28,6 +31,28 @@ Row = tuple[tuple[Address, ...], tuple[Cell, ...]]
 """Addresses that look alike, and their cells."""
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """How cells are drawn: what ports are called, which entries are only planned (None: none are, and every cell says
+    whose it is), the mark of a free one."""
+
+    name: Name
+    planned: AbstractSet[str] | None
+    free: str
+
+
+def paper() -> Console:
+    """Standard output, for drawing on. What its encoding does not have is escaped, never an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return Console(highlight=False, emoji=False, markup=False)
+
+
+def _free(console: Console) -> str:
+    """The mark of a free cell: a dot in the middle where there is one."""
+    return "." if console.options.ascii_only else "\u00b7"
+
+
 def drawn(table: Table, name: Name, console: Console, planned: AbstractSet[str] | None = None) -> RenderableType:
     """*table* for *console*; *name* gives a port's name, or nothing.
 
@@ -37,27 +62,28 @@ def drawn(table: Table, name: Name, console: Console, planned: AbstractSet[str] 
     Addresses stand at the left and ports above, as in the article; if that is too wide, ports at the left; if that is
     too wide as well, the ports are dealt out to several tables.
     """
+    how = How(name, planned, _free(console))
     single: list[Row] = [((address,), table.row(address)) for address in table.rows]
     together = _alike(single)
     for rows in (single, together) if len(single) <= MANY else (together,):
-        whole = _upright(rows, table.columns, name, planned)
+        whole = _upright(rows, table.columns, how)
         if _width(whole, console) <= console.width:
             return whole
     for rows in (single, together) if len(single) <= MANY else (together,):
-        turned = _turned(rows, table.columns, name, planned)
+        turned = _turned(rows, table.columns, how)
         if _width(turned, console) <= console.width:
             return turned
-    return Group(*_dealt(together, table.columns, name, console, planned))
+    return Group(*_dealt(together, table.columns, how, console))
 
 
-def legend(table: Table, planned: bool = False) -> Text:
+def legend(table: Table, console: Console, planned: bool = False) -> Text:
     """What the words of *table* mean, for those that are in it; *planned*: and the plus sign."""
     there = {cell.state for cell in table.cells.values()}
     words = {
         State.USED: ("USED", " by a program"),
         State.SENSOR: ("SENSOR", " a decoy"),
         State.SERVICE: ("SERVICE", " by sentinetd"),
-        State.FREE: ("\u00b7", " free"),
+        State.FREE: (_free(console), " free"),
     }
     text = Text()
     for state, (word, meaning) in words.items():
@@ -84,18 +110,18 @@ def _grid() -> Grid:
     return Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="", padding=(0, 1, 0, 0))
 
 
-def _upright(rows: Iterable[Row], ports: Sequence[Port], name: Name, planned: AbstractSet[str] | None) -> Grid:
+def _upright(rows: Iterable[Row], ports: Sequence[Port], how: How) -> Grid:
     """Addresses at the left, ports above, as the article has it."""
     grid = _grid()
     grid.add_column(Text("address", "dim"), no_wrap=True)
     for port in ports:
-        grid.add_column(_head(port, name, "\n"), no_wrap=True)
+        grid.add_column(_head(port, how.name, "\n"), no_wrap=True)
     for addresses, cells in rows:
-        grid.add_row(_addresses(addresses), *(_cell(cell, "\n", planned) for cell in cells))
+        grid.add_row(_addresses(addresses), *(_cell(cell, "\n", how) for cell in cells))
     return grid
 
 
-def _turned(rows: Sequence[Row], ports: Sequence[Port], name: Name, planned: AbstractSet[str] | None) -> Grid:
+def _turned(rows: Sequence[Row], ports: Sequence[Port], how: How) -> Grid:
     """Ports at the left, addresses above."""
     grid = _grid()
     grid.add_column(Text("port", "dim"), no_wrap=True, justify="right")
@@ -103,14 +129,12 @@ def _turned(rows: Sequence[Row], ports: Sequence[Port], name: Name, planned: Abs
     for addresses, _ in rows:
         grid.add_column(_addresses(addresses), no_wrap=True)
     for number, port in enumerate(ports):
-        cells = (_cell(cells[number], " ", planned) for _, cells in rows)
-        grid.add_row(Text(str(port), "bold"), printable(name(port)), *cells)
+        cells = (_cell(cells[number], " ", how) for _, cells in rows)
+        grid.add_row(Text(str(port), "bold"), printable(how.name(port)), *cells)
     return grid
 
 
-def _dealt(
-    rows: Sequence[Row], ports: Sequence[Port], name: Name, console: Console, planned: AbstractSet[str] | None
-) -> Iterable[RenderableType]:
+def _dealt(rows: Sequence[Row], ports: Sequence[Port], how: How, console: Console) -> Iterable[RenderableType]:
     """As many upright tables as it takes, each as wide as fits; one column at least."""
     begin = 0
     while begin < len(ports):
@@ -118,7 +142,7 @@ def _dealt(
 
         def part(first: int, last: int) -> Grid:
             some = [(addresses, cells[first:last]) for addresses, cells in rows]
-            return _upright(some, ports[first:last], name, planned)
+            return _upright(some, ports[first:last], how)
 
         while end < len(ports) and _width(part(begin, end + 1), console) <= console.width:
             end += 1
@@ -132,12 +156,12 @@ def _head(port: Port, name: Name, between: str) -> Text:
     return Text.assemble((f"{printable(name(port))}{between}", "bold"), (str(port), "dim"))
 
 
-def _cell(cell: Cell, between: str, planned: AbstractSet[str] | None) -> Text:
+def _cell(cell: Cell, between: str, how: How) -> Text:
     if cell.state is State.FREE:
-        return Text("\u00b7", STYLES[State.FREE])
+        return Text(how.free, STYLES[State.FREE])
     word = (cell.state.value.upper(), STYLES[cell.state])
-    if planned is not None:
-        return Text.assemble(word) if planned.isdisjoint(cell.services) else Text.assemble(("+", "bold"), word)
+    if how.planned is not None:
+        return Text.assemble(word) if how.planned.isdisjoint(cell.services) else Text.assemble(("+", "bold"), word)
     text = Text.assemble(word)
     said = who(cell)
     if said:

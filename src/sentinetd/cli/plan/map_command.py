@@ -7,12 +7,11 @@ import os
 import socket
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from sentinetd.cli.exits import DONE, PARTLY
 from sentinetd.cli.plan.data import table_data
-from sentinetd.cli.plan.draw import drawn, legend, sentences
+from sentinetd.cli.plan.draw import drawn, legend, paper, sentences
 from sentinetd.cli.plan.remarks import remarks
 from sentinetd.cli.plan.survey import CONFIGURATION, Survey, read_addresses, read_ports, survey
 from sentinetd.cli.plan.table import Table, columns, draw_up, rows
@@ -58,13 +57,13 @@ def show(
 
 
 def _print(found: Survey, table: Table, said: list[str]) -> None:
-    console = Console(highlight=False, emoji=False, markup=False)
+    console = paper()
     console.print(Text.assemble((printable(socket.gethostname()), "bold"), (f"  {printable(found.path)}", "dim")))
     console.print()
     if table.columns:
         console.print(drawn(table, found.name, console))
         console.print()
-        console.print(legend(table))
+        console.print(legend(table, console))
     else:
         console.print("Nothing listens here, and nothing is configured.")
     console.print(sentences(said))

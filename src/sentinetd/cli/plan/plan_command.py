@@ -16,7 +16,7 @@ from rich.text import Text
 from sentinetd.cli.exits import DONE, NOT_DONE
 from sentinetd.cli.plan.data import table_data
 from sentinetd.cli.plan.drafting import Drafted, draft_plan
-from sentinetd.cli.plan.draw import drawn, legend, sentences
+from sentinetd.cli.plan.draw import drawn, legend, paper, sentences
 from sentinetd.cli.plan.draw_plan import proposals, refusals
 from sentinetd.cli.plan.ground import look
 from sentinetd.cli.plan.keep import keep
@@ -130,7 +130,7 @@ _FIRST = "Write the addresses you administer from to [bans] exempt in sentinetd.
 
 
 def _print(drafted: Drafted, written: bool) -> None:
-    console = Console(highlight=False, emoji=False, markup=False)
+    console = paper()
     found, plan = drafted.survey, drafted.plan
     ids = frozenset(one.id for one in drafted.planned)
     _table(console, "Before", drafted.before, found, frozenset())
@@ -160,7 +160,7 @@ def _table(console: Console, title: str, table: Table, found: Survey, ids: froze
         return
     console.print(drawn(table, found.name, console, ids))
     console.print()
-    console.print(legend(table, bool(ids)))
+    console.print(legend(table, console, bool(ids)))
 
 
 def _next(drafted: Drafted, written: bool) -> Iterator[str | tuple[str, str]]:

@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 import click
-from rich.console import Console
 
 from sentinetd.cli.exits import DONE, PARTLY
 from sentinetd.cli.plan.drafting import draft_plan
+from sentinetd.cli.plan.draw import paper
 from sentinetd.cli.plan.propose import Wish
 from sentinetd.cli.plan.result import place
 from sentinetd.cli.plan.survey import CONFIGURATION, Survey, survey
@@ -84,7 +84,7 @@ def simulate(
         click.echo(json.dumps(_data(outcome, log.reading, sensors), indent=1))
     else:
         tell(found.told)
-        console = Console(highlight=False, emoji=False, markup=False)
+        console = paper()
         if isinstance(log, Scan) and log.half_open:
             console.print("This scan completes no connections, so that sensors see only what it asked of open ports.")
         console.print(told(outcome, log.reading, sensors, most))
