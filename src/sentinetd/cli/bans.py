@@ -66,7 +66,7 @@ def fetch(client: Client, query: dict[str, Any], most: int | None) -> dict[str, 
 def show_bans(rows: list[dict[str, Any]], now: float) -> None:
     """The table for a person."""
     columns = [
-        Column("NETWORK"), Column("SENSOR"), Column("ORIGIN", wide=90), Column("TRIPS", right=True),
+        Column("NETWORK"), Column("BY"), Column("ORIGIN", wide=90), Column("TRIPS", right=True),
         Column("FIRST", wide=110), Column("LAST"), Column("ENDS"), Column("NOTE", wide=100, folds=True),
     ]  # fmt: skip
     table(
@@ -74,7 +74,7 @@ def show_bans(rows: list[dict[str, Any]], now: float) -> None:
         [
             [
                 Cell(one["network"], STRONG),
-                one["sensor"],
+                one["sensor"] or one["who"] or one["origin"],
                 Cell(one["origin"], FAINT),
                 Cell(number(one["trips"]), BAD if one["trips"] > 1 else ""),
                 Cell(ago(one["since"], now), FAINT),

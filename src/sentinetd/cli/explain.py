@@ -9,7 +9,22 @@ import click
 
 from sentinetd.cli.exits import DONE
 from sentinetd.cli.reach import daemon, daemon_options, json_option
-from sentinetd.cli.show import BAD, FAINT, GOOD, NOTED, STRONG, Cell, Column, ago, ahead, as_json, clock, lines, table
+from sentinetd.cli.show import (
+    BAD,
+    FAINT,
+    GOOD,
+    NOTED,
+    STRONG,
+    Cell,
+    Column,
+    ago,
+    ahead,
+    as_json,
+    clock,
+    lines,
+    plural,
+    table,
+)
 
 REASONS = {
     "sensor": "it is a sensor: whoever comes is banned",
@@ -63,10 +78,11 @@ def _standing(answer: dict[str, Any], now: float) -> list[list[Cell | str]]:
         told.append([Cell(stands["address"], STRONG), " is ", Cell("banned", BAD), _ends(stands, now)])
     for one in answer["ban"]["bans"]:
         by = f"sensor {one['sensor']}" if one["sensor"] else ", ".join(filter(None, (one["origin"], one["who"])))
+        trips = plural(one["trips"], "trip")
         told.append(
             [
                 Cell(f"  {one['network']}", STRONG),
-                f" by {by}, {one['trips']} trips, first {ago(one['since'], now)}, last {ago(one['last'], now)}",
+                f" by {by}, {trips}, first {ago(one['since'], now)}, last {ago(one['last'], now)}",
                 Cell(f"  {one['note']}" if one["note"] else "", FAINT),
             ]
         )

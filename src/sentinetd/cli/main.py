@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "exempt": ("sentinetd.cli.orders:exempt", "Who is never refused as banned; add to them, end it."),
     "explain": ("sentinetd.cli.explain:explain", "Would an address be admitted, and by which line not."),
     "top": ("sentinetd.cli.status:top", "Who tripped most: sources, networks, sensors."),
+    "watch": ("sentinetd.cli.watch.command:watch", "What the daemon does, as it does it."),
     "map": ("sentinetd.cli.plan.map_command:show", "Show which port of which address is taken by whom."),
     "plan": ("sentinetd.cli.plan.plan_command:draft", "Propose sensors for what is free, and write them down."),
     "simulate": ("sentinetd.cli.simulate.command:simulate", "Tell from a log or scan who would have been banned."),

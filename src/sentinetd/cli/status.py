@@ -198,7 +198,7 @@ def top(of: str, limit: int, hours: int, socket: str | None, config: str, **give
     most = max((one["trips"] for one in answer["ranked"]), default=1)
     columns = [Column(of[:-1].upper()), Column("TRIPS", right=True), Column("", wide=60)]
     rows: list[list[Cell | str]] = [
-        [Cell(one["name"], STRONG), number(one["trips"]), Cell("█" * max(1, 30 * one["trips"] // most), BAD)]
+        [Cell(one["name"], STRONG), number(one["trips"]), Cell("▆" * max(1, 30 * one["trips"] // most), BAD)]
         for one in answer["ranked"]
     ]
     table(columns, rows, f"No trip since {clock(answer['since'])}.")

@@ -213,11 +213,13 @@ class Api:
 
     async def _status(self, caller: Caller, query: Any, body: None) -> Status:
         office, now = self._office, self._office.wall()
+        state, counted = await asyncio.gather(office.desk.status(), office.desk.tally())
+        office.history.refused(counted.tally.refused, now)
         local = time.localtime(now)
         midnight = now - (local.tm_hour * 3600 + local.tm_min * 60 + local.tm_sec)
         minutes = office.history.minutes(midnight, now)
         today = Today(max(midnight, office.history.since), *_sums(minutes))
-        return Status(await office.desk.status(), today, office.troubles.at(now), len(office.stream))
+        return Status(state, today, office.troubles.at(now), len(office.stream))
 
     async def _services(self, caller: Caller, query: Any, body: None) -> Services:
         return Services(list(await self._office.desk.services()))

@@ -1,0 +1,1 @@
+"""`sentinetctl watch`: what the daemon does, as it does it. Built on the control API and nothing else."""
