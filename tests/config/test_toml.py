@@ -160,11 +160,6 @@ def test_settings(text: str | None, settings: Settings) -> None:
             ],
             id="tables of later",
         ),
-        pytest.param(
-            "[bans]\nescalation = 2",
-            ["line: s.toml:2: bans.escalation: escalation is understood but not"],
-            id="key of later",
-        ),
     ],
 )
 def test_mistakes(text: str, told: list[str]) -> None:

@@ -114,6 +114,8 @@ def _beyond(service: Service) -> Iterator[str]:
         yield f"proxy_protocol: {_sites(service.proxy_protocol)}"
     if service.deny_dgram:
         yield "deny_dgram = yes"
+    if service.end_sessions:
+        yield "end_sessions = yes"
     if service.deny_prefix:
         yield f"deny_prefix = {service.deny_prefix.v4} {service.deny_prefix.v6}"
     if service.capture:

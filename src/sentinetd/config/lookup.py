@@ -69,7 +69,16 @@ def _networks(value: AddressSet, host: Host) -> AddressSet:
 
 
 def _exempt(value: AddressSet, host: Host) -> AddressSet:
-    """Who is exempt, or announces others, is looked at where nothing can be asked: names become addresses now."""
+    """What a host name stands for is looked up later, again and again. Nobody knows all hosts of a domain."""
+    known = _networks(value, host)
+    for name in known.names:
+        if name.startswith("."):
+            raise BadValue(f"{name} is a domain, of which no addresses can be looked up", "write hosts, or networks")
+    return known
+
+
+def _peers(value: AddressSet, host: Host) -> AddressSet:
+    """Who announces others is looked at where nothing can be asked: names become addresses now."""
     known = _networks(value, host)
     networks = list(known.networks)
     for name in known.names:
@@ -94,7 +103,7 @@ _VALUES: Mapping[str, Callable[[Any, Host], Any]] = {
     "no_access": _networks,
     "exempt": _exempt,
     "log_type": _log,
-    "proxy_protocol": _exempt,
+    "proxy_protocol": _peers,
 }
 
 

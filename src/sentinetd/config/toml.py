@@ -6,22 +6,20 @@ Tables of features that are not in force yet are known by name and told of, not 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from sentinetd.config import firewall
+from sentinetd.config import bans, firewall
 from sentinetd.config.host import Host
-from sentinetd.config.lookup import looked_up
-from sentinetd.config.toml_values import Reader, secret, strings, truth, whole
+from sentinetd.config.toml_values import Reader, secret, strings, truth
 from sentinetd.model.address import Address, Network
-from sentinetd.model.address_words import address_list, address_remarks
+from sentinetd.model.address_words import address_remarks
 from sentinetd.model.alert import Alert
 from sentinetd.model.attribute import BadValue
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.feed import Feed
 from sentinetd.model.readers import nearest
 from sentinetd.model.settings import (
-    BanSettings,
     ControlTable,
     CourierSettings,
     FileWanted,
@@ -34,9 +32,7 @@ from sentinetd.model.settings import (
 )
 from sentinetd.model.values import Place
 
-NOT_YET_IN_FORCE: Mapping[str, frozenset[str]] = {
-    "bans": frozenset({"escalation", "jitter", "end_sessions", "sensors"}),
-}
+NOT_YET_IN_FORCE: Mapping[str, frozenset[str]] = {}
 """Keys, by table, that are understood and have no effect in this version."""
 
 ALERT = "alert"
@@ -47,7 +43,6 @@ TABLES_NOT_YET_IN_FORCE = frozenset({"fleet", "libwrap"})
 FEED = "feed"
 """An array of tables: one for each list that is kept current for others."""
 
-MAXIMUM_BANS = 100_000_000
 LOOPBACK = (Network.parse("127.0.0.0/8"), Network.parse("::1"))
 SAMPLE_TOKEN = "(what `openssl rand -hex 20` prints)"
 
@@ -147,18 +142,22 @@ class _File:
                 self._wrong(table, "", f"{table} is no table", f"write [{table}] on a line of its own")
             else:
                 values[table] = self._values(table, content, readers[table])
-        prefix = values["bans"].pop("prefix", {})
-        bans = replace(BanSettings(**values["bans"]), **prefix)
-        feeds = self._feeds(tables[FEED], bans.exempt.networks) if FEED in tables else ()
+        ban_settings = bans.settings(values["bans"])
+        feeds = self._feeds(tables[FEED], ban_settings.exempt.networks) if FEED in tables else ()
         privacy = PrivacyTable(**values["privacy"])
         return Settings(
-            bans=bans,
+            bans=ban_settings,
             store=StoreSettings(**values["store"]),
             firewall=self._firewall(values["firewall"]),
             mdns=MdnsSettings(**values["mdns"]),
             control=self._control(values["control"]),
             metrics=MetricsTable(**values["metrics"]),
-            courier=CourierSettings(alerts=self._found_alerts, address_key=privacy.address_key, feeds=feeds),
+            courier=CourierSettings(
+                alerts=self._found_alerts,
+                address_key=privacy.address_key,
+                feeds=feeds,
+                escalation=ban_settings.escalation,
+            ),
             files=tuple(self._files),
         )
 
@@ -251,14 +250,7 @@ def _dotted(table: str, key: str) -> str:
 def _readers(host: Host) -> dict[str, dict[str, Reader]]:
     """What reads which key of which table."""
     return {
-        "bans": {
-            "maximum": whole(1, MAXIMUM_BANS),
-            "exempt": lambda value: looked_up("exempt", address_list(strings(value)), host),
-            "exempt_own": truth,
-            "dry_run": truth,
-            "max_bans_per_minute": whole(1, MAXIMUM_BANS),
-            "prefix": _prefix,
-        },
+        "bans": bans.readers(host),
         "store": {"required": truth},
         "firewall": firewall.readers(host, truth, strings),
         "mdns": {"enabled": truth},
@@ -296,11 +288,3 @@ def _token(value: Any) -> str:
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not 20 <= len(value) <= 200:
         raise BadValue("that is no token of 20 to 200 printable characters", f'write one such as "{SAMPLE_TOKEN}"')
     return value
-
-
-def _prefix(value: Any) -> dict[str, int]:
-    way_out = "write { v4 = 32, v6 = 64 }"
-    if not isinstance(value, dict) or not value.keys() <= {"v4", "v6"}:
-        raise BadValue(f"{value!r} does not say how many bits a ban covers", way_out)
-    bounds = {"v4": (8, 32), "v6": (16, 128)}
-    return {f"prefix_{name}": whole(*bounds[name])(bits) for name, bits in value.items()}

@@ -18,9 +18,11 @@ from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.messages import (
     FROM_PORTER,
+    AddressesAre,
     Admit,
     Answer,
     Asked,
+    AskedAddresses,
     AskedHeader,
     AskedTables,
     AskedUser,
@@ -86,7 +88,7 @@ class _Asked:
 
 class Carrier:
     """*handle* takes what the engine is to know; *report* what is to be told; *meet* makes a connection of a datagram
-    client that came to a service, at a port of a source."""
+    client that came to a service, at a port of a source; *named* takes what a host name stands for."""
 
     def __init__(
         self,
@@ -95,11 +97,13 @@ class Carrier:
         handle: Callable[[Input], None],
         report: Callable[[Event], None],
         meet: Callable[[int, Address, int], Connection],
+        named: Callable[[AddressesAre], None],
     ) -> None:
         self._loop = loop
         self._handle = handle
         self._report = report
         self._meet = meet
+        self._named = named
         self._channel: Channel | None = None
         self._unsent: deque[tuple[Any, tuple[int, ...]]] = deque()  # message, descriptors that are ours to close
         self._asked: dict[int, _Asked] = {}
@@ -145,6 +149,11 @@ class Carrier:
                 self._queue(AskedUser(number, source, port, here, at, effect.seconds))
             case Question.PROXY:
                 raise ValueError(effect.question)  # see `read_header`
+
+    def look_up(self, asked: AskedAddresses) -> None:
+        """Have it found out what a host name stands for. EdgeError if no porter can be had."""
+        self.need()
+        self._queue(asked)
 
     def read_header(self, effect: Ask, service: Service, descriptor: int) -> None:
         """Have the porter read the PROXY header that a connection begins with. OSError if no descriptor can be had. The
@@ -276,6 +285,8 @@ class Carrier:
             self._handle(LaunchFailed(message.number, EAGAIN))
         elif isinstance(message, Play):
             self._handle(policy.Played(message.number, None))
+        elif isinstance(message, AskedAddresses):
+            self._named(AddressesAre(message.name, None))
         elif isinstance(message, Asked | AskedTables | AskedUser | AskedHeader):
             self._answered(message.number, None)
 
@@ -325,6 +336,8 @@ class Carrier:
             case Answer():
                 if self._waits(message.number, message.question) is not None:
                     self._answered(message.number, message.value)
+            case AddressesAre():
+                self._named(message)
             case TablesSay():
                 self._tables_said(message)
             case User():

@@ -27,6 +27,7 @@ from sentinetd.daemon.alerting import Alerting
 from sentinetd.daemon.audience import Audience
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.desk import GuardDesk, Questions
+from sentinetd.daemon.escalation import Escalator
 from sentinetd.daemon.messages import (
     ANSWERS,
     DAEMON_LOG,
@@ -41,6 +42,7 @@ from sentinetd.daemon.messages import (
     Handed,
     InForce,
     Instructed,
+    LongerBans,
     Obeyed,
     Ready,
     Restored,
@@ -55,7 +57,7 @@ from sentinetd.daemon.orders import Orders
 from sentinetd.daemon.privileges import confine, out_of_reach
 from sentinetd.errors import EdgeError, MessageError, UsageError
 from sentinetd.feeds.publisher import Publisher
-from sentinetd.model.ban import Ban, BanRun, Cleared, Lifted
+from sentinetd.model.ban import ESCALATION, Ban, BanRun, Cleared, Extended, Lifted
 from sentinetd.model.events import (
     BanEvicted,
     BanImposed,
@@ -78,6 +80,8 @@ from sentinetd.store.listing import Listing
 from sentinetd.store.sqlite import Change, Store, boot_name
 
 TITLE = "sentinetd-courier"
+LONGER_AT_ONCE = 300
+"""Bans of those who came back in one message."""
 BATCH = 4096
 """Records of one batch, about; the rest waits in the channel, and behind it in the guard."""
 SYSLOG_PAUSE = 1.0
@@ -126,6 +130,7 @@ class Courier:
         self._files: deque[int] = deque()  # descriptors of the files in the batch
         self._observer = Observer(host=os.uname().nodename, ident="sentinetd", pid=os.getppid(), version=__version__)
         self.orders = Orders(self._send)
+        self.escalator = Escalator(keeper)
         self.questions = Questions(self._send)
         self._sending = asyncio.Lock()
         self._sent = 0  # number of our last message
@@ -213,6 +218,9 @@ class Courier:
         changes = [change for change in map(_change, batch) if change is not None]
         if changes or self._due():
             await self._keeper.keep(changes)
+        longer = await self.escalator.longer([one for one in changes if isinstance(one, Ban)]) if changes else []
+        for first in range(0, len(longer), LONGER_AT_ONCE):
+            await self._send(LongerBans(tuple(longer[first : first + LONGER_AT_ONCE])))
         news = [*self._keeper.told(), *self.audience.news()]
         for message in batch:
             if isinstance(message, Event):
@@ -332,6 +340,8 @@ def _wake(future: asyncio.Future[None]) -> None:
 def _change(message: Any) -> Change | None:
     """What *message* means for the store; None: nothing."""
     kind = type(message)
+    if kind is BanLengthened and message.who == ESCALATION:
+        return Extended(message.network, message.until, message.note)
     if kind is BanImposed or kind is BanLengthened:
         at, until = message.at, message.until
         return Ban(message.network, at, until, message.sensor, message.origin, message.who, message.note)
@@ -408,7 +418,7 @@ async def serve(channel: Channel, options: Options, boot: str) -> None:
         control = Control(desk, line, time.time, audience.stir, audience.note)
         alerting = Alerting(options.state, audience.note, courier.file_is_full, courier.observer, audience.fail)
         publisher = Publisher(Latest(options.state), courier.observer(), writer, time.time, audience.note)
-        audience.seat((), (control, alerting, publisher))
+        audience.seat((), (control, alerting, publisher, courier.escalator))
         await courier.run()
     finally:
         thread.close()

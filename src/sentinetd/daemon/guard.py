@@ -21,6 +21,7 @@ from sentinetd.daemon.clock import Clock
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.doors import Doors
 from sentinetd.daemon.enforcement import Enforcement
+from sentinetd.daemon.hostnames import HostNames
 from sentinetd.daemon.inquiries import Inquiries
 from sentinetd.daemon.instructions import Instructions
 from sentinetd.daemon.launcher import Launcher
@@ -35,6 +36,7 @@ from sentinetd.daemon.messages import (
     Disagreed,
     Full,
     Greeting,
+    LongerBans,
     OrderReload,
     Query,
     Ready,
@@ -97,10 +99,12 @@ from sentinetd.policy.inputs import (
     Answered,
     Arrived,
     Ended,
+    Escalated,
     Exhausted,
     Heeded,
     Input,
     LaunchFailed,
+    LoggedIn,
     Moved,
     Ordered,
     Surroundings,
@@ -149,7 +153,7 @@ class Guard:
         self.clock = Clock()
         self._began = self.loop.now()
         self._pulse = Pulse(self.loop, self._beat)
-        self.engine = Engine(settings, limit, log_procs)
+        self.engine = Engine(settings, limit, log_procs, _dice)
         self.link = Link(time.time)
         self.logs = Logs(self.link)
         self.sockets = Sockets(os.path.join(run, CONTROL), lambda text: self.notice(Level.ERROR, text))
@@ -191,7 +195,15 @@ class Guard:
             self.handle, lambda: len(self.engine.bans.ledger), self.tell, lambda why: self._garbled("courier", why)
         )
         self.launcher = Launcher(self.loop, files, backend, lambda: self.engine.services, self.handle, self.tell)
-        self.carrier = Carrier(self.loop, porter_arguments, self.handle, self.tell, self.doors.meet)
+        self.carrier = Carrier(
+            self.loop,
+            porter_arguments,
+            self.handle,
+            self.tell,
+            self.doors.meet,
+            named=lambda found: self.hostnames.answered(found),
+        )
+        self.hostnames = HostNames(self.loop, self.carrier.look_up, self.handle, self.notice)
         self.offers = Offers(self.loop, porter_arguments, run, self.tell)
         self.catching = Catching(self.loop, run, self.tell)
         self._offered = 0  # the changes of doors up to which everything is offered
@@ -482,6 +494,8 @@ class Guard:
             self.link.answered(message.sequence)
         elif isinstance(message, Restored | RestoredExemptions):
             self.recall.restored(message)
+        elif isinstance(message, LongerBans):
+            self.handle(Escalated(message.bans))
         elif isinstance(message, Agreed | Disagreed):
             self.instructions.heard(message)
         elif isinstance(message, Full):
@@ -489,7 +503,7 @@ class Guard:
         elif isinstance(message, Curious):
             self._heed(message.kinds)
         elif isinstance(message, OrderReload):
-            self._reload_ordered(message.request, message.who)
+            self._reload_ordered(message)
         elif isinstance(message, ORDERS):
             self.handle(Ordered(message.request, message.order, message.who))
         elif isinstance(message, Query):
@@ -521,14 +535,16 @@ class Guard:
         servers, bans = len(self.engine.servers()), len(self.engine.bans.ledger)
         self.tell(Heartbeat(wall, uptime, self.doors.open_count, servers, bans))
 
-    def _reload_ordered(self, request: int, who: str) -> None:
+    def _reload_ordered(self, message: OrderReload) -> None:
         """Read the configuration again once the loop is done with what it is at; the engine decides nothing in it."""
 
         def answer(why_not: str) -> None:
-            self.link.say(ObeyedMessage(request, not why_not, why_not or "reloaded", 0, ()))
+            self.link.say(ObeyedMessage(message.request, not why_not, why_not or "reloaded", 0, ()))
 
         def reload() -> None:
-            self.notice(Level.NOTICE, f"reload ordered by {who}")
+            self.notice(Level.NOTICE, f"reload ordered by {message.who}")
+            if message.order.source is not None:
+                self.handle(LoggedIn(message.order.source))
             if self.reload is None:
                 answer("the daemon has not begun yet")
             else:
@@ -601,6 +617,11 @@ class Guard:
         while (not self.offers.gone() or (self.link.behind and self.courier.pid)) and self.loop.now() < end:
             self.turn(0.2)
         return self.link.remaining()
+
+
+def _dice() -> float:
+    """A number of 0 to 1, by chance: nobody can foresee it."""
+    return int.from_bytes(os.urandom(4), "big") / 0xFFFFFFFF
 
 
 def _nothing() -> None:

@@ -19,6 +19,7 @@ from sentinetd.daemon.check import read
 from sentinetd.daemon.direct import write_directly
 from sentinetd.daemon.dump import consistency, dump
 from sentinetd.daemon.guard import Guard
+from sentinetd.daemon.logins import operator_source
 from sentinetd.daemon.logs import open_log
 from sentinetd.daemon.main import ANSWERED
 from sentinetd.daemon.messages import DAEMON_LOG, Farewell, FileSink, Greeting, SyslogSink
@@ -29,7 +30,7 @@ from sentinetd.daemon.sockets import group
 from sentinetd.errors import EdgeError
 from sentinetd.model.events import DaemonStarted, DaemonStopping, DaemonWorking, Event, Level, Notice
 from sentinetd.model.settings import Settings
-from sentinetd.policy.inputs import Leaving
+from sentinetd.policy.inputs import Leaving, LoggedIn
 from sentinetd.spawn.spawner import Backend
 
 BACKENDS = {"c": Backend.C, "python": Backend.PYTHON, "": None}
@@ -121,6 +122,9 @@ class Life:
     def _put_in_force(self, guard: Guard, loaded: Loaded, pid_file: paths.PidFile | None) -> None:
         """The bans of before hold: open the listeners, and say that we work."""
         guard.look_around()
+        source = operator_source(self._environment, os.getpid())
+        if source is not None:
+            guard.handle(LoggedIn(source))
         guard.offers.remember()
         guard.catching.remember()
         self._reloader.put_in_force(loaded, first=True)

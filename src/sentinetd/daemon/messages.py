@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sentinetd.model.address import Address
-from sentinetd.model.ban import BanRun
+from sentinetd.model.ban import BanRun, LongerBan
 from sentinetd.model.connection import Announced
 from sentinetd.model.events import EVENTS
 from sentinetd.model.exemption import Exemption
@@ -190,6 +190,13 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
+class LongerBans:
+    """Bans of those who came back are to last longer."""
+
+    bans: tuple[LongerBan, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RestoredExemptions:
     """Exemptions by order, from the store, in Unix time; they come before the bans."""
 
@@ -308,6 +315,22 @@ class Asked:
     question: Question
     source: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAddresses:
+    """To the porter: which addresses has the host *name*? Found out within *seconds*."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AddressesAre:
+    """From the porter: the host *name* has *addresses*; None: it could not be found out in time."""
+
+    name: str
+    addresses: tuple[Address, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -626,11 +649,13 @@ TO_COURIER = (
     Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Handed, Instructed, InForce, Obeyed, Farewell,
     *ANSWERS, *EVENTS,
 )  # fmt: skip
-FROM_COURIER = (Restored, RestoredExemptions, Ready, Written, Agreed, Disagreed, Full, Curious, Query, *ORDERS)
-TO_PORTER = (
-    Asked, AskedUser, AskedTables, AskedHeader, Carry, Relay, Join, Attend, Admit, Choose, Say, Play, Multiplexed,
-    HangUp, Shun, Leave,
+FROM_COURIER = (
+    Restored, RestoredExemptions, LongerBans, Ready, Written, Agreed, Disagreed, Full, Curious, Query, *ORDERS
 )  # fmt: skip
-FROM_PORTER = (Answer, User, TablesSay, HeaderSays, Carried, Chosen, Played, Met, Complaint)
+TO_PORTER = (
+    Asked, AskedAddresses, AskedUser, AskedTables, AskedHeader, Carry, Relay, Join, Attend, Admit, Choose, Say, Play,
+    Multiplexed, HangUp, Shun, Leave,
+)  # fmt: skip
+FROM_PORTER = (Answer, AddressesAre, User, TablesSay, HeaderSays, Carried, Chosen, Played, Met, Complaint)
 TO_HERALD = (Mandate, Offer, Withdraw, Advertise, Hide, Move)
 FROM_HERALD = (Removed, Taken, Reached, Complaint)

@@ -26,9 +26,11 @@ from sentinetd.ask.threads import Threads
 from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.messages import (
     TO_PORTER,
+    AddressesAre,
     Admit,
     Answer,
     Asked,
+    AskedAddresses,
     AskedHeader,
     AskedTables,
     AskedUser,
@@ -113,6 +115,7 @@ class Porter:
         }
         self._asked: dict[type[Any], tuple[Callable[[Any], Coroutine[Any, Any, Any]], Callable[[Any], Any]]] = {
             Asked: (self._answer, lambda asked: Answer(asked.number, asked.question, None)),
+            AskedAddresses: (self._host_addresses, lambda asked: AddressesAre(asked.name, None)),
             AskedUser: (self._user, lambda asked: User(asked.number, None, "system error")),
             AskedTables: (self._judge, lambda asked: TablesSay(asked.number, False, "too many questions", False)),
         }
@@ -297,6 +300,9 @@ class Porter:
     async def _name(self, source: Address, seconds: float) -> str | None:
         name = await self._names.answer(source.text, seconds)
         return None if name is None else name.text
+
+    async def _host_addresses(self, asked: AskedAddresses) -> AddressesAre:
+        return AddressesAre(asked.name, await self._addresses.answer(asked.name, asked.seconds))
 
     async def _user(self, asked: AskedUser) -> User:
         source, local = Address.parse(asked.source), Address.parse(asked.local)

@@ -14,6 +14,7 @@ from sentinetd.config.load import Loaded
 from sentinetd.config.plan import Plan, plan
 from sentinetd.daemon.clock import Tables
 from sentinetd.daemon.guard import Guard
+from sentinetd.daemon.hostnames import AT_START
 from sentinetd.daemon.shadows import shadows
 from sentinetd.errors import EdgeError
 from sentinetd.model import diagnostic
@@ -96,6 +97,9 @@ class Reloader:
         wanted = [service for service in loaded.services if servable(service)]
         self._prepare(wanted)
         guard.catching.configure(loaded.settings)
+        guard.hostnames.want(_exempt_names(loaded, wanted))
+        if first:
+            self._await_names()
         wanted, unwatchable = self._watchable(wanted)
         if first:
             guard.enforcement.configure(loaded.settings)
@@ -128,6 +132,14 @@ class Reloader:
                 guard.notice(Level.ERROR, f"log of service {number}: {trouble}; the old file is written on")
             old = len(change.keep) + len(change.adjust) + len(change.stayed)
             guard.tell(ReloadDone(time.time(), len(started), old, len(change.stop)))
+
+    def _await_names(self) -> None:
+        """Before the first accept it had better be known who must not be banned."""
+        guard = self._guard
+        end = guard.loop.now() + AT_START
+        guard.settle()
+        while not guard.hostnames.settled and guard.loop.now() < end:
+            guard.turn(0.2)
 
     def _prepare(self, wanted: list[Service]) -> None:
         """Have the companions and the kernel filter that the wanted services need."""
@@ -238,6 +250,13 @@ class Reloader:
             guard.doors.adjust(number, service)
         except EdgeError as error:
             guard.notice(Level.ERROR, f"service {service.id}: {error}; what it had before stays")
+
+
+def _exempt_names(loaded: Loaded, wanted: list[Service]) -> set[str]:
+    """The host names that are exempt, everywhere or from a sensor's bans."""
+    bans = loaded.settings.bans
+    lists = [bans.exempt, *(one.who for one in bans.exemptions), *(one.exempt for one in wanted if one.sensor)]
+    return {name for one in lists for name in one.names}
 
 
 def _needs_porter(service: Service) -> bool:

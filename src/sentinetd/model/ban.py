@@ -82,6 +82,30 @@ def bytes_of(length: int) -> int:
     return (length + 7) // 8
 
 
+ESCALATION = "escalation"
+"""Who lengthens the bans of those who came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongerBan:
+    """The ban of *network* that a touch of *sensor* began is to last until Unix time *until*, since it is not the
+    first: *offence* says which."""
+
+    network: Network
+    until: float
+    sensor: str
+    offence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """For whoever keeps bans: that of *network* lasts until Unix time *until*, because of *note*; no trip did it."""
+
+    network: Network
+    until: float
+    note: str
+
+
 @dataclass(frozen=True, slots=True)
 class Lifted:
     """For whoever keeps bans: *who* ended the ban of *network* at Unix time *at*."""

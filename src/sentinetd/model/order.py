@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sentinetd.model.address import Network
+from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Origin
 
 ORDERED_AT_ONCE = 1_000
@@ -66,7 +66,10 @@ class EndExemption:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """Read the same files again, as SIGHUP does."""
+    """Read the same files again, as SIGHUP does. *source*: where whoever orders it is logged in from, if he is: that is
+    never banned from then on."""
+
+    source: Address | None = None
 
 
 Order = ImposeBans | LiftBans | LiftAllBans | Exempt | EndExemption | Reload

@@ -427,6 +427,14 @@ class Service:
         extension=True,
         doc="Whether a dgram sensor bans. Its sources can be forged, so that anyone could have anyone banned.",
     )
+    end_sessions: bool = attribute(
+        read.yes_or_no("Bad value for end_sessions"),
+        default=False,
+        values="yes|no",
+        extension=True,
+        doc="Whether the servers that run for a source are ended when it gets banned: TERM, and KILL after 5 seconds. "
+        "Those of waiting services serve nobody in particular, and go on.",
+    )
     deny_prefix: DenyPrefix | None = attribute(
         read.deny_prefix,
         default=None,

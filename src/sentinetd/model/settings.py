@@ -15,13 +15,35 @@ UNCHANGED = Credentials()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """How bans of those who come back grow: each is *factor* times as long as the one before, up to *ceiling* seconds;
+    whoever was free for *forget_after* seconds begins anew."""
+
+    factor: float
+    ceiling: float
+    forget_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListedExemption:
+    """Of one network or one host name, *until* that Unix time, infinity: as long as it is listed; with a *note*."""
+
+    who: AddressSet
+    until: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BanSettings:
     """`[bans]`: how bans are kept.
 
     *maximum*: bans in force at once; beyond it the one that ends soonest goes. *exempt*: sources never banned,
     beside the host's own if *exempt_own*. *dry_run*: trips are told, nobody is banned.
     *max_bans_per_minute*: more trips are only told; None: no such limit. *prefix_v4*,
-    *prefix_v6*: bits of an off-link source that a ban covers.
+    *prefix_v6*: bits of an off-link source that a ban covers. *exemptions*: further ones, each with an end. *jitter*:
+    the share of its span by which a ban may be longer, by chance. *sensors*: how many different ones a source must
+    touch within *sensors_within* seconds before it is banned. *escalation*: how bans of those who come back grow,
+    None: they do not.
     """
 
     maximum: int = 2_000_000
@@ -31,6 +53,11 @@ class BanSettings:
     max_bans_per_minute: int | None = None
     prefix_v4: int = 32
     prefix_v6: int = 64
+    exemptions: tuple[ListedExemption, ...] = ()
+    escalation: Escalation | None = None
+    jitter: float = 0.0
+    sensors: int = 1
+    sensors_within: float = 3_600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +213,7 @@ class CourierSettings:
     address_key: str = field(default="", repr=False)
     control: ControlSettings = ControlSettings()
     feeds: tuple[Feed, ...] = ()
+    escalation: Escalation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

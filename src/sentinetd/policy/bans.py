@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from sentinetd.model.address import BITS, Address, Network
-from sentinetd.model.ban import Ban, Origin
+from sentinetd.model.ban import ESCALATION, Ban, LongerBan, Origin
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import (
     BanEnded,
@@ -16,6 +16,8 @@ from sentinetd.model.events import (
     BansEnded,
     Event,
     ExemptionEnded,
+    Level,
+    Notice,
     SensorTripped,
 )
 from sentinetd.model.exemption import Exemption
@@ -24,9 +26,10 @@ from sentinetd.model.service import Service, SocketType
 from sentinetd.model.settings import Settings
 from sentinetd.policy.effects import Effect, Exempted, Expire, Impose, Lift, Report, Restate
 from sentinetd.policy.exemptions import Exemptions, Standing
-from sentinetd.policy.inputs import Moment, Recalled, Surroundings
+from sentinetd.policy.inputs import Found, LoggedIn, Moment, Recalled, Surroundings
 from sentinetd.policy.ledger import Ledger
 from sentinetd.policy.tally import Recent
+from sentinetd.policy.touches import Touches
 
 MINUTE = 60.0
 LINK_LOCAL = Network.parse("fe80::/10")
@@ -35,9 +38,9 @@ TOLD_AT_MOST = 100_000
 
 
 class Bans:
-    """The ledger, and the rules by which it grows and shrinks."""
+    """The ledger, and the rules by which it grows and shrinks. *dice* gives numbers of 0 to 1, by chance."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, dice: Callable[[], float]) -> None:
         self._settings = settings.bans
         self._surroundings = Surroundings()
         self.ledger = Ledger(settings.bans.maximum)
@@ -48,6 +51,8 @@ class Bans:
         self._enforce()
         self._told = Recent(MINUTE, TOLD_AT_MOST)
         self._begun = False  # a configuration is in force
+        self._dice = dice
+        self._touches = Touches()
         self._imposed_in_minute = 0
         self._minute_began = -math.inf
 
@@ -60,7 +65,7 @@ class Bans:
         """Take over changed settings."""
         before, self._settings = self._settings, settings.bans
         self._begun = True
-        if self.exemptions.configure(settings.bans):
+        if self.exemptions.configure(settings.bans, now):
             yield Exempted()
         self.ledger.maximum = settings.bans.maximum
         yield from self.evicted(now)
@@ -73,9 +78,27 @@ class Bans:
         self._surroundings = surroundings
         return (Exempted(),) if self.exemptions.moved(surroundings) else ()
 
+    def found(self, given: Found) -> Iterable[Effect]:
+        """What an exempt name stands for was found out."""
+        return (Exempted(),) if self.exemptions.found(given.name, given.addresses) else ()
+
+    def logged_in(self, given: LoggedIn, now: Moment) -> Iterator[Effect]:
+        """An operator does not lock himself out: where he is logged in from is never banned."""
+        if not self._settings.exempt_own or given.source in self.exemptions.everywhere:
+            return
+        self.exemptions.logged_in(given.source)
+        yield Exempted()
+        text = f"{given.source} is exempt from all bans: an operator is logged in from there (exempt_own)"
+        yield Report(Notice(now.wall, Level.NOTICE, text))
+
     def exempt(self, source: Address, service: Service) -> bool:
         """Whether *source* is never banned, or not for touching *service*, a sensor."""
-        return source in self.exemptions.everywhere or (service.sensor and source in service.exempt)
+        if source in self.exemptions.everywhere:
+            return True
+        if not service.sensor:
+            return False
+        names = service.exempt.names
+        return source in service.exempt or bool(names and self.exemptions.by_name(source, names))
 
     def in_force(self) -> Iterator[tuple[Network, float]]:
         """Every ban that is to be enforced, and its end; none in a dry run."""
@@ -98,20 +121,23 @@ class Bans:
         network = self._network(service, source)
         standing = self.ledger.until(network)
         again = standing is not None and standing > now.now
-        why_not = self._why_not(service, source, again, now)
+        why_not = self._why_not(service, source, network, again, now)
         if why_not:
             if self._told.first((connection.service, source), now.now) or each:
                 yield self._trip(service, connection, source, 0.0, why_not, now)
             return
         told = self._told.first((connection.service, network), now.now) or not again or each
-        until = now.now + service.deny_time
+        span = service.deny_time
+        if self._settings.jitter:
+            span *= 1.0 + self._settings.jitter * self._dice()
+        until = now.now + span
         if self.ledger.impose(network, until):
             yield Impose(network, until)
             if told:
                 kind = BanLengthened if again else BanImposed
-                yield Report(kind(now.wall, network, now.wall + service.deny_time, service.id, Origin.SENSOR))
+                yield Report(kind(now.wall, network, now.wall + span, service.id, Origin.SENSOR))
         if told:
-            yield self._trip(service, connection, source, service.deny_time, "", now)
+            yield self._trip(service, connection, source, span, "", now)
         yield from self.evicted(now)
 
     def ordered(self, wanted: WantedBan, origin: Origin, who: str, now: Moment) -> Iterator[Effect]:
@@ -168,6 +194,19 @@ class Bans:
         if left:
             yield Exempted()
 
+    def escalated(self, longer: Iterable[LongerBan], now: Moment) -> Iterator[Effect]:
+        """Lengthen the bans of those who came back, as far as they still stand."""
+        ahead = now.wall - now.now
+        for one in longer:
+            until = one.until - ahead
+            standing = self.ledger.until(one.network)
+            if standing is not None and standing > now.now and self.ledger.impose(one.network, until):
+                yield from self._put_in_force(one.network, until)
+                note = f"offence {one.offence}"
+                yield Report(
+                    BanLengthened(now.wall, one.network, one.until, one.sensor, Origin.SENSOR, ESCALATION, note)
+                )
+
     def expire(self, now: Moment, heeded: Collection[type[Event]] = ()) -> Iterator[Effect]:
         """Forget what has ended. Each by itself is told if that is *heeded*."""
         ended = self.ledger.expire(now.now)
@@ -177,14 +216,18 @@ class Bans:
                 yield Report(BanEnded(now.wall, network))
         if ended:
             yield Report(BansEnded(now.wall, len(ended), len(self.ledger)))
-        free_no_more = self.exemptions.expire(now.now)
-        for network in free_no_more:
+        ordered, listed = self.exemptions.expire(now.now)
+        for network in ordered:
             yield Report(ExemptionEnded(now.wall, network, ""))
-        if free_no_more:
+        for one in listed:
+            whom = ", ".join([*map(str, one.who.networks), *one.who.names])
+            why = f" ({one.note})" if one.note else ""
+            yield Report(Notice(now.wall, Level.NOTICE, f"the exemption of {whom}{why} in the settings has ended"))
+        if ordered or listed:
             yield Exempted()
 
-    def _why_not(self, service: Service, source: Address, again: bool, now: Moment) -> str:
-        """Why a trip bans nobody; empty when it does. *again*: the source is banned already."""
+    def _why_not(self, service: Service, source: Address, network: Network, again: bool, now: Moment) -> str:
+        """Why a trip of *source* does not ban *network*; empty when it does. *again*: that is banned already."""
         if self.exempt(source, service):
             return "exempt"
         if service.deny_time == 0:
@@ -193,7 +236,15 @@ class Bans:
             return "a datagram's sender can be forged (deny_dgram = no)"
         if self._settings.dry_run:
             return "dry_run"
-        return "" if again else self._too_many(now)
+        return "" if again else self._too_few(service, network, now) or self._too_many(now)
+
+    def _too_few(self, service: Service, network: Network, now: Moment) -> str:
+        """Count the sensors that *network* touched; why it may not be banned yet, empty when it may."""
+        enough = self._settings.sensors
+        if enough <= 1:
+            return ""
+        count = self._touches.count(network, service.id, now.now, self._settings.sensors_within, enough)
+        return "" if count >= enough else f"{count} of {enough} sensors touched"
 
     def _enforce(self) -> None:
         self.holds = _nobody if self._settings.dry_run else self.ledger.holds

@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from sentinetd.model.address import Address, union
+from sentinetd.model.address import Address, Network, union
 from sentinetd.model.connection import Announced, Connection
 from sentinetd.model.events import ConnectionAdmitted, Event, ResourceExhausted
 from sentinetd.model.manner import Manner
@@ -25,6 +25,7 @@ from sentinetd.model.verdict import Question, Reason, Unknown
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.announcing import Announcing
 from sentinetd.policy.bans import Bans
+from sentinetd.policy.behind import Visitors
 from sentinetd.policy.checks import AGAIN, NO_ANSWERS, Facts, decide
 from sentinetd.policy.effects import Ask, Effect, Exempted, Grant, Impose, Play, Refuse, Reply, Report, Say
 from sentinetd.policy.explanation import explained
@@ -35,8 +36,10 @@ from sentinetd.policy.inputs import (
     CarriersGone,
     Chosen,
     Ended,
+    Escalated,
     Exhausted,
     Finished,
+    Found,
     Heeded,
     Input,
     Launched,
@@ -44,6 +47,7 @@ from sentinetd.policy.inputs import (
     LaunchFailed,
     Learned,
     Leaving,
+    LoggedIn,
     Moment,
     Moved,
     Ordered,
@@ -82,11 +86,17 @@ EXHAUSTED_AT_LEAST = 1
 
 class Engine:
     """Decides. *limit*: the most server processes at once (option -limit), None for no limit; *log_procs*: the most
-    refused clients whose users are looked up at once (option -logprocs)."""
+    refused clients whose users are looked up at once (option -logprocs); *dice* gives numbers of 0 to 1, by chance."""
 
-    def __init__(self, settings: Settings, limit: int | None = None, log_procs: int = LOG_PROCS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        limit: int | None = None,
+        log_procs: int = LOG_PROCS,
+        dice: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self._limit = limit
-        self.bans = Bans(settings)
+        self.bans = Bans(settings, dice)
         self._orders = Orders(self.bans)
         self._agenda = Agenda()
         self._services = Services(self._agenda)
@@ -116,6 +126,9 @@ class Engine:
             Learned: lambda given, now: self._imposing(self.bans.learned(given.bans, now), now),
             Recalled: lambda given, now: self._imposing(self.bans.recalled(given, now), now),
             RecalledExemptions: lambda given, now: self.bans.recalled_exemptions(given.exemptions, now),
+            Escalated: lambda given, now: self.bans.escalated(given.bans, now),
+            Found: lambda given, now: self.bans.found(given),
+            LoggedIn: lambda given, now: self.bans.logged_in(given, now),
             Ordered: lambda given, now: self._imposing(self._orders.obey(given, now), now),
             Reloaded: self._reloaded,
             Moved: lambda given, now: self.bans.moved(given.surroundings),
@@ -394,14 +407,21 @@ class Engine:
         yield from self._servers.carriers_gone(now)
 
     def _imposing(self, effects: Iterable[Effect], now: Moment) -> Iterator[Effect]:
-        """Do *effects*; whoever is banned by them sends no further datagram to an intercepted service's server."""
+        """Do *effects*; whoever is banned by them sends no further datagram to an intercepted service's server, and
+        loses the servers that are to end then (end_sessions)."""
         for effect in effects:
             yield effect
-            if isinstance(effect, Impose) and self._servers.visitors:
-                for number in self._servers.visitors.within(effect.network):
-                    server = self._servers.running[number]
-                    if self._banned(server.connection, server.running.service, now):
-                        yield from self._servers.terminate(server, now)
+            if isinstance(effect, Impose):
+                for ending in (self._servers.visitors, self._servers.sessions):
+                    if ending:
+                        yield from self._end_those_of(effect.network, ending, now)
+
+    def _end_those_of(self, network: Network, ending: Visitors, now: Moment) -> Iterator[Effect]:
+        """Of the connections *ending* when their source is banned, end those of *network*."""
+        for number in list(ending.within(network)):
+            server = self._servers.running[number]
+            if self._banned(server.connection, server.running.service, now):
+                yield from self._servers.terminate(server, now)
 
     def _to_be_told(self, service: Service, connection: Connection, reason: Reason, now: Moment) -> bool:
         """A banned source is told of once a minute and service, and so is one whose datagrams are not admitted; any
@@ -469,6 +489,7 @@ class Engine:
             running = self._services.table.get(number)
             if running is not None and not running.stopped:
                 running.adjust(service, now.now)
+                self._servers.adjusted(running)
                 yield from self._judge_servers(running, now)
         for number in sorted(given.stop):
             running = self._services.table.get(number)

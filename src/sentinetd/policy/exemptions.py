@@ -1,21 +1,24 @@
 """Who is never refused as banned, whoever ordered the ban: asked before the ban, and before a sensor bans.
 
-Four sources: the settings, the host's own surroundings, the peers that announce others (proxy_protocol), and orders.
-Only the last have an end, on the engine's clock.
+Five sources: the settings, some with an end and some by host name; the host's own surroundings; where operators are
+logged in from; the peers that announce others (proxy_protocol); and orders. Nothing is looked up here: what a name
+stands for is told from outside, again and again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sentinetd.model.address import NOBODY, AddressSet, Network, union
-from sentinetd.model.settings import BanSettings
-from sentinetd.policy.inputs import Surroundings
+from sentinetd.model.address import BITS, NOBODY, Address, AddressSet, Network, union
+from sentinetd.model.settings import BanSettings, ListedExemption
+from sentinetd.policy.inputs import Moment, Surroundings
 
 ORDERED_MOST = 10_000
 """Exemptions by order at once."""
+SESSIONS_MOST = 16
+"""Addresses of operators' sessions that are remembered, the last ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,41 @@ class Exemptions:
         self._own_exempt = True
         self._peers = NOBODY
         self._surroundings = Surroundings()
+        self._dated: dict[ListedExemption, float] = {}  # of the settings, with their ends
+        self._sessions: dict[Address, None] = {}
+        self._named: dict[str, AddressSet] = {}  # what names were last known to stand for
         self.ordered: dict[Network, Standing] = {}
         self.everywhere = NOBODY
         self._next: float | None = None
 
-    def configure(self, settings: BanSettings) -> bool:
-        """Take over changed settings; whether that changes who is exempt."""
+    def configure(self, settings: BanSettings, now: Moment | None = None) -> bool:
+        """Take over changed settings; whether that changes who is exempt. Without a time those with an end are left
+        out."""
         self._listed = settings.exempt
         self._own_exempt = settings.exempt_own
+        ends = {} if now is None else {one: one.until - (now.wall - now.now) for one in settings.exemptions}
+        self._dated = {one: until for one, until in ends.items() if now is not None and until > now.now}
+        return self._gather()
+
+    def names(self) -> set[str]:
+        """The host names of the settings, for which somebody has to find out the addresses."""
+        return {name for one in (self._listed, *(dated.who for dated in self._dated)) for name in one.names}
+
+    def found(self, name: str, addresses: Iterable[Address]) -> bool:
+        """*name* stands for *addresses* now; whether that changes who is exempt everywhere."""
+        self._named[name] = AddressSet(tuple(Network.of(one, BITS[one.version]) for one in addresses))
+        return self._gather()
+
+    def by_name(self, source: Address, names: Iterable[str]) -> bool:
+        """Whether one of *names* stands for *source*, as far as is known."""
+        return any(source in self._named[name] for name in names if name in self._named)
+
+    def logged_in(self, source: Address) -> bool:
+        """An operator is logged in from *source*; whether that changes who is exempt. As long as the daemon lives."""
+        self._sessions.pop(source, None)
+        self._sessions[source] = None
+        while len(self._sessions) > SESSIONS_MOST:
+            del self._sessions[next(iter(self._sessions))]
         return self._gather()
 
     def moved(self, surroundings: Surroundings) -> bool:
@@ -69,14 +99,17 @@ class Exemptions:
         self._gather()
         return True
 
-    def expire(self, now: float) -> list[Network]:
-        """Forget the exemptions that have ended at *now*, and say which they were."""
+    def expire(self, now: float) -> tuple[list[Network], list[ListedExemption]]:
+        """Forget the exemptions that have ended at *now*, and say which they were: by order, and of the settings."""
         ended = [network for network, one in self.ordered.items() if one.until <= now]
+        listed = [one for one, until in self._dated.items() if until <= now]
         for network in ended:
             del self.ordered[network]
-        if ended:
+        for one in listed:
+            del self._dated[one]
+        if ended or listed:
             self._gather()
-        return ended
+        return ended, listed
 
     def deadline(self) -> float | None:
         """When the next one ends; None if none does."""
@@ -105,10 +138,14 @@ class Exemptions:
         return (one for one in self.everywhere.networks if network.contains(one))
 
     def _gather(self) -> bool:
-        own = [self._surroundings.own] if self._own_exempt else []
-        ordered = AddressSet(tuple(self.ordered))
-        before, self.everywhere = self.everywhere, union([self._listed, self._peers, *own, ordered])
-        self._next = min((one.until for one in self.ordered.values() if not math.isinf(one.until)), default=None)
+        sessions = AddressSet(tuple(Network.of(one, BITS[one.version]) for one in self._sessions))
+        own = [self._surroundings.own, sessions] if self._own_exempt else []
+        named = [self._named[name] for name in sorted(self.names()) if name in self._named]
+        dated = [one.who for one in self._dated]
+        whole = union([self._listed, self._peers, *own, *dated, *named, AddressSet(tuple(self.ordered))])
+        before, self.everywhere = self.everywhere, AddressSet(whole.networks)
+        ends = (*(one.until for one in self.ordered.values()), *self._dated.values())
+        self._next = min((until for until in ends if not math.isinf(until)), default=None)
         return before != self.everywhere
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sentinetd.model.address import NOBODY, AddressSet
-from sentinetd.model.ban import Ban
+from sentinetd.model.address import NOBODY, Address, AddressSet
+from sentinetd.model.ban import Ban, LongerBan
 from sentinetd.model.connection import Announced, Connection
 from sentinetd.model.events import Event
 from sentinetd.model.exemption import Exemption
@@ -162,6 +162,28 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class Escalated:
+    """Bans of those who came back, as they are to last."""
+
+    bans: tuple[LongerBan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The host *name*, which is exempt, stands for *addresses* now."""
+
+    name: str
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """An operator who starts the daemon, or has it read its files again, is logged in from *source*."""
+
+    source: Address
+
+
+@dataclass(frozen=True, slots=True)
 class Recalled:
     """Bans of before the start, of networks of one IP version, length and scope: each one's prefix as a number, and its
     end in Unix time. *kept*: an operator ordered them."""
@@ -241,6 +263,9 @@ Input = (
     | Ended
     | Exhausted
     | Learned
+    | Escalated
+    | Found
+    | LoggedIn
     | Recalled
     | RecalledExemptions
     | Ordered

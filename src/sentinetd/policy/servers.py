@@ -52,6 +52,7 @@ class Servers:
         self.retries: dict[int, Candidate] = {}  # by connection: to be ordered again
         self.running: dict[int, Server] = {}  # by connection
         self.visitors = Visitors()  # those among the running
+        self.sessions = Visitors()  # those that end when their source gets banned
         self.spared = False  # the daemon leaves, the servers stay
         self.starts = Histogram(START_BOUNDS)
         self.durations = Histogram(DURATION_BOUNDS)
@@ -130,6 +131,8 @@ class Servers:
         self.starts.observe(now.now - candidate.since)
         server = Server(running, connection, pid, now.now, carried)
         self.running[connection.number] = running.servers[connection.number] = server
+        if running.service.end_sessions and connection.source is not None:
+            self.sessions.add(connection.number, connection.source)
         yield Release(connection)
         if running.behind is None:
             yield started(running, connection, pid, now)
@@ -229,6 +232,8 @@ class Servers:
         self.durations.observe(duration)
         if running.behind is not None and source is not None:
             self.visitors.remove(connection.number, source)
+        if self.sessions and source is not None:
+            self.sessions.remove(connection.number, source)
         if running.behind is None or running.behind.over(connection):
             yield Report(
                 ServerEnded(
@@ -237,6 +242,15 @@ class Servers:
                 )
             )  # fmt: skip
         yield from self._services.done(running, connection)
+
+    def adjusted(self, running: Running) -> None:
+        """The configuration of *running* changed: whether its servers end when their source gets banned may have."""
+        for server in running.servers.values():
+            number, source = server.connection.number, server.connection.source
+            if source is not None:
+                self.sessions.remove(number, source)
+                if running.service.end_sessions:
+                    self.sessions.add(number, source)
 
     def stop(self, running: Running, now: Moment) -> Iterator[Effect]:
         """The service is dropped: its servers are to end, and nobody waits for a process any more. What is ordered is

@@ -103,6 +103,20 @@ class Keeper:
         if self._ready and (not self._failing or self._now() >= self.retry_at):
             await self._commit()
 
+    def remember_offences(self, seconds: float) -> None:
+        """Former offences of a source count until it was free for *seconds*."""
+        self._store.forget_after = seconds
+
+    async def repeats(self, networks: Sequence[Network]) -> dict[Network, int]:
+        """Those of *networks* whose present ban is not their first, and which it is; none while the store fails."""
+        if not self._ready or self._held:
+            return {}
+        try:
+            return await self._run(lambda: self._store.repeats(networks))
+        except EdgeError as error:
+            self._failed(error)
+            return {}
+
     async def apply(self, imposed: Collection[Ban], lifted: Collection[Network]) -> None:
         """*imposed* are in force (a later end replaces an earlier one), *lifted* no longer. EdgeError if not now."""
         await self._run(lambda: self._store.write([*imposed, *lifted]))

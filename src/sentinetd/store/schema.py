@@ -111,6 +111,7 @@ changes nothing. *last* belongs to the end it gave, also when the clock was set 
 longer than a span that somebody ordered. ?12: seconds without a ban after which former offences count no longer."""
 
 SET = f"{INSERT} last = excluded.last, until = excluded.until"
+EXTEND = f"UPDATE bans SET until = max(until, ?5), note = ?6 WHERE {IS_THIS}"
 EVICT = f"DELETE FROM bans WHERE {IS_THIS}"
 LIFT_HISTORY = f"""
 INSERT INTO history (at, what, by, version, value, length, scope, sensor, origin, since, until, trips, note, who)

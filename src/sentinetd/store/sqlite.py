@@ -17,7 +17,7 @@ from typing import Any
 
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import BITS, Network
-from sentinetd.model.ban import Ban, BanRun, Cleared, Lifted, bytes_of
+from sentinetd.model.ban import Ban, BanRun, Cleared, Extended, Lifted, bytes_of
 from sentinetd.model.exemption import Exemption, ExemptionOver
 from sentinetd.store import rows
 from sentinetd.store.schema import (
@@ -25,6 +25,7 @@ from sentinetd.store.schema import (
     EVICT,
     EXEMPT,
     EXEMPT_NO_MORE,
+    EXTEND,
     LIFT_HISTORY,
     LOAD,
     LOAD_EXEMPTIONS,
@@ -55,7 +56,7 @@ JUMP = 1.0
 """Seconds by which the clock must have been set for it to matter."""
 LOCK_PAUSE = 0.02
 
-Change = Ban | Network | Lifted | Cleared | Exemption | ExemptionOver
+Change = Ban | Network | Extended | Lifted | Cleared | Exemption | ExemptionOver
 """A ban that is in force; the network of one that is no longer; and so on."""
 
 
@@ -194,6 +195,8 @@ class Store:
                 key = rows.key(one.network)
                 database.execute(LIFT_HISTORY, (*key, one.at, rows.storable(one.who)))
                 database.execute(EVICT, key)
+        elif kind is Extended:
+            database.executemany(EXTEND, ((*rows.key(one.network), one.until, one.note) for one in run))
         elif kind is Cleared:
             database.execute("DELETE FROM bans")
         elif kind is Exemption:

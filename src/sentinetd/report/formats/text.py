@@ -104,8 +104,10 @@ ORIGINS = {
 
 def _imposed(event: ev.BanImposed) -> str | tuple[str, ...]:
     """A sensor's ban was told by its trip; told twice it would be counted twice."""
-    if event.origin is Origin.SENSOR:
+    if event.origin is Origin.SENSOR and not event.who:
         return ()
+    if event.origin is Origin.SENSOR:
+        return _adding(event.network, event.until - event.at, f"sensor {event.sensor}, {event.who}: {event.note}")
     return _adding(event.network, event.until - event.at, f"{ORIGINS[event.origin]}{_said(event.who, event.note)}")
 
 
