@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from report.samples import OBSERVER
-from sentinetd.feeds.publisher import Publisher
+from sentinetd.feeds.publisher import Publisher, rest
 from sentinetd.feeds.writing import Sightings
 from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Ban, Origin
@@ -252,6 +254,19 @@ def test_what_is_being_written_is_written_to_its_end(tmp_path: Path) -> None:
         assert at.entries() == ["192.0.2.9"]
 
     play(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("delay", "took", "pause"),
+    [
+        pytest.param(5.0, 0.1, 5.0, id="short lists: the delay"),
+        pytest.param(5.0, 1.0, 9.0, id="long lists: a tenth of the time is for them"),
+        pytest.param(5.0, 1000.0, 9000.0, id="also where they take longer than their period"),
+        pytest.param(7200.0, 0.1, 3600.0, id="a delay beyond the period"),
+    ],
+)
+def test_a_feed_rests(delay: float, took: float, pause: float) -> None:
+    assert rest(replace(FEED, delay=delay), took) == pause
 
 
 def test_sightings_have_a_bound() -> None:

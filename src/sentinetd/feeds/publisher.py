@@ -37,6 +37,8 @@ CHANGES = (BanImposed, BanLifted, BanEvicted, BansCleared, BansEnded, ExemptionA
 """What makes a list of bans another one."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two tries to write a feed; each pause is twice the one before."""
+IDLE = 9
+"""A feed is left alone for so many times as long as it took to write."""
 
 T = TypeVar("T")
 
@@ -198,9 +200,10 @@ class _Running:
     async def _keep(self) -> None:
         if self.feed.format.reports:
             await asyncio.sleep(self.feed.every)
-        failing, pause = False, FIRST_PAUSE
+        failing, pause, loop = False, FIRST_PAUSE, asyncio.get_running_loop()
         while True:
             self._changed.clear()
+            began = loop.time()
             try:
                 self._writing = asyncio.ensure_future(self._write(self))
                 await asyncio.shield(self._writing)
@@ -214,14 +217,21 @@ class _Running:
             if failing:
                 self._told(self, None, 0.0)
             failing, pause = False, FIRST_PAUSE
-            await self._due()
+            await self._due(rest(self.feed, loop.time() - began))
 
-    async def _due(self) -> None:
-        """Wait until it is to be written again: after a change, but not too soon, or when it is too old."""
+    async def _due(self, pause: float) -> None:
+        """Wait until it is to be written again: after a change, but not within *pause* seconds, or when it is too
+        old."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.feed.every):
-                await asyncio.sleep(min(self.feed.delay, self.feed.every))
+            async with asyncio.timeout(max(self.feed.every, pause)):
+                await asyncio.sleep(pause)
                 await self._changed.wait()
+
+
+def rest(feed: Feed, took: float) -> float:
+    """Seconds for which *feed*, which it *took* so many to write, is left as it is, whatever changes: writing very long
+    lists is not all that the courier does."""
+    return max(min(feed.delay, feed.every), IDLE * took)
 
 
 def _not_in_silence(task: asyncio.Task[None]) -> None:
