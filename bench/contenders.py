@@ -109,8 +109,10 @@ def _entry(kind: Kind, door: Door, text: str) -> str:
 class Running:
     """A contender at work in *directory*, which is its own. `stop` ends it."""
 
-    def __init__(self, kind: Kind, site: Site, directory: Path) -> None:
+    def __init__(self, kind: Kind, site: Site, directory: Path, settings: str = "") -> None:
+        """*settings*: more of sentinetd.toml."""
         self.kind = kind
+        self._settings = settings
         self._directory = directory
         self._log = directory / "daemon.log"
         directory.mkdir(mode=0o755)
@@ -174,7 +176,7 @@ class Running:
             config.write_text(configuration(self.kind, site, self._directory))
             settings = self._directory / "sentinetd.toml"
             settings.touch(mode=0o600)
-            settings.write_text("[bans]\nexempt_own = false\n")
+            settings.write_text(f"[bans]\nexempt_own = false\n{self._settings}")
             command = [*sentinetd_command(), *usual, "--state", str(state)]
             environment["PYTHONPATH"] = str(SOURCES)
         with output.open("wb") as file:

@@ -291,7 +291,7 @@ def test_replacing_leaves_no_gap(make: Made) -> None:
         for _ in steps:
             count += 1
             assert [server.fate(f"127.0.0.{last}") for last in (5, 6, 7)] == ["drop", "drop", "open"]
-        assert count == 3
+        assert count == 6
         assert [server.fate(f"127.0.0.{last}") for last in (5, 6, 7)] == ["drop", "open", "drop"]
     assert left("10.1.9.249") == math.inf
 
@@ -300,9 +300,9 @@ def test_a_replacement_that_was_given_up_leaves_nothing_behind(make: Made) -> No
     keeper = make(maximum=5000)
     steps = keeper.replace([(net(f"10.1.{high}.{low}"), math.inf) for high in range(10) for low in range(250)])
     next(steps)
-    assert "10.1.3.1" in listed()
+    assert "10.1.1.1" in listed()
     fill(keeper, [(net("192.0.2.1"), math.inf)])
-    assert "10.1.3.1" not in listed()
+    assert "10.1.1.1" not in listed()
     assert len(re.findall(r"\bset \S+ {", listed())) == 1
 
 

@@ -57,6 +57,8 @@ def _lines(guard: Guard, config: str) -> Iterator[str]:
     yield f"running_servers = {len(engine.servers())}"
     yield f"records not yet written = {guard.link.behind}"
     yield f"servers started by = {guard.launcher.name}"
+    for line in guard.enforcement.state():
+        yield f"bans outside the daemon = {line}"
     yield f"config_file = {config}"
     yield ""
     yield "END OF DUMP"

@@ -31,7 +31,7 @@ from sentinetd.model.settings import AtStop, FirewallSettings, Guarded, Refusing
 
 PRIORITY = -310  # raw - 10: before connection tracking (-200), and before what others drop or accept
 INCOMING, JUDGE, REFUSE = "incoming", "judge", "refuse"
-AT_ONCE = 1000
+AT_ONCE = 500
 """Elements of one transaction while a whole set is filled: some milliseconds, in which the guard does nothing else."""
 SPARE = 65_536
 """Room in a set beyond the bans that may be in force: elements that have ended take theirs until they are collected."""

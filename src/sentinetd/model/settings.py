@@ -101,8 +101,12 @@ class AtStop(StrEnum):
 class FirewallSettings:
     """`[firewall]`: banned sources are refused before they reach any server, also one that is not ours.
 
-    *table*: the name of our nftables table. *forwarded*: what is only passed on to other hosts is refused too.
-    *command*: the program of that backend and its arguments; *credentials*: whom it runs as.
+    *backend*: "nftables", "bpf" (a filter on our own listeners), "command" (a program), or "auto": the first of
+    nftables and bpf that can be had. *verdict*: "drop", or "reject" by a TCP reset. *ports*: "all" TCP ports of the
+    host, or our "own"; of UDP always our own. *table*: the name of our nftables table. *at_stop*: whether bans "keep"
+    in force when the daemon ends in order, or "remove". *forwarded*: connections that the host only passes on are
+    refused too. *command*: the full path of a program, and its arguments; *credentials*: the user that it runs as (key
+    `user`).
     """
 
     enabled: bool = False
