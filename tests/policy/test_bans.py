@@ -12,7 +12,7 @@ from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Ban
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import BanEnded, BanEvicted, BanImposed, BanLengthened, BansEnded, SensorTripped
-from sentinetd.model.service import Service, SocketType
+from sentinetd.model.service import Ports, Service, SocketType
 from sentinetd.model.verdict import Reason
 from sentinetd.policy.effects import Effect, Expire, Impose, Lift, Refuse
 from sentinetd.policy.inputs import Arrived, Heeded, Learned, Moved, Reloaded, Surroundings
@@ -184,6 +184,22 @@ def test_a_trip_says_which_connection_touched_what() -> None:
     touched = Connection(2, 1, Address.parse("192.0.2.77"), 4000, here, 6668)
     [trip] = events(player.give(Arrived(touched)), SensorTripped)
     assert (trip.connection, trip.local, trip.local_port) == (2, here, 6668)
+
+
+@pytest.mark.parametrize("attributes", [{}, {"exempt": addresses(SOURCE)}, {"deny_time": 0.0}], ids=str)
+def test_a_scan_of_many_ports_is_one_series(attributes: dict[str, Any]) -> None:
+    """Whatever of it bans, it is told at its first touch, with that port, and then once a minute."""
+    player = Player(sensor(**{"ports": Ports(unused=True), **attributes}))
+    told = []
+    for port in range(1, 2001):
+        player.now += 0.01
+        touch = Connection(port, 1, Address.parse(SOURCE), 4000, Address.parse("198.51.100.6"), port)
+        told += events(player.give(Arrived(touch)), SensorTripped)
+    assert [(one.local_port, one.of_many) for one in told] == [(1, True)]
+    player.now += 60.0
+    [again] = events(player.give(Arrived(touch)), SensorTripped)
+    assert again.local_port == 2000
+    assert (player.engine.bans.ledger.until(Network.parse(SOURCE)) is None) == bool(attributes)
 
 
 def test_a_shorter_ban_never_replaces_a_longer_one() -> None:

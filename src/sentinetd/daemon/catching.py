@@ -118,8 +118,9 @@ class Catching:
         try:
             self._put()
         except EdgeError as error:
-            self._failed = True
-            self._notice(Level.ERROR, f"unused ports are not watched as configured: {error}")
+            if not self._failed:
+                self._failed = True
+                self._notice(Level.ERROR, f"unused ports are not watched as configured: {error}")
             self._later(RETRY_AFTER)
             return
         if self._failed:

@@ -398,10 +398,12 @@ class Doors:
         try:
             for descriptor, source, port in listener.accept(burst):
                 taken += 1
-                here = asked_of(descriptor, listener.port) if sensor else usual  # which of our addresses was touched
-                if caught and not watches(door.service, *here):
-                    os.close(descriptor)  # not brought here: it asked for the listener's own port
-                    continue
+                here: tuple[Address | None, int] = usual
+                if sensor:  # which of our addresses was touched
+                    asked = here = asked_of(descriptor, listener.port) if caught else local_of(descriptor)
+                    if caught and not watches(door.service, *asked):
+                        os.close(descriptor)  # not brought here: it asked for the listener's own port
+                        continue
                 connection = Connection(next(self._numbers), number, source, port, *here)
                 self._held.put(connection.number, descriptor)
                 self._arrived(connection)
