@@ -16,11 +16,17 @@ import pytest
 
 from rig.carrier import Carrier
 from sentinetd.model.values import Decoy
+from sentinetd.serve import play
 from sentinetd.serve.internal.decoys.dialogue import NOISE, Scene
 from sentinetd.serve.internal.decoys.table import DECOYS
 from sentinetd.serve.play import Part, Playing
 
 HOST = "127.0.0.1"
+
+
+@pytest.fixture(autouse=True)
+def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(play, "JITTER", (0.0, 0.0))
 
 
 @pytest.fixture

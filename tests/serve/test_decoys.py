@@ -281,6 +281,24 @@ def test_date_is_english_in_every_locale() -> None:
     assert date(0.0) == b"Thu, 01 Jan 1970 00:00:00 GMT"
 
 
+@pytest.mark.parametrize(
+    ("decoy", "said", "pause"),
+    [
+        pytest.param(Decoy.FTP, b"USER a\r\nPASS b\r\n", 1.0, id="ftp"),
+        pytest.param(Decoy.TELNET, b"root\r\ntoor\r\nroot\r\ntoor\r\n", 6.0, id="telnet, twice"),
+        pytest.param(Decoy.SMTP, b"AUTH PLAIN AA==\r\n", 2.0, id="smtp"),
+        pytest.param(Decoy.POP3, b"USER a\r\nPASS b\r\nAUTH PLAIN AA==\r\n", 4.0, id="pop3, twice"),
+        pytest.param(Decoy.IMAP, b"a LOGIN b c\r\n", 2.0, id="imap"),
+        pytest.param(Decoy.POP3, b"USER a\r\nCAPA\r\n", 0.0, id="pop3, no password"),
+    ],
+)
+def test_wrong_passwords_take_their_time(decoy: Decoy, said: bytes, pause: float) -> None:
+    dialogue = DECOYS[decoy](SCENE)
+    assert dialogue.hear(said).pause == pause
+    dialogue = DECOYS[decoy](SCENE)
+    assert sum(dialogue.hear(bytes([byte])).pause for byte in said) == pause
+
+
 def test_ssh_offers_and_hangs_up_in_the_midst_of_the_key_exchange() -> None:
     packet = len(ssh.offer(bytes(16)))
     assert packet % 8 == 0  # RFC 4253 section 6: whole blocks

@@ -70,6 +70,39 @@ def test_a_decoy_talks_and_all_is_kept(carrier: Carrier) -> None:
     assert 0 <= what.seconds < 20
 
 
+def test_a_wrong_password_takes_its_time(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(play, "JITTER", (0.4, 0.4))
+    client, told = begin(carrier, part(Decoy.FTP, keep=100))
+    client.recv(100)
+    client.sendall(b"USER root\r\n")
+    client.recv(100)
+    began = time.monotonic()
+    client.sendall(b"PASS toor\r\n")
+    client.sendall(b"QUIT\r\n")
+    client.shutdown(socket.SHUT_WR)
+    first = client.recv(1)
+    assert time.monotonic() - began >= 0.4
+    assert first + read_all(client) == b"530 Login incorrect.\r\n221 Goodbye.\r\n"
+    client.close()
+    assert heard(carrier, told).kept == b"USER root\r\nPASS toor\r\nQUIT\r\n"
+
+
+def test_whoever_leaves_meanwhile_is_let_go_of(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(play, "JITTER", (0.2, 0.2))
+    client, told = begin(carrier, part(Decoy.FTP, keep=100))
+    client.sendall(b"USER root\r\nPASS toor\r\n")
+    reset(client)
+    heard(carrier, told)
+    client, told = begin(carrier, part(Decoy.FTP))
+    client.sendall(b"USER root\r\nPASS toor\r\n")
+    wait_for(
+        lambda: carrier.do(lambda: [one.moved()[0] for one in carrier.sessions._table.values()]) == [22], "22 bytes"
+    )
+    carrier.do(carrier.sessions.stop_all)
+    heard(carrier, told)
+    client.close()
+
+
 def test_a_banner_greets_in_its_place(carrier: Carrier) -> None:
     client, told = begin(carrier, part(Decoy.FTP, greeting=b"220 ours\r\n"))
     assert client.recv(100) == b"220 ours\r\n"

@@ -6,6 +6,7 @@ in force before this began.
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from sentinetd.serve.sessions import LINGER, Session, in_words
 if TYPE_CHECKING:
     import asyncio
 
-    from sentinetd.serve.internal.decoys.dialogue import Dialogue
+    from sentinetd.serve.internal.decoys.dialogue import Answer, Dialogue
     from sentinetd.serve.sessions import Sessions
 
 DECOY_WITHIN = 30.0
@@ -28,6 +29,8 @@ SAID_MOST = 32_768
 """Bytes that are said to a client."""
 CHUNK = 4096
 """Bytes read in one turn."""
+JITTER = (0.8, 1.2)
+"""By what a pause differs from what it should be: no two are the same."""
 DRIP = 1.0
 """Seconds between two bytes of what a tarpit says (as OpenBSD's spamd stutters)."""
 
@@ -88,6 +91,7 @@ class Playing(Session):
         "_more",
         "_over",
         "_part",
+        "_pause",
         "_said",
         "_taken",
         "_unsaid",
@@ -108,6 +112,7 @@ class Playing(Session):
         self._unsaid = bytearray()
         self._over = part.dialogue is None and not part.keep
         self._drip: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | None = None
         self.due = self._began + part.lasts
         sessions.watch(self)
         sessions.loop.add_reader(client.fileno(), self._read)
@@ -150,8 +155,24 @@ class Playing(Session):
         if not data:
             return b""
         answer = dialogue.hear(data)
+        if answer.pause and not self._part.tarpit:
+            self._think(answer)
+            return b""
         self._over = answer.over
         return answer.data
+
+    def _think(self, answer: Answer) -> None:
+        """Say *answer* after its pause, and hear nothing meanwhile."""
+        loop = self._sessions.loop
+        loop.remove_reader(self.client.fileno())
+        self._pause = loop.call_later(answer.pause * random.uniform(*JITTER), self._go_on, answer)
+
+    def _go_on(self, answer: Answer) -> None:
+        self._pause = None
+        if self._listens:
+            self._sessions.loop.add_reader(self.client.fileno(), self._read)
+        self._over = answer.over
+        self._say(answer.data)
 
     # What is said to it.
 
@@ -218,8 +239,9 @@ class Playing(Session):
         if self._listens:
             self._sessions.loop.remove_reader(self.client.fileno())
         self._sessions.loop.remove_writer(self.client.fileno())
-        if self._drip is not None:
-            self._drip.cancel()
+        for timer in (self._drip, self._pause):
+            if timer is not None:
+                timer.cancel()
 
     def end(self, ending: Ending, error: str = "") -> None:
         """Hang up and tell what was heard; nothing if that was done before."""

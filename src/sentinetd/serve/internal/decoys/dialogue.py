@@ -23,10 +23,12 @@ NOISE = 48
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said next; *over*: it is the last, and nothing that is still said is listened to."""
+    """What is said next; *over*: it is the last, and nothing that is still said is listened to. *pause*: seconds that
+    the program takes over it, as it does over wrong passwords."""
 
     data: bytes = b""
     over: bool = False
+    pause: float = 0.0
 
 
 class Dialogue(Protocol):
@@ -64,7 +66,7 @@ class Lines:
         raise NotImplementedError
 
     def hear(self, data: bytes) -> Answer:
-        said = b""
+        said, pause = b"", 0.0
         self._rest += data
         while not self._over:
             end = self._rest.find(b"\n")
@@ -72,15 +74,16 @@ class Lines:
                 self._over = True
                 said += self.TOO_LONG
             elif end < 0:
-                return Answer(said)
+                return Answer(said, pause=pause)
             else:
                 line, self._rest = self._rest[:end].removesuffix(b"\r"), self._rest[end + 1 :]
                 self._lines += 1
                 answer = self.reply(line)
                 said += answer.data
+                pause += answer.pause
                 self._over = answer.over or self._lines >= self.MOST
         self._rest = b""
-        return Answer(said, over=True)
+        return Answer(said, True, pause)
 
 
 def printable(data: bytes, most: int) -> bytes:

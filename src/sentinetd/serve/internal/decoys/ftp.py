@@ -6,6 +6,8 @@ from sentinetd.serve.internal.decoys.dialogue import Answer, Lines, Scene, verb
 
 ATTEMPTS = 3
 """Logins that fail before vsftpd hangs up (vsftpd.conf(5), max_login_fails)."""
+PAUSE = 1.0
+"""Seconds that it takes over one (vsftpd.conf(5), delay_failed_login)."""
 
 FEATURES = b"211-Features:\r\n EPRT\r\n EPSV\r\n MDTM\r\n PASV\r\n REST STREAM\r\n SIZE\r\n TVFS\r\n211 End\r\n"
 
@@ -40,4 +42,4 @@ class Ftp(Lines):
             return Answer(b"503 Login with USER first.\r\n")
         self._named = False
         self._failed += 1
-        return Answer(b"530 Login incorrect.\r\n", over=self._failed >= ATTEMPTS)
+        return Answer(b"530 Login incorrect.\r\n", self._failed >= ATTEMPTS, PAUSE)

@@ -10,6 +10,8 @@ FAULTS = 3
 """Lines that are no command after which Dovecot hangs up."""
 ATTEMPTS = 5
 """Logins that fail before this one hangs up; Dovecot goes on for three minutes."""
+PAUSE = 2.0
+"""Seconds that Dovecot takes over one (its auth_failure_delay)."""
 
 CAPABILITIES = b"IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ AUTH=PLAIN AUTH=LOGIN"
 TAG = re.compile(rb"[!#$&',-.0-\[\]^-z|}~]{1,32}")
@@ -84,4 +86,4 @@ class Imap(Lines):
 
     def _no(self) -> Answer:
         self._failed += 1
-        return Answer(b"%b %b" % (self._tag, FAILED), over=self._failed >= ATTEMPTS)
+        return Answer(b"%b %b" % (self._tag, FAILED), self._failed >= ATTEMPTS, PAUSE)

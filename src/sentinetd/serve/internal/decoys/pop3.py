@@ -8,6 +8,8 @@ FAULTS = 3
 """Unknown commands after which Dovecot hangs up."""
 ATTEMPTS = 5
 """Logins that fail before this one hangs up; Dovecot goes on for three minutes."""
+PAUSE = 2.0
+"""Seconds that Dovecot takes over one (its auth_failure_delay)."""
 
 CAPABILITIES = (
     b"+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\nUSER\r\nSASL PLAIN LOGIN\r\n.\r\n"
@@ -48,9 +50,11 @@ class Pop3(Lines):
         return Answer(b"-ERR Too many invalid bad commands.\r\n", over=True)
 
     def _attempted(self, said: bytes) -> Answer:
-        self._failed += said is FAILED
         self._named = False
-        return Answer(said, over=self._failed >= ATTEMPTS)
+        if said is not FAILED:
+            return Answer(said)
+        self._failed += 1
+        return Answer(said, self._failed >= ATTEMPTS, PAUSE)
 
     def _authenticate(self, rest: bytes) -> Answer:
         mechanism, first = verb(rest)

@@ -10,6 +10,8 @@ LONGEST_ADDRESS = 256
 """Bytes of a recipient that are said again."""
 FAULTS = 20
 """Mistakes after which Postfix hangs up (postconf(5), smtpd_hard_error_limit)."""
+PAUSE = 2.0
+"""Seconds that the wrong password takes (Dovecot's auth_failure_delay, which Postfix asks on Debian)."""
 
 RULES = frozenset({b"GET", b"POST", b"CONNECT"})
 """Words of other protocols, at which Postfix hangs up (postconf(5), smtpd_forbidden_commands)."""
@@ -62,7 +64,7 @@ class Smtp(Lines):
         """*said*, if it is not one mistake too many."""
         self._faults += said[:1] in (b"4", b"5")
         if self._faults < FAULTS:
-            return Answer(said)
+            return Answer(said, pause=PAUSE if said is FAILED else 0.0)
         return Answer(b"421 4.7.0 %b Error: too many errors\r\n" % self._name, over=True)
 
     def _hello(self, rest: bytes) -> bytes:

@@ -15,6 +15,8 @@ MUTE, LOUD = b"\xff\xfb\x01", b"\xff\xfc\x01"
 
 ATTEMPTS = 3
 """Logins that fail before login(1) gives up."""
+PAUSE = 3.0
+"""Seconds that it takes over one (login.defs(5), FAIL_DELAY)."""
 LONGEST = 256
 """Bytes of a name or a password."""
 MOST = 4096
@@ -47,16 +49,17 @@ class Telnet:
         self._failed = 0
 
     def hear(self, data: bytes) -> Answer:
-        said = b""
+        said, failed = b"", self._failed
         for byte in data:
             if not self._heard:
                 said += self._welcome + self._prompt
             self._heard += 1
             if self._heard > MOST or self._failed >= ATTEMPTS:
-                return Answer(said, over=True)
+                return Answer(said, True, PAUSE * (self._failed - failed))
             if self._text(byte):
                 said += self._type(byte)
-        return Answer(said, over=self._heard >= MOST or self._failed >= ATTEMPTS)
+        over = self._heard >= MOST or self._failed >= ATTEMPTS
+        return Answer(said, over, PAUSE * (self._failed - failed))
 
     def _text(self, byte: int) -> bool:
         """Whether *byte* was typed; else it belongs to a command."""
