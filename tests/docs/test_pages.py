@@ -24,6 +24,11 @@ EXAMPLES = [
 ]
 
 
+def machine(data: bytes) -> Paper:
+    """One that has every user and program; standard input is *data*."""
+    return Paper(Host(os.environ), Source(STANDARD_INPUT, data))
+
+
 def test_generated_pages_are_as_the_program_is() -> None:
     command = [sys.executable, str(ROOT / "scripts/reference.py"), "--check", str(DOCS / "reference")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -33,7 +38,7 @@ def test_generated_pages_are_as_the_program_is() -> None:
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_an_entry_loads(text: str, tmp_path: Path) -> None:
     written = text.replace("includedir /etc/xinetd.d", f"includedir {tmp_path}")
-    loaded = load(STANDARD_INPUT, Paper(Host(os.environ), Source(STANDARD_INPUT, written.encode())))
+    loaded = load(STANDARD_INPUT, machine(written.encode()))
     assert not [str(one) for one in loaded.diagnostics if one.level is not Level.NOTICE]
     assert len(loaded.services) == len(re.findall(r"^service ", text, re.MULTILINE))
 
@@ -48,7 +53,7 @@ def test_settings_are_read(page: Path, tmp_path: Path) -> None:
         file = tmp_path / "sentinetd.toml"
         file.write_text(text)
         file.chmod(0o600)
-        assert not read_settings(str(file), Host(os.environ), required=True).diagnostics
+        assert not read_settings(str(file), machine(b""), required=True).diagnostics
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
