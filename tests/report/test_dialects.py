@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from report.readers import READERS, read_idmef2_by_its_library, read_text, said, through_the_journal
-from report.samples import EVIL, OBSERVER, SAMPLES, any_event
+from report.samples import EVIL, OBSERVER, SAMPLES, TRIP, any_event
 from sentinetd.model import events as ev
 from sentinetd.model.events import EVENTS, Event
 from sentinetd.model.observer import Observer
@@ -29,6 +29,7 @@ from sentinetd.report.formats.stix import stix
 from sentinetd.report.formats.table import FORMATS
 
 GOLDEN = Path(__file__).parent / "golden"
+PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 
 
 def shown(name: str) -> str:
@@ -40,6 +41,15 @@ def shown(name: str) -> str:
 @pytest.mark.parametrize("name", FORMATS)
 def test_golden(name: str) -> None:
     assert shown(name) == (GOLDEN / f"{name}.txt").read_text()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_page_shows_it_as_it_is(name: str) -> None:
+    assert f"\n{FORMATS[name](TRIP, OBSERVER)}\n```" in PAGE.read_text()
+
+
+def test_the_page_shows_the_journal_as_it_is() -> None:
+    assert f"\n{journal_entry(TRIP, OBSERVER).decode()}```" in PAGE.read_text()
 
 
 def test_golden_journal() -> None:
