@@ -60,8 +60,8 @@ def simulate(
     """Tell who would have been banned by this host's sensors, from a LOGFILE (-: standard input).
 
     LOGFILE is a service log or the daemon's log (of sentinetd or xinetd, a file or by syslog), events of sentinetd as
-    JSON lines, a log of fail2ban, or a result of nmap -oX. It is played against the daemon's own rules; nothing is
-    changed. Look at who was served, too, before the sensors open.
+    JSON lines, a log of fail2ban, or a result of nmap -oX. It is played against the daemon's own rules, but for longer
+    bans of those who come again; nothing is changed. Look at who was served, too, before the sensors open.
 
     Exit status: 0 played, 1 played but for lines that could not be read, 2 not played.
     """

@@ -102,7 +102,7 @@ HONEST: tuple[Column, ...] = (
     ("lost at", False, lambda one, form: one.lost_at),
     ("first touch", False, lambda one, form: clock(one.first, form)),
     ("sensor", False, lambda one, form: one.sensor),
-    ("not banned", False, lambda one, form: one.spared),
+    ("not banned", False, lambda one, form: "" if one.banned else one.spared),
 )
 SPARED: tuple[Column, ...] = (
     ("source", False, lambda one, form: str(one.source)),

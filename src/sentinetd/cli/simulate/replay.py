@@ -15,7 +15,7 @@ from sentinetd.model.connection import Connection
 from sentinetd.model.events import BanEvicted, SensorTripped
 from sentinetd.model.service import Cps, Flag, Service, Type
 from sentinetd.model.settings import Settings
-from sentinetd.policy.effects import Effect, Reply, Report
+from sentinetd.policy.effects import Effect, Impose, Reply, Report
 from sentinetd.policy.engine import Engine
 from sentinetd.policy.inputs import Arrived, Moment, Moved, Reloaded, Surroundings, Tick
 
@@ -184,7 +184,7 @@ class Replay:
             story.spared = spared
         elif self._engine.bans.ledger.holds(record.source, self._now):
             story.bans += not again
-            story.until = max(story.until, self._now + sensor.deny_time)
+            story.until = max([story.until, *(one.until for one in effects if isinstance(one, Impose))])
 
     def _number(self, record: Record) -> int:
         """The service that *record* is about."""
