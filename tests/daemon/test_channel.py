@@ -14,8 +14,7 @@ import pytest
 from sentinetd.daemon.channel import DESCRIPTORS, PACKET, Channel, ChannelClosed, channel_pair, decode, encode
 from sentinetd.daemon.messages import FROM_COURIER, TO_COURIER, FileSink, Greeting, Restored, Written
 from sentinetd.errors import MessageError
-from sentinetd.model.address import Network
-from sentinetd.model.ban import Ban
+from sentinetd.model.ban import BanRun
 from sentinetd.model.events import DaemonWorking, Notice
 
 AT = 1795422817.25
@@ -176,6 +175,6 @@ def test_more_descriptors_than_there_is_room_for(pair: Pair) -> None:
 
 
 def test_bans_cross(pair: Pair) -> None:
-    sent = [Restored((Ban(Network.parse("fe80::1%eth0"), AT, float("inf"), "irc"),))]
+    sent = [Restored(BanRun(6, 128, "eth0", False, f"{'fe80':0<31}1", (float("inf"),)))]
     pair.courier.send(1, sent)
     assert pair.guard.receive() == (1, sent, [])
