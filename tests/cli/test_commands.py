@@ -9,6 +9,7 @@ import asyncio
 import io
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -107,7 +108,7 @@ SHOWN = (
     "status", "services", "servers", "bans", "bans --csv", "bans --json", "top", "top sensors", "explain 192.0.2.7",
     "exempt", "ban 192.0.2.7 --for 2h30m --note why", "unban 192.0.2.7", "unban --all", "exempt add 192.0.2.0/24",
     "exempt end 192.0.2.0/24", "reload", "purge --older-than 7d", "status --json", "services --json", "servers --json",
-    "explain 192.0.2.7 --json", "top --json",
+    "explain 192.0.2.7 --json", "top --json", "export csv", "export nft",
 )  # fmt: skip
 
 
@@ -160,6 +161,43 @@ def test_unban_finds_the_network_that_covers_an_address(desk: GivenDesk, monkeyp
     assert str(order.networks) == str((Network.parse(BAN.network),))  # type: ignore[union-attr]
 
 
+def test_import_bans_what_a_list_names(
+    tmp_path: Path, desk: GivenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = tmp_path / "list"
+    listed.write_text("192.0.2.1  # scans\n192.0.2.1\nnonsense\n198.51.100.0/24\n")
+    status, text = printed(f"import {listed} --for 2h --note listed", 0, monkeypatch)
+    assert (status, text.splitlines()[0]) == (1, "✓ 2 of 3 networks taken; 1 named twice, 1 of no use")
+    assert "line 3: " in text
+    orders = [one for order, _ in desk.orders for one in order.bans]  # type: ignore[union-attr]
+    assert {(str(one.network), one.span) for one in orders} == {("192.0.2.1", 7200.0), ("198.51.100.0/24", 7200.0)}
+    desk.orders.clear()
+    assert "nothing was ordered" in printed(f"import {listed} --dry-run", 0, monkeypatch)[1]
+    assert not desk.orders
+    assert printed(f"import {tmp_path}/none", 0, monkeypatch)[0] == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_of_the_shell(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, text = printed(f"completion {shell}", 0, monkeypatch)
+    assert (status, "_SENTINETCTL_COMPLETE" in text) == (0, True)
+
+
+def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("sentinetctl")
+    script = subprocess.run([program, "completion", "bash"], capture_output=True, text=True, check=True).stdout
+    (tmp_path / "script").write_text(script)
+    play = f"""
+    source {tmp_path}/script
+    PATH={program.parent}:$PATH
+    COMP_WORDS=(sentinetctl ex) COMP_CWORD=1; _sentinetctl_completion sentinetctl; echo "${{COMPREPLY[@]}}"
+    COMPREPLY=()
+    COMP_WORDS=(sentinetctl bans --so) COMP_CWORD=2; _sentinetctl_completion sentinetctl; echo "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "--norc", "-c", play], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["exempt explain export", "--sort --socket"]
+
+
 def test_a_spreadsheet_runs_nothing(desk: GivenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     from sentinetd.cli.bans import _csv_word
 
@@ -175,7 +213,9 @@ def test_what_strangers_wrote_cannot_move_the_cursor(desk: GivenDesk, monkeypatc
     assert r"\x1b[2J" in errors.getvalue()
 
 
-ASKING = [name for name in COMMANDS if name not in ("convert", "map", "plan", "simulate", "check", "import", "export")]
+ALONE = frozenset({"convert", "map", "plan", "simulate", "check", "import", "completion"})
+"""Commands that need no daemon, or read a list first."""
+ASKING = [name for name in COMMANDS if name not in ALONE]
 WORDS = {
     "ban": "ban 192.0.2.1", "unban": "unban 192.0.2.1", "explain": "explain 192.0.2.1", "console": "console --help",
 }  # fmt: skip

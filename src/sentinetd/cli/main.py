@@ -35,10 +35,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "map": ("sentinetd.cli.plan.map_command:show", "Show which port of which address is taken by whom."),
     "plan": ("sentinetd.cli.plan.plan_command:draft", "Propose sensors for what is free, and write them down."),
     "simulate": ("sentinetd.cli.simulate.command:simulate", "Tell from a log or scan who would have been banned."),
+    "check": ("sentinetd.cli.check.command:check", "What is wrong with a configuration, and what differs from xinetd."),
     "reload": ("sentinetd.cli.orders:reload", "Read the configuration again."),
     "test-fire": ("sentinetd.cli.orders:test_fire", "A harmless trip, through everything that follows one."),
     "purge": ("sentinetd.cli.orders:purge", "Forget who was banned."),
+    "import": ("sentinetd.cli.lists:import_list", "Ban what a list names."),
+    "export": ("sentinetd.cli.lists:export", "Print the bans as a list for other programs."),
     "convert": ("sentinetd.cli.convert.command:convert", "Convert a super-server's configuration for another one."),
+    "completion": ("sentinetd.cli.completion:completion", "What has a shell complete commands and options."),
 }
 """Every command: where it is, and what it does in a few words. Only the one that is asked for is loaded."""
 
