@@ -299,13 +299,14 @@ def test_without_the_right_to_nftables_a_filter_takes_its_place(lab: Lab, make: 
     assert listed(lab) == ""
 
 
-def test_without_any_right_it_is_told_and_bans_hold_at_accept(lab: Lab, make: Maker) -> None:
-    daemon = make()
+@pytest.mark.parametrize("backend", ["auto", "nftables", "bpf"])
+def test_without_any_right_it_is_told_and_bans_hold_at_accept(lab: Lab, make: Maker, backend: str) -> None:
+    daemon = make(f'backend = "{backend}"')
     without(daemon, "net_admin", "bpf", "sys_admin")
     daemon.start()
-    failed = daemon.await_message("nftables: ")
-    assert "it takes CAP_NET_ADMIN" in failed.text
-    assert "BPF is not permitted" in failed.text
+    failed = daemon.await_message("source filter: " if backend == "bpf" else "nftables: ")
+    assert ("it takes CAP_NET_ADMIN" in failed.text) is (backend != "bpf")
+    assert ("BPF is not permitted" in failed.text) is (backend != "nftables")
     assert failed.level == "CRITICAL"
     touch(lab, daemon, ATTACKER)
     assert converse(lab, SIX, OURS, ATTACKER) == "closed"

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import select
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -143,6 +144,17 @@ def test_ten_thousand_elements_in_one_transaction(kernel: Netfilter) -> None:
     )
     told = kernel.ask(tb.GET_ELEMENTS, tb.named_set("mine", "many"), "reading", dump=True)
     assert sum(len(tb.keys_in(one)) for one in told) == 10_000
+
+
+def test_answers_that_had_no_room_are_a_passing_trouble(kernel: Netfilter) -> None:
+    kernel.transact(made(), "making")
+    kernel._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    with pytest.raises(NetfilterError) as caught:
+        kernel.transact([tb.no_set("mine", f"s{number}") for number in range(5000)], "failing at length")
+    assert caught.value.errno == errno.ENOBUFS
+    assert caught.value.transient
+    kernel.transact(tb.elements("mine", "some", [tb.element(b"\1\1\1\1")]), "adding")
+    assert "1.1.1.1" in listed()
 
 
 def test_a_question_about_what_is_not_there(kernel: Netfilter) -> None:

@@ -278,13 +278,15 @@ class Doors:
 
     def filter_all(self, wanted: bool) -> None:
         """Have every listener filtered, those that will open too; or only those that a server accepts at. EdgeError."""
-        if wanted == self._filtered:
-            return
         self._filtered = wanted
+        self.filter_again()
+
+    def filter_again(self) -> None:
+        """Have the listeners that are open filtered as it is wanted, where no server accepts at them."""
         for service, listener in self.listeners():
             if self.filter is not None and not self._knocked_at(service) and service.protocol.number in FILTERED:
-                if wanted:
-                    self.filter.attach(listener.socket, EVERYONE, NOBODY)
+                if self._filtered:
+                    self._filter(self.filter, listener.socket, service)
                 else:
                     self.filter.detach(listener.socket)
 
@@ -334,7 +336,14 @@ class Doors:
         if self.filter is not None and self._knocked_at(service):
             self.filter.attach(bound, service.only_from, service.no_access, service.exempt)
         elif self.filter is not None and self._filtered and service.protocol.number in FILTERED:
-            self.filter.attach(bound, EVERYONE, NOBODY)
+            self._filter(self.filter, bound, service)
+
+    def _filter(self, known: SourceFilter, bound: socket.socket, service: Service) -> None:
+        """Have banned sources dropped at *bound*. Where that cannot be, they are refused at accept as ever."""
+        try:
+            known.attach(bound, EVERYONE, NOBODY)
+        except EdgeError as error:
+            self._report(Notice(self._wall(), Level.WARNING, f"the kernel does not filter for {service.id}: {error}"))
 
     def _shut(self, door: Door) -> None:
         if door.retry is not None:

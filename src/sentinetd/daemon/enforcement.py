@@ -67,43 +67,45 @@ class Enforcement:
         self._backend: FirewallBackend | None = None
         self._table: OwnTable | None = None
         self._nftables: Nftables | None = None
+        self._followings: tuple[Following, ...] = ()
         self._seen = -1  # the changes of doors up to which the keepers know our ports
 
     # What the guard tells.
 
     def impose(self, network: Network, until: float) -> None:
         """*network* is banned until *until*."""
-        for one in self._followings():
+        for one in self._followings:
             one.impose(network, until)
 
     def lift(self, network: Network) -> None:
         """*network* is banned no longer."""
-        for one in self._followings():
+        for one in self._followings:
             one.lift(network)
 
     def expire(self, network: Network) -> None:
         """The ban of *network* has come to its end."""
-        for one in self._followings():
+        for one in self._followings:
             one.expire(network)
 
     def restate(self) -> None:
         """What is banned changed as a whole."""
-        for one in self._followings():
+        for one in self._followings:
             one.restate()
 
     def exempt(self) -> None:
         """Who is exempt changed."""
-        for one in self._followings():
+        for one in self._followings:
             one.exempt()
 
     def settle(self) -> None:
         """After each turn of the loop: hand over what it changed."""
-        followings = self._followings()
-        if followings and self._seen != self._doors.changes:
+        if not self._followings:
+            return
+        if self._seen != self._doors.changes:
             self._seen = self._doors.changes
-            for one in followings:
+            for one in self._followings:
                 one.guard()
-        for one in followings:
+        for one in self._followings:
             one.settle()
 
     # What the settings want.
@@ -116,6 +118,7 @@ class Enforcement:
         filtering.begin()
         filtering.finish()
         self._filter = filtering
+        self._gather()
 
     def configure(self, settings: Settings) -> None:
         """Use what *settings* want: the whole truth goes over in the following turns."""
@@ -136,39 +139,36 @@ class Enforcement:
             self._attempt(lambda: self._doors.filter_all(False))
         if keeper is not None and (self._nftables is None or self._table is not table):
             self._attempt(keeper.leave)
+        self._gather()
 
     def _take(self, wanted: FirewallSettings, maximum: int) -> None:
         """Begin with the first choice that can be had; if there is none, go on trying the first."""
-        choices = CHOICES[wanted.backend]
         faults: list[EdgeError] = []
-        for backend in choices:
+        for backend in CHOICES[wanted.backend]:
+            self._backend, self._firewall = backend, self._made(backend, wanted, maximum)
             try:
-                following = self._made(backend, wanted, maximum)
-                following.begin()
+                self._firewall.begin()
             except EdgeError as error:
-                self._nftables = None
                 faults.append(error)
                 continue
             for fault in faults:
-                self._notice(
-                    f"banned sources are refused by {following.keeper.name}, since {choices[0]} cannot be had: {fault}"
-                )
+                chosen, first = self._firewall.keeper.name, CHOICES[wanted.backend][0]
+                self._notice(f"banned sources are refused by {chosen}, since {first} cannot be had: {fault}")
             break
         else:
-            backend = choices[0]
-            following = self._made(backend, wanted, maximum)
-            following.failed(EdgeError("; ".join(str(fault) for fault in faults)))
-        self._firewall, self._backend = following, backend
+            self._backend = CHOICES[wanted.backend][0]
+            self._firewall = self._made(self._backend, wanted, maximum)
+            self._firewall.failed(EdgeError("; ".join(str(fault) for fault in faults)))
+        if self._backend is FirewallBackend.BPF:
+            self._nftables = None
+            self._filter = self._firewall
+            self._attempt(lambda: self._doors.filter_all(True))
 
     def _made(self, backend: FirewallBackend, wanted: FirewallSettings, maximum: int) -> Following:
         if backend is FirewallBackend.COMMAND:
             return self._following(self._command(wanted))
         if backend is FirewallBackend.BPF:
-            self.need_filter()
-            if self._filter is None:
-                raise EdgeError("there is no filter")
-            self._doors.filter_all(True)
-            return self._filter
+            return self._filter or self._following(ListenerFilter(self._doors))
         from sentinetd.firewall.nftables import Nftables  # for those who want it
         from sentinetd.firewall.own_table import OwnTable
 
@@ -190,20 +190,22 @@ class Enforcement:
 
     def close(self) -> None:
         """The daemon ends: what is in force stays or goes as the settings say."""
-        for one in self._followings():
+        for one in self._followings:
             self._attempt(one.close)
         self._firewall = self._filter = None
+        self._gather()
 
     def state(self) -> Iterator[str]:
         """What refuses banned sources beside the guard, in words."""
-        for one in self._followings():
+        for one in self._followings:
             yield f"{one.keeper.name}: {'failed, and is tried again' if one.down else 'in force'}"
 
     # Parts.
 
-    def _followings(self) -> list[Following]:
-        both = (self._filter, self._firewall)
-        return [one for one in dict.fromkeys(both) if one is not None]
+    def _gather(self) -> None:
+        """Who is told, each once."""
+        both = dict.fromkeys((self._filter, self._firewall))
+        self._followings = tuple(one for one in both if one is not None)
 
     def _following(self, keeper: Enforcer) -> Following:
         return Following(
@@ -236,6 +238,7 @@ class ListenerFilter:
             from sentinetd.net.filter import SourceFilter  # ctypes, for the few that need it
 
             self._doors.filter = SourceFilter()
+            self._doors.filter_again()
 
     def trouble(self) -> str:
         return ""

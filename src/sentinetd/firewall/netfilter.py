@@ -35,8 +35,9 @@ INET = 1  # NFPROTO_INET: IPv4 and IPv6
 
 SEND_BYTES, RECEIVE_BYTES = 8 << 20, 4 << 20
 AT_ONCE = 1 << 17  # bytes that one datagram of the kernel's has at most
-KERNEL_SECONDS = 5.0  # an answer is there when the question is sent: one that takes longer never comes
+KERNEL_SECONDS = 1.0  # an answer is there when the question is sent: one that takes longer never comes
 ATTEMPTS = 5  # a dump is asked for again when what it tells of changed under it
+LEFT_OVER = 100_000  # answers that are thrown away at most: the socket has no room for more
 LAST_SEQUENCE = 1 << 31
 OF_THE_WHOLE = -1
 REASONS = {
@@ -119,7 +120,7 @@ class Netfilter:
             flags = message.flags | REQUEST | (ACK if sequence == last else 0)
             batch.append(framing.request(NFTABLES << 8 | message.kind, flags, sequence, INET, message.body))
         batch.append(framing.request(BATCH_END, REQUEST, last + 1, socket.AF_UNSPEC, b"", NFTABLES))
-        with _worded(purpose):
+        with _worded(purpose), self._drained():
             self._socket.send(b"".join(batch))
             failed = self._outcome(first, last)
         if failed is not None:
@@ -151,7 +152,7 @@ class Netfilter:
         for _ in range(ATTEMPTS):
             sequence = self._numbered(1)
             flags = REQUEST | (DUMP if dump else ACK)
-            with _worded(purpose):
+            with _worded(purpose), self._drained():
                 self._socket.send(framing.request(NFTABLES << 8 | kind, flags, sequence, INET, body))
                 answers, code, whole = self._answers(sequence)
             if code:
@@ -177,6 +178,23 @@ class Netfilter:
         """The messages of one datagram that the kernel sent. Any process may send to our port; the kernel is 0."""
         data, (sender, _groups) = self._socket.recvfrom(AT_ONCE)
         return framing.messages(data if sender == 0 else b"")
+
+    @contextmanager
+    def _drained(self) -> Iterator[None]:
+        """After a failure of the socket nothing stays in it: answers that are left would take the room of the next."""
+        try:
+            yield
+        except OSError:
+            self._socket.setblocking(False)
+            for _ in range(LEFT_OVER):
+                try:
+                    self._socket.recv(AT_ONCE)
+                except BlockingIOError:
+                    break
+                except OSError:
+                    continue  # that some were lost is known
+            self._socket.settimeout(KERNEL_SECONDS)
+            raise
 
     def _numbered(self, count: int) -> int:
         """The first of *count* sequence numbers in a row; a field of 32 bits keeps them."""
