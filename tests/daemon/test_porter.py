@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rig.carrier import read_all, tcp_pair
+from rig.carrier import read_all, reset, tcp_pair
 from rig.deadline import wait_for
 from rig.resolver import AAAA, BROKEN, PTR, SILENT, A, Resolver, reverse
 from sentinetd.daemon.channel import Channel, channel_pair
@@ -509,6 +509,30 @@ def test_sensors_take_no_more_than_a_quarter_of_the_places(resolver: Resolver) -
     assert client.recv(100) == b"RFB 003.008\n"
     client.close()
     guard.close()
+    for client, _ in pairs:
+        client.close()
+
+
+def test_no_descriptor_is_left_of_plays_and_headers(guard: Guard) -> None:
+    """However they end: by the client, by a reset, by the guard, by what is said."""
+    descriptors = f"/proc/{guard.process.pid}/fd"
+    assert guard.name_of("192.0.2.20") == "local.example.test"  # it has all that it opens for itself
+    before = len(os.listdir(descriptors))
+    pairs = [tcp_pair() for _ in range(160)]
+    for number, (client, accepted) in enumerate(pairs):
+        if number % 2:
+            guard.order(AskedHeader(number, 0.5), accepted.detach())
+        else:
+            guard.order(play(number, decoy=list(Decoy)[number % 11], size=9), accepted.detach())
+        client.sendall((b"", b"PROXY UNKNOWN\r\n", b"QUIT\r\n", b"x" * 300)[number // 2 % 4])
+        if number % 10 < 4:
+            reset(client)
+        elif number % 10 < 8:
+            client.close()
+    for number in range(0, 160, 2):
+        guard.order(HangUp(number))
+    assert len(guard.hear(160, within=20.0)) == 160
+    wait_for(lambda: len(os.listdir(descriptors)) == before, "as many as before", 20)
     for client, _ in pairs:
         client.close()
 

@@ -118,6 +118,15 @@ def test_ban_first_then_talk_and_only_once(lab: Lab, daemon: Callable[[str], Dae
     assert len(running.find(" held ")) == 1
 
 
+def test_one_entry_many_ports(lab: Lab, daemon: Callable[[str], Daemon]) -> None:
+    running = daemon(
+        sensor("redis", None, "ports = 6379-6381 7379", "deny_time = NEVER", "decoy = redis", "capture = 20")
+    )
+    for port in (6379, 6381, 7379):
+        assert converse(lab, FIVE, port, CLIENT, b"PING\r\nQUIT\r\n") == "+PONG\r\n+OK\r\n"
+    wait_for(lambda: len(running.find(r" it said PING\r\nQUIT\r\n")) == 3, running.story, 20)
+
+
 def test_a_banner_in_place_of_the_greeting(lab: Lab, daemon: Callable[[str], Daemon], make_daemon: Maker) -> None:
     made = make_daemon(Kind.SENTINETD, sensor("ssh", 22, "decoy = ssh", "banner = @WORK@/banner"))
     made.work.write("banner", "SSH-2.0-OpenSSH_7.4\r\n")

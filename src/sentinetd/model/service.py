@@ -461,7 +461,8 @@ class Service:
         doc="Sensors: answer as a believable ftp, ssh, telnet, smtp, pop3, imap, http, redis, mysql, vnc or rdp for a "
         "few exchanges, 30 seconds at most, before hanging up. Nobody is let in. The file of banner, up to 4096 bytes, "
         "takes the place of the greeting. The ban does not wait for that. A source that is banned already is hung up "
-        "on at once, and so is whoever comes while 256 others, or 16 of the same source, are being answered.",
+        "on at once, and so is whoever comes while 256 others, or 16 of the same source, are being answered, or for "
+        "the 61st time in a minute. Each that is answered is told.",
     )
     tarpit: float = attribute(
         read.tarpit,
