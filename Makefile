@@ -17,6 +17,7 @@ help:
 	@echo "make bench                       measure beside xinetd (as root)"
 	@echo "make bench-firewall              measure bans in the kernel (as root)"
 	@echo "make soak COUNT=1000000          so many conversations under reloads; nothing may be left (as root)"
+	@echo "make kills RUNS=60                kill -9 amid trips, so often; no ban that was told may be lost (as root)"
 	@echo "make fuzz SECONDS=120            fuzz every parser of foreign bytes, so long each"
 	@echo "make reference                   write what is generated of the documentation anew"
 	@echo "make docs                        the documentation as pages of the web, in build/site"
@@ -66,6 +67,12 @@ soak:
 fuzz:
 	@scripts/environment fuzz
 	$(VENV)/bin/python tests/fuzz/run.py all $(SECONDS)
+
+.PHONY: kills
+kills:
+	@scripts/install-test-needs
+	@scripts/environment test
+	SENTINETD_KILLS=$(or $(RUNS),60) $(VENV)/bin/python -m pytest -q -s -n 0 tests/e2e/test_kills.py
 
 .PHONY: reference
 reference:
