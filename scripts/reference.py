@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """reference DIRECTORY: write the generated pages of the documentation there; reference --check DIRECTORY: say which
-of them are stale, and exit with 1 if any is.
+of them are stale, and exit with 1 if any is. The manual pages in man/ go with them.
 
 Every page is made of the table that the program itself goes by, so that none of them can say anything else.
 """
@@ -236,6 +236,9 @@ def main(words: list[str]) -> int:
     os.environ["COLUMNS"] = "80"
     directory = Path(words[-1])
     made = {directory / name: page() for name, page in PAGES.items()}
+    import manuals  # which is made of the same, and imports this
+
+    made |= manuals.pages(Path(__file__).parents[1] / "man")
     stale = [path for path, page in made.items() if not path.exists() or path.read_text("utf-8") != page]
     for path in stale:
         if check:
