@@ -27,6 +27,7 @@ from sentinetd.policy.announcing import Announcing
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.behind import Visitors
 from sentinetd.policy.checks import AGAIN, NO_ANSWERS, Facts, decide
+from sentinetd.policy.crowds import Crowds
 from sentinetd.policy.effects import Ask, Effect, Exempted, Grant, Impose, Play, Refuse, Reply, Report, Say
 from sentinetd.policy.explanation import explained
 from sentinetd.policy.inputs import (
@@ -104,6 +105,7 @@ class Engine:
         self._suspects = Suspects(self._agenda, log_procs)
         self._announcing = Announcing(self._agenda)
         self._plays = Plays()
+        self._crowds = Crowds()
         self._servers = Servers(self._services, self._agenda)
         self._told = Recent(TELL_AGAIN_AFTER, TOLD_AT_MOST)
         self._heeded: frozenset[type[Event]] = frozenset()  # of the kinds that are made on request
@@ -369,6 +371,8 @@ class Engine:
         )
         if reason in (Reason.SENSOR, Reason.EXEMPT):
             yield from self._trip(running, connection, now)
+            if reason is Reason.EXEMPT and source is not None and service.socket_type is SocketType.STREAM:
+                yield from self._crowds.touched(source, now)
         elif self._to_be_told(service, connection, reason, now):
             yield refused(running, connection, reason, now)
         if (
