@@ -153,3 +153,13 @@ def test_entries_can_be_told_apart() -> None:
     assert "\tbind            = 192.0.2.6\n" in some[0].text
     assert "bind" not in some[1].text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_thousand_addresses_are_not_given_a_thousand_sensors() -> None:
+    shown = tuple(address(f"10.0.{high}.{low}") for high in range(4) for low in range(1, 251))
+    there = Ground(shown, (listener("10.0.0.1", 22, "sshd"),), ground().ephemeral)
+    plan = planned(there, shown=shown)
+    assert ports(plan) == [23, 445]
+    assert refused(plan, 22).startswith("999 addresses need a sensor each; name some with --addresses")
+    plan = planned(there, wish=Wish(named=(Port(TCP, 22),)), shown=shown)
+    assert len(of(plan, 22).addresses) == 999, "unless it is asked for"

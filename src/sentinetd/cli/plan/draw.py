@@ -24,6 +24,8 @@ MANY = 8
 """Addresses that are shown one by one; of more, those that look alike share a row."""
 RUNS = 4
 """Runs of addresses that a shared row names."""
+NARROWEST = 4
+"""Columns of a terminal that a column of the table takes at least."""
 WIDE = 100_000
 
 Name = Callable[[Port], str]
@@ -65,14 +67,13 @@ def drawn(table: Table, name: Name, console: Console, planned: AbstractSet[str] 
     how = How(name, planned, _free(console))
     single: list[Row] = [((address,), table.row(address)) for address in table.rows]
     together = _alike(single)
-    for rows in (single, together) if len(single) <= MANY else (together,):
-        whole = _upright(rows, table.columns, how)
-        if _width(whole, console) <= console.width:
-            return whole
-    for rows in (single, together) if len(single) <= MANY else (together,):
-        turned = _turned(rows, table.columns, how)
-        if _width(turned, console) <= console.width:
-            return turned
+    forms = (single, together) if len(single) <= MANY else (together,)
+    for shape, breadth in ((_upright, len(table.columns)), (_turned, 0)):
+        for rows in forms:
+            if NARROWEST * (breadth or len(rows)) <= console.width:
+                whole = shape(rows, table.columns, how)
+                if _width(whole, console) <= console.width:
+                    return whole
     return Group(*_dealt(together, table.columns, how, console))
 
 
@@ -136,15 +137,17 @@ def _turned(rows: Sequence[Row], ports: Sequence[Port], how: How) -> Grid:
 
 def _dealt(rows: Sequence[Row], ports: Sequence[Port], how: How, console: Console) -> Iterable[RenderableType]:
     """As many upright tables as it takes, each as wide as fits; one column at least."""
+
+    def part(first: int, last: int) -> Grid:
+        return _upright([(addresses, cells[first:last]) for addresses, cells in rows], ports[first:last], how)
+
+    stem = _width(part(0, 0), console)
+    widths = [_width(part(number, number + 1), console) - stem for number in range(len(ports))]
     begin = 0
     while begin < len(ports):
-        end = begin + 1
-
-        def part(first: int, last: int) -> Grid:
-            some = [(addresses, cells[first:last]) for addresses, cells in rows]
-            return _upright(some, ports[first:last], how)
-
-        while end < len(ports) and _width(part(begin, end + 1), console) <= console.width:
+        end, width = begin + 1, stem + widths[begin]
+        while end < len(ports) and width + widths[end] <= console.width:
+            width += widths[end]
             end += 1
         if begin:
             yield ""

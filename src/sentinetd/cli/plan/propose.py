@@ -19,6 +19,8 @@ from sentinetd.net.sock_diag import TCP
 
 USUAL = 12
 """Ports that are proposed where nobody says how many."""
+MOST_APART = 64
+"""Addresses that get a sensor each without being named."""
 CATCH_ALL = "catch-all"
 NAMED = 4
 """Addresses that a sentence names."""
@@ -124,7 +126,13 @@ def propose(
         elif not wish.named and not used and len(proposals) >= wish.most:
             left += 1
         else:
-            proposals.append(_proposal(port, called, table, ground, services, wish, target))
+            one = _proposal(port, called, table, ground, services, wish, target)
+            many = len(one.addresses) if not (wish.named or wish.apart) else 0
+            if many > MOST_APART:
+                why = f"{many} addresses need a sensor each; name some with --addresses, or take --catch-all for all"
+                refusals.append(Refusal(port, called, why))
+            else:
+                proposals.append(one)
     if wish.rest:
         proposals.append(_rest())
     return Plan(tuple(proposals), tuple(refusals), left)
