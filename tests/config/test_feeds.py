@@ -41,14 +41,14 @@ def test_the_least_and_the_most_that_can_be_said() -> None:
         """
     )
     assert told == []
-    exempt = (Network.parse("192.0.2.0/24"),)
     plain, six, report = settings.courier.feeds
     assert plain == Feed(
-        directory=0, name="banned.txt", format=FeedFormat.PLAIN, every=3600.0, delay=5.0, exempt=exempt,
+        directory=0, name="banned.txt", format=FeedFormat.PLAIN, every=3600.0, delay=5.0,
         origins=(Origin.SENSOR, Origin.OPERATOR), versions=(4, 6), most=131_072,
     )  # fmt: skip
+    assert settings.courier.unfed == (Network.parse("192.0.2.0/24"),)
     assert six == Feed(
-        directory=1, name="six.nft", format=FeedFormat.NFT, every=600.0, delay=0.5, exempt=exempt,
+        directory=1, name="six.nft", format=FeedFormat.NFT, every=600.0, delay=0.5,
         origins=(Origin.SENSOR, Origin.FLEET), versions=(6,), most=5,
     )  # fmt: skip
     assert (report.format, report.user, report.directory) == (FeedFormat.DSHIELD, 4711, 2)
@@ -60,7 +60,8 @@ def test_the_least_and_the_most_that_can_be_said() -> None:
 
 
 def test_without_feeds_there_is_nothing() -> None:
-    assert read("")[0].courier.feeds == ()
+    courier = read('bans.exempt = ["192.0.2.0/24"]')[0].courier
+    assert (courier.feeds, courier.unfed) == ((), ())
 
 
 A = '[[feed]]\npath = "/srv/a"\nformat = "plain"\n'

@@ -17,6 +17,7 @@ from sentinetd.daemon.instructions import Instructions
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.messages import TO_COURIER, Agreed, Disagreed, Greeting, Handed, InForce, Instructed
+from sentinetd.model.address import Network
 from sentinetd.model.diagnostic import Diagnostic
 from sentinetd.model.settings import CourierSettings, FileUse, FileWanted, Mistake, Settings
 
@@ -171,3 +172,20 @@ def test_what_is_abandoned_is_never_in_force(bench: Bench) -> None:
     bench.instructions.enact()
     assert bench.answers == []
     assert InForce(1) not in bench.heard()
+
+
+@pytest.mark.parametrize(
+    ("count", "why"),
+    [
+        pytest.param(12_000, "take ", id="bytes"),
+        pytest.param(10_001, "are too much: list expected", id="elements"),
+    ],
+)
+def test_settings_that_cannot_cross_are_a_mistake(bench: Bench, count: int, why: str) -> None:
+    many = tuple(Network(4, (1 << 24) + number, 32) for number in range(count))
+    loaded = Loaded((), Settings(courier=CourierSettings(unfed=many)), (), frozenset(), WRITTEN)
+    answers: list[str] = []
+    bench.instructions.propose(loaded, lambda faults: answers.extend(map(str, faults)))
+    [answer] = answers
+    assert answer.startswith("s.toml: alerts and feeds, with all that belongs to them, " + why)
+    assert bench.heard() == []

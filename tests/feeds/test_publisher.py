@@ -50,6 +50,7 @@ class Play:
         self.store = store
         self.told: list[Event] = []
         self.hold: asyncio.Event | None = None  # while it is not set, nothing is written
+        self.unfed: tuple[Network, ...] = ()
         self.held = False  # something waits to be written
         latest = Latest(os.path.dirname(store.path))
         self.publisher = Publisher(latest, OBSERVER, self._run, lambda: NOW, self.told.append)
@@ -65,7 +66,7 @@ class Play:
         descriptor = os.open(self.place, os.O_PATH | os.O_DIRECTORY)
         try:
             known = {3: descriptor} if files is None else files
-            mistakes = list(await self.publisher.prepare(CourierSettings(feeds=feeds), known))
+            mistakes = list(await self.publisher.prepare(CourierSettings(feeds=feeds, unfed=self.unfed), known))
         finally:
             os.close(descriptor)
         if not mistakes:
@@ -154,9 +155,9 @@ def test_a_feed_leaves_out_what_is_not_asked_for_and_what_is_exempt(tmp_path: Pa
         for network in ("192.0.2.9", "198.51.100.1", "2001:db8::/64"):
             await at.ban(network)
         await at.ban("203.0.113.5", Origin.FEED)
-        exempt = (Network.parse("198.51.100.0/24"),)
+        at.unfed = (Network.parse("198.51.100.0/24"),)
         await at.publish(
-            replace(FEED, origins=(Origin.SENSOR,), versions=(4,), exempt=exempt),
+            replace(FEED, origins=(Origin.SENSOR,), versions=(4,)),
             replace(FEED, name="six.json", format=FeedFormat.JSON, versions=(6,)),
         )
         await at.until(lambda: at.entries() == ["192.0.2.9"])

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sentinetd.config.toml_values import Reader, choice, path, span, whole, words
-from sentinetd.model.address import Network
 from sentinetd.model.attribute import BadValue
 from sentinetd.model.ban import Origin
 from sentinetd.model.feed import Feed, FeedFormat
@@ -66,11 +65,9 @@ FOR_LISTS = frozenset({"delay", "origins", "limit"})
 """Keys that mean nothing to a report of trips."""
 
 
-def read_feeds(
-    content: Any, first_file: int, exempt: tuple[Network, ...], wrong: Wrong
-) -> tuple[tuple[Feed, ...], tuple[FileWanted, ...]]:
-    """The feeds of the array of tables *content*, none of which has a ban within *exempt*, and the directories they
-    name, numbered from *first_file* on. *wrong* is told of every mistake; a table with one is left out."""
+def read_feeds(content: Any, first_file: int, wrong: Wrong) -> tuple[tuple[Feed, ...], tuple[FileWanted, ...]]:
+    """The feeds of the array of tables *content*, and the directories they name, numbered from *first_file* on. *wrong*
+    is told of every mistake; a table with one is left out."""
     if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
         wrong(0, "", f"{TABLE} is no array of tables", f"write [[{TABLE}]] on a line of its own")
         return (), ()
@@ -87,12 +84,12 @@ def read_feeds(
         if any(where == file.path for file in files):
             wrong(number, "path", f"two feeds are written to {where}", "name their files apart")
             continue
-        feeds.append(_feed(values, first_file + len(files), exempt))
+        feeds.append(_feed(values, first_file + len(files)))
         files.append(FileWanted(where, FileUse.DIRECTORY, TABLE, number, "path"))
     return tuple(feeds), tuple(files)
 
 
-def _feed(values: Mapping[str, Any], directory: int, exempt: tuple[Network, ...]) -> Feed:
+def _feed(values: Mapping[str, Any], directory: int) -> Feed:
     return Feed(
         directory=directory,
         name=os.path.basename(values["path"]),
@@ -102,7 +99,6 @@ def _feed(values: Mapping[str, Any], directory: int, exempt: tuple[Network, ...]
         origins=values.get("origins", OWN),
         versions=values.get("family", (4, 6)),
         most=values.get("limit", LIMIT),
-        exempt=exempt,
         user=values.get("user", 0),
     )
 

@@ -143,7 +143,7 @@ class _File:
             else:
                 values[table] = self._values(table, content, readers[table])
         ban_settings = bans.settings(values["bans"])
-        feeds = self._feeds(tables[FEED], ban_settings.exempt.networks) if FEED in tables else ()
+        feeds = self._feeds(tables[FEED]) if FEED in tables else ()
         privacy = PrivacyTable(**values["privacy"])
         return Settings(
             bans=ban_settings,
@@ -156,19 +156,20 @@ class _File:
                 alerts=self._found_alerts,
                 address_key=privacy.address_key,
                 feeds=feeds,
+                unfed=ban_settings.exempt.networks if feeds else (),
                 escalation=ban_settings.escalation,
             ),
             files=tuple(self._files),
         )
 
-    def _feeds(self, content: Any, exempt: tuple[Network, ...]) -> tuple[Feed, ...]:
+    def _feeds(self, content: Any) -> tuple[Feed, ...]:
         from sentinetd.config.feeds import read_feeds  # most installations have none
 
         def wrong(number: int, key: str, text: str, way_out: str) -> None:
             place = self.written.place(FEED, key, number)
             self.told.append(Diagnostic(Scope.FILE, place, text, way_out, _dotted(FEED, key)))
 
-        feeds, files = read_feeds(content, len(self._files), exempt, wrong)
+        feeds, files = read_feeds(content, len(self._files), wrong)
         self._files += files
         return feeds
 

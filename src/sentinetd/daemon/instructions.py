@@ -14,18 +14,21 @@ from dataclasses import replace
 from itertools import count
 
 from sentinetd.config.load import Loaded
+from sentinetd.daemon.channel import PACKET, decode, encode
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.logs import open_log
 from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.daemon.messages import Agreed, Disagreed, Full, Instructed
 from sentinetd.daemon.sockets import Sockets
-from sentinetd.errors import EdgeError
+from sentinetd.errors import EdgeError, MessageError
 from sentinetd.model.diagnostic import Diagnostic, Scope
 from sentinetd.model.events import Level
 from sentinetd.model.settings import CourierSettings, FileUse, FileWanted, Mistake, Settings
 
 WITHIN = 20.0
 """Seconds in which the courier has to answer; it is started again in that time if need be."""
+LARGEST = PACKET - 1024
+"""Bytes of the courier's part of the settings: they cross in one packet."""
 LARGEST_FILE = 1 << 20
 """Bytes of a file that the courier is to read: certificates, keys, lists of words."""
 
@@ -70,6 +73,11 @@ class Instructions:
         wanted = loaded.settings
         if wanted.courier == before.courier and not wanted.files and not before.files:
             answered(())
+            return
+        oversize = _oversize(wanted.courier)
+        if oversize:
+            way_out = "have fewer of them, or shorter lists"
+            answered([Diagnostic(Scope.FILE, loaded.place("", 0, ""), oversize, way_out)])
             return
         descriptors, faults = self._open_all(loaded)
         if faults:
@@ -164,6 +172,18 @@ class Instructions:
         if file.use is FileUse.LISTEN and self._sockets is not None:
             return self._sockets.open(file)
         return open_file(file)
+
+
+def _oversize(settings: CourierSettings) -> str:
+    """Why *settings* cannot cross to the courier; empty if they can."""
+    packet = encode(0, [Instructed(0, settings)])
+    if len(packet) > LARGEST:
+        return f"alerts and feeds, with all that belongs to them, take {len(packet)} bytes; {LARGEST} is the most"
+    try:
+        decode(packet, {Instructed.__name__: Instructed})
+    except MessageError as error:
+        return f"alerts and feeds, with all that belongs to them, are too much: {error}"
+    return ""
 
 
 def as_diagnostic(loaded: Loaded, mistake: Mistake) -> Diagnostic:

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from sentinetd.errors import EdgeError
 from sentinetd.feeds.directory import Directory
 from sentinetd.feeds.writing import Kept, Sightings, bans_of, reports_of
+from sentinetd.model.address import Network
 from sentinetd.model.events import (
     BanEvicted,
     BanImposed,
@@ -88,7 +89,7 @@ class Publisher:
                 mistakes.append(Mistake("feed", number, "path", "its directory is not there", "reload once more"))
                 continue
             directory = Directory(os.dup(files[feed.directory]))
-            self._prepared.append(_Running(feed, directory, self._written, self._failed))
+            self._prepared.append(_Running(feed, settings.unfed, directory, self._written, self._failed))
             try:
                 await self._run(partial(directory.try_out, feed.name))
             except EdgeError as error:
@@ -133,7 +134,8 @@ class Publisher:
         """Write the feed once. EdgeError if it cannot be."""
         feed, directory, at = one.feed, one.directory, self._wall()
         if not feed.format.reports:
-            await self._run(lambda: directory.replace(feed.name, bans_of(feed, self._kept, self._observer, at)))
+            unfed, kept, observer = one.unfed, self._kept, self._observer
+            await self._run(lambda: directory.replace(feed.name, bans_of(feed, unfed, kept, observer, at)))
             return
         taken = one.sightings.take()
         try:
@@ -152,17 +154,19 @@ class Publisher:
 
 
 class _Running:
-    """A feed that is kept current in *directory*, which is its own. *write* writes it, *told* is told when that fails
-    and when it is right again."""
+    """A feed that is kept current in *directory*, which is its own, without bans in *unfed*. *write* writes it, *told*
+    is told when that fails and when it is right again."""
 
     def __init__(
         self,
         feed: Feed,
+        unfed: tuple[Network, ...],
         directory: Directory,
         write: Callable[[_Running], Awaitable[None]],
         told: Callable[[_Running, EdgeError | None, float], None],
     ) -> None:
         self.feed = feed
+        self.unfed = unfed
         self.directory = directory
         self.sightings = Sightings()
         self._write = write

@@ -30,9 +30,10 @@ class Kept(Protocol):
         """The networks that an operator exempted, as of Unix time *at*."""
 
 
-def bans_of(feed: Feed, kept: Kept, observer: Observer, at: float) -> Iterator[str]:
-    """The lines of a list of bans, as of Unix time *at*. EdgeError if they cannot be read, maybe only after some."""
-    exempt = (*feed.exempt, *kept.exempted(at))
+def bans_of(feed: Feed, unfed: Collection[Network], kept: Kept, observer: Observer, at: float) -> Iterator[str]:
+    """The lines of a list of bans but for those within *unfed* and what is exempt by order, as of Unix time *at*.
+    EdgeError if they cannot be read, maybe only after some."""
+    exempt = (*unfed, *kept.exempted(at))
     found = kept.newest(at, feed.most, feed.origins, feed.versions)
     told = (ban for ban in found if not any(within(ban.network, one) for one in exempt))
     return WRITERS[feed.format.value](told, Head(observer, at, at + feed.every))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from sentinetd.model.address import Network
 from sentinetd.model.ban import Origin
 
 
@@ -32,8 +31,8 @@ class Feed:
     """The file *name* in the directory that is number *directory* of the settings' files.
 
     It is written each *every* seconds, and, if it is a list of bans, *delay* seconds after a change: of those that one
-    of *origins* ordered, for the IP *versions*, the *most* that were touched last, and none within *exempt*. *user* is
-    the number under which DShield knows who reports.
+    of *origins* ordered, for the IP *versions*, the *most* that were touched last. *user* is the number under which
+    DShield knows who reports.
     """
 
     directory: int
@@ -44,5 +43,4 @@ class Feed:
     origins: tuple[Origin, ...]
     versions: tuple[int, ...]
     most: int
-    exempt: tuple[Network, ...] = ()
     user: int = 0

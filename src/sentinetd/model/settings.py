@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
-from sentinetd.model.address import NOBODY, AddressSet
+from sentinetd.model.address import NOBODY, AddressSet, Network
 from sentinetd.model.alert import Alert
 from sentinetd.model.feed import Feed
 from sentinetd.model.values import Credentials
@@ -210,13 +210,14 @@ class CourierSettings:
     """The courier's part, as it crosses to it: plain values, file numbers as in `Settings.files`.
 
     *alerts*: who is told beside the logs. *address_key*: what makes pseudonyms of addresses; empty: one made by chance
-    and kept beside the store.
+    and kept beside the store. *unfed*: networks within which no ban is in a feed.
     """
 
     alerts: tuple[Alert, ...] = ()
     address_key: str = field(default="", repr=False)
     control: ControlSettings = ControlSettings()
     feeds: tuple[Feed, ...] = ()
+    unfed: tuple[Network, ...] = ()
     escalation: Escalation | None = None
 
 
