@@ -83,8 +83,8 @@ def settings_page() -> str:
         "Settings",
         "src/sentinetd/model/settings.py and config/toml.py",
         "`sentinetd.toml`: the daemon's own settings, beside the configuration or named by `--settings`. It need not "
-        "be there. It may hold secrets, so give it mode 0600. A name that is unknown is an error. [Alerts](../alerts.md) "
-        "(`[[alert]]`) and [feeds](../feeds.md) (`[[feed]]`) have pages of their own.",
+        "be there. It may hold secrets, so give it mode 0600. A name that is unknown is an error. "
+        "[Alerts](../alerts.md) (`[[alert]]`) and [feeds](../feeds.md) (`[[feed]]`) have pages of their own.",
     )
     documented = dict(_settings())
     tables: Mapping[str, Any] = toml._readers(Host(os.environ))
