@@ -7,7 +7,7 @@ VENV ?= .venv
 JOBS ?= 4
 export PYTHON CC VENV
 
-.PHONY: help run test check bench bench-firewall soak fuzz clean
+.PHONY: help run test check bench bench-firewall soak flood fuzz clean
 
 help:
 	@echo "make run                         run the article's example on loopback, in the foreground"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-firewall              measure bans in the kernel (as root)"
 	@echo "make soak COUNT=1000000          so many conversations under reloads; nothing may be left (as root)"
 	@echo "make kills RUNS=60                kill -9 amid trips, so often; no ban that was told may be lost (as root)"
+	@echo "make flood RATE=20000 SECONDS=10 events into sinks of which one hangs and one refuses; clients beside (as root)"
 	@echo "make fuzz SECONDS=120            fuzz every parser of foreign bytes, so long each"
 	@echo "make reference                   write what is generated of the documentation anew"
 	@echo "make docs                        the documentation as pages of the web, in build/site"
@@ -63,6 +64,11 @@ bench-firewall:
 soak:
 	@scripts/environment ""
 	$(VENV)/bin/python tests/soak/soak.py $(COUNT)
+
+flood:
+	@scripts/install-test-needs
+	@scripts/environment test,dev examples/article/requirements.txt
+	$(VENV)/bin/python tests/soak/flood.py $(RATE) $(SECONDS)
 
 fuzz:
 	@scripts/environment fuzz

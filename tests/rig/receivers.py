@@ -225,7 +225,9 @@ class Authority:
 
 def framed(data: bytes) -> Iterator[str]:
     """The messages of a stream in which each has its length before it (RFC 6587 section 3.4.1)."""
-    while data:
-        length, _, rest = data.partition(b" ")
-        yield rest[: int(length)].decode()
-        data = rest[int(length) :]
+    place = 0
+    while place < len(data):
+        space = data.index(b" ", place)
+        end = space + 1 + int(data[place:space])
+        yield data[space + 1 : end].decode()
+        place = end
