@@ -94,6 +94,18 @@ def test_addresses_and_ports_of_my_choice(lab: Lab, host: Daemon, included: Path
     assert (included / "mine").read_text().count("service ") == 11
 
 
+def test_the_rest_in_one_sensor_trips(lab: Lab, host: Daemon, included: Path) -> None:
+    done = ctl(lab, "plan", "-f", str(host.config), "--catch-all", "--most", "0", "--write")
+    assert (done.returncode, done.stderr) == (0, b"")
+    host.reload()
+    assert converse(lab, "192.168.1.6", 12345, "192.168.1.20") == "closed"
+    host.await_message("Adding 192.168.1.20 to the global_no_access list for 120 minutes, sensor catch-all, port 12345")
+    told = json.loads(ctl(lab, "map", "-f", str(host.config), "--ports", "12345,22", "--json").stdout)
+    seen = {(one["address"], one["port"]): (one["state"], one["services"]) for one in told["cells"]}
+    assert seen["192.168.1.6", 12345] == ("sensor", ["catch-all"])
+    assert seen["192.168.1.6", 22] == ("used", []), "sshd goes first"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
