@@ -7,7 +7,7 @@ VENV ?= .venv
 JOBS ?= 4
 export PYTHON CC VENV
 
-.PHONY: help run test check bench bench-firewall soak flood fuzz clean
+.PHONY: help run test check bench bench-ledger bench-firewall soak flood fuzz clean
 
 help:
 	@echo "make run                         run the article's example on loopback, in the foreground"
@@ -15,6 +15,7 @@ help:
 	@echo "make test                        install what the tests need, and run them all (as root)"
 	@echo "make check                       ruff and mypy alone"
 	@echo "make bench                       measure beside xinetd (as root)"
+	@echo "make bench-ledger                measure up to a million bans (as root)"
 	@echo "make bench-firewall              measure bans in the kernel (as root)"
 	@echo "make soak COUNT=1000000          so many conversations under reloads; nothing may be left (as root)"
 	@echo "make kills RUNS=60                kill -9 amid trips, so often; no ban that was told may be lost (as root)"
@@ -55,6 +56,11 @@ bench:
 	@scripts/install-test-needs
 	@scripts/environment ""
 	$(VENV)/bin/python bench/run.py
+
+bench-ledger:
+	@scripts/install-test-needs
+	@scripts/environment ""
+	$(VENV)/bin/python bench/ledger.py
 
 bench-firewall:
 	@scripts/install-test-needs

@@ -109,11 +109,12 @@ def _entry(kind: Kind, door: Door, text: str) -> str:
 class Running:
     """A contender at work in *directory*, which is its own. `stop` ends it."""
 
-    def __init__(self, kind: Kind, site: Site, directory: Path, settings: str = "") -> None:
-        """*settings*: more of sentinetd.toml."""
+    def __init__(self, kind: Kind, site: Site, directory: Path, settings: str = "", state: Path | None = None) -> None:
+        """*settings*: more of sentinetd.toml; *state*: sentinetd's state directory, where it is not a new one."""
         self.kind = kind
         self._settings = settings
         self._directory = directory
+        self._state = directory / "state" if state is None else state
         self._log = directory / "daemon.log"
         directory.mkdir(mode=0o755)
         self._process = self._start(site)
@@ -160,7 +161,6 @@ class Running:
 
     def _start(self, site: Site) -> subprocess.Popen[bytes]:
         config = self._directory / "xinetd.conf"
-        state = self._directory / "state"
         usual = ["-dontfork", "-f", str(config), "-filelog", str(self._log), "-pidfile", str(self._directory / "pid")]
         environment = dict(os.environ)
         output = self._directory / "output"
@@ -177,7 +177,7 @@ class Running:
             settings = self._directory / "sentinetd.toml"
             settings.touch(mode=0o600)
             settings.write_text(f"[bans]\nexempt_own = false\n{self._settings}")
-            command = [*sentinetd_command(), *usual, "--state", str(state)]
+            command = [*sentinetd_command(), *usual, "--state", str(self._state)]
             environment["PYTHONPATH"] = str(SOURCES)
         with output.open("wb") as file:
             return subprocess.Popen(
@@ -210,7 +210,7 @@ class Running:
 
     def _stored(self) -> int:
         """Bans in sentinetd's store, as another process sees them: those that are committed."""
-        database = sqlite3.connect(f"file:{self._directory}/state/bans.sqlite?mode=ro", uri=True, timeout=5.0)
+        database = sqlite3.connect(f"file:{self._state}/bans.sqlite?mode=ro", uri=True, timeout=5.0)
         try:
             (count,) = database.execute("SELECT count(*) FROM bans").fetchone()
         finally:

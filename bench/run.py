@@ -54,14 +54,14 @@ def main() -> int:
     if os.geteuid() == 0 and not options.inside:
         _enter_namespaces()
     if options.inside:
-        _furnish_namespaces()
+        furnish_namespaces()
     kinds = [Kind(name) for name in options.only] if options.only else list(Kind)
     plan = QUICK if options.quick else FULL
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sentinetd-bench-")))
         work.chmod(0o755)  # the servers' user must get at the program
         try:
-            site = Site(_built(work), work, server_user())
+            site = Site(built(work), work, server_user())
             results = Results(_facts(kinds, plan, site))
             for number in range(plan.rounds):
                 print(f"round {number + 1} of {plan.rounds}", file=sys.stderr, flush=True)
@@ -91,14 +91,15 @@ def _enter_namespaces() -> None:
         sys.exit("bench: unshare is not there; on Debian: apt install util-linux")
 
 
-def _furnish_namespaces() -> None:
+def furnish_namespaces() -> None:
+    """Loopback, a place for sockets, and ports enough."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)  # the daemons' sockets and locks
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(LOCAL_PORTS)
 
 
-def _built(work: Path) -> Path:
-    """The directory with the compiled programs."""
+def built(work: Path) -> Path:
+    """The directory with the compiled programs, below *work*."""
     programs = work / "programs"
     programs.mkdir(mode=0o755)
     for name, flags in PROGRAMS.items():

@@ -110,7 +110,7 @@ class Store:
         self._ahead = None
         if self._lock is None:
             self._lock = _locked(self._lock_path, patience)
-        with _told(self.path):
+        with told(self.path):
             try:
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
                 database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=1.0)
@@ -158,14 +158,14 @@ class Store:
     def load(self, now: float) -> Iterator[list[Ban]]:
         """The bans in force at *now*, some hundred at a time. `Ban.since` is the last trip."""
         self.settle(now)
-        with _told(self.path):
+        with told(self.path):
             found = self._open_database().execute(LOAD, (now,))
             while chunk := found.fetchmany(CHUNK):
                 yield [rows.ban(*row) for row in chunk]
 
     def runs(self, now: float) -> Iterator[BanRun]:
         """The bans in force at *now* as columns, up to `RUN_MOST` at a time; `settle` comes before."""
-        with _told(self.path):
+        with told(self.path):
             found = self._open_database().execute(RUNS, (now,))
             while chunk := found.fetchmany(RUN_MOST):
                 for key, alike in groupby(chunk, lambda row: row[:4]):
@@ -173,7 +173,7 @@ class Store:
 
     def exemptions(self, now: float) -> list[Exemption]:
         """The exemptions by order that have not ended at *now*."""
-        with _told(self.path):
+        with told(self.path):
             return [rows.exemption(*row) for row in self._open_database().execute(LOAD_EXEMPTIONS, (now,))]
 
     def write(self, changes: Iterable[Change]) -> None:
@@ -206,7 +206,7 @@ class Store:
 
     def repeats(self, networks: Iterable[Network]) -> dict[Network, int]:
         """Those of *networks* whose present ban is not their first, and which it is."""
-        with _told(self.path):
+        with told(self.path):
             database = self._open_database()
             found = ((one, database.execute(REPEATS, rows.key(one)).fetchone()) for one in networks)
             return {one: row[0] for one, row in found if row is not None}
@@ -259,7 +259,7 @@ class Store:
     def _close_database(self) -> None:
         if self._database is not None:
             database, self._database = self._database, None
-            with _told(self.path):
+            with told(self.path):
                 database.close()
 
     def _open_database(self) -> sqlite3.Connection:
@@ -271,7 +271,7 @@ class Store:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing of what the block does."""
         database = self._open_database()
-        with _told(self.path):
+        with told(self.path):
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield database
@@ -303,7 +303,7 @@ BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
+def told(path: str) -> Iterator[None]:
     """Errors of SQLite become ours, with the place."""
     try:
         yield
