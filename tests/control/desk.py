@@ -23,6 +23,7 @@ from sentinetd.model.state import (
     Condition,
     Count,
     DaemonState,
+    EnforcerState,
     Explanation,
     Helper,
     Role,
@@ -55,7 +56,7 @@ class GivenDesk:
     async def status(self) -> DaemonState:
         self._answering()
         return DaemonState("1.0", 100, AT - 86_400, "/etc/xinetd.conf", "spawner (C)", (Helper("courier", 102),),
-                           2, 1, 0, 0, 1, 1, 0)  # fmt: skip
+                           (EnforcerState("nftables", True),), 2, 1, 0, 0, 1, 1, 0)  # fmt: skip
 
     async def services(self) -> Sequence[ServiceState]:
         self._answering()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -321,3 +322,46 @@ def test_metrics_by_socket_and_by_port(make_daemon: Callable[..., Daemon]) -> No
         capture_output=True, text=True, timeout=30, check=True,
     ).stdout  # fmt: skip
     assert "sentinetd_bans 1\n" in by_socket
+
+
+def test_a_harmless_trip_reaches_the_sinks(make_daemon: Callable[..., Daemon]) -> None:
+    daemon = make_daemon(Kind.SENTINETD, CONFIG)
+    events = daemon.work.path / "events.json"
+    settings = f'[[alert]]\nname = "good"\ntype = "file"\npath = "{events}"\n'
+    settings += '[[alert]]\nname = "bad"\ntype = "webhook"\nurl = "http://127.0.0.1:9/"\n'
+    daemon.work.write("sentinetd.toml", settings).chmod(0o600)
+    daemon.start()
+    status, told = order(daemon, "POST", "/v1/test-fire", {})
+    steps = {one["name"]: one for one in told["steps"]}
+    assert (status, told["ok"], steps["told"]["ok"], steps["lifted"]["ok"]) == (200, False, False, True), told
+    assert "bad has " in steps["told"]["text"]
+    assert "good has" not in steps["told"]["text"]
+    wait_for(lambda: '"192.0.2.1"' in events.read_text(), "the trip in the file", 20.0)
+    sinks = {one["name"]: one for one in ask(daemon, "/v1/status")[1]["sinks"]}
+    assert sinks["good"]["delivered"] > 0
+    assert 'sentinetd_sink_waiting{sink="bad",type="webhook"}' in _metrics(daemon)
+
+
+def _metrics(daemon: Daemon) -> str:
+    command = ["curl", "-s", "-m", "20", "--unix-socket", str(control_socket(daemon)), "http://localhost/metrics"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+def test_the_command_as_a_foreign_user(make_daemon: Callable[..., Daemon]) -> None:
+    """With real rights: one line, and the status that says what is wrong."""
+    daemon = make_daemon(Kind.SENTINETD, CONFIG)
+    daemon.lab.write_etc(group=Path("/etc/group").read_text() + f"sentinetd:x:{READERS}:\n")
+    daemon.start()
+    program = [sys.executable, "-m", "sentinetd.cli.main", "status", "--socket", str(control_socket(daemon))]
+    plain = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    assert (plain.returncode, plain.stderr) == (0, "")
+    play = (
+        "import os, sys, sentinetd.cli.status, sentinetd.model.diagnostic; from sentinetd.cli.main import main\n"
+        "os.setgroups([]); os.setgid(4711); os.setuid(4711)\n"  # all is loaded: the interpreter may be root's alone
+        f"sys.exit(main(['status', '--socket', '{control_socket(daemon)}']))"
+    )
+    done = subprocess.run([sys.executable, "-c", play], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == (
+        f"sentinetctl: uid 4711 may not use {control_socket(daemon)}; be root, or a member of the group sentinetd\n"
+    )

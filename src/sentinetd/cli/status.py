@@ -27,7 +27,7 @@ from sentinetd.cli.show import (
     table,
 )
 
-LABEL = 15
+LABEL = 17
 """Columns of a label."""
 
 
@@ -66,6 +66,7 @@ def status_lines(answer: dict[str, Any], now: float) -> list[list[Cell | str]]:
         _line("services", _services(state)),
         _line("servers", f"{number(state['servers'])} running"),
         _line("bans", f"{number(state['bans'])} in force"),
+        *_others(state["enforcers"], answer["sinks"]),
         _line(
             "today",
             f"{plural(today['trips'], 'trip')}, {plural(today['bans'], 'new ban')}, "
@@ -79,6 +80,21 @@ def status_lines(answer: dict[str, Any], now: float) -> list[list[Cell | str]]:
             ["  ", Cell(one["what"], STRONG), f": {one['text']}", Cell(f" ({ago(one['since'], now)})", FAINT)]
             for one in troubles
         ]
+    return told
+
+
+def _others(enforcers: list[dict[str, Any]], sinks: list[dict[str, Any]]) -> list[list[Cell | str]]:
+    """Lines on who else refuses, and who is told; none where nobody is."""
+    told = []
+    if enforcers:
+        names = ", ".join(one["name"] + ("" if one["ok"] else " (not every ban)") for one in enforcers)
+        told.append(_line("also refused by", names))
+    if sinks:
+        failing = [one["name"] for one in sinks if one["failing"]]
+        waiting = sum(one["waiting"] for one in sinks)
+        rest = [f"{', '.join(failing)} failing" if failing else ""]
+        rest += [f"{plural(waiting, 'event')} wait" if waiting else ""]
+        told.append(_line("sinks", ", ".join(filter(None, (number(len(sinks)), *rest)))))
     return told
 
 

@@ -219,7 +219,7 @@ class Api:
         midnight = now - (local.tm_hour * 3600 + local.tm_min * 60 + local.tm_sec)
         minutes = office.history.minutes(midnight, now)
         today = Today(max(midnight, office.history.since), *_sums(minutes))
-        return Status(state, today, office.troubles.at(now), len(office.stream))
+        return Status(state, today, office.troubles.at(now), list(office.desk.sinks()), len(office.stream))
 
     async def _services(self, caller: Caller, query: Any, body: None) -> Services:
         return Services(list(await self._office.desk.services()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -85,7 +85,8 @@ class Desk(Protocol):
     async def forget(self, before: float, network: Network | None) -> int:
         """Forget the bans that ended before Unix time *before*, of *network* alone if that is given; how many rows."""
 
-    def sinks(self) -> Sequence[SinkState]:
+    @property
+    def sinks(self) -> Callable[[], Sequence[SinkState]]:
         """How the sinks of alerts do."""
 
     async def order(self, order: Order, who: str) -> Outcome: ...

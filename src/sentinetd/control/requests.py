@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from sentinetd.control.desk import SinkState
 from sentinetd.control.history import Ranking
 from sentinetd.control.peers import Right
 from sentinetd.control.troubles import Trouble
@@ -187,6 +188,7 @@ class Status(Struct, frozen=True):
     daemon: DaemonState
     today: Today
     troubles: list[Trouble]
+    sinks: list[SinkState]
     subscribers: int
 
 

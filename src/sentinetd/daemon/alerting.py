@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sentinetd.control.desk import SinkState
 from sentinetd.model.events import Event
 from sentinetd.model.observer import Observer
 from sentinetd.model.settings import CourierSettings, Mistake
@@ -26,6 +27,14 @@ class Alerting:
     ) -> None:
         self._arguments = (state, note, full, observer, broken)
         self.alerts: Alerts | None = None
+
+    def states(self) -> Sequence[SinkState]:
+        """How the sinks do."""
+        standings = () if self.alerts is None else self.alerts.standings()
+        return [
+            SinkState(one.name, one.type, one.waiting, one.tally.delivered, one.tally.dropped, one.failing)
+            for one in standings
+        ]
 
     @property
     def routine(self) -> frozenset[str]:

@@ -410,13 +410,14 @@ async def serve(channel: Channel, options: Options, boot: str) -> None:
         journal = Journal(DAEMON_LOG, time.time, "sentinetd", os.getppid())
         courier = Courier(channel, keeper, journal, warm=options.warm)
         audience = courier.audience
-        desk = GuardDesk(courier.questions, courier.orders, Listing(options.state), reader, keeper)
 
         def line(event: Event) -> str:
             return json_line(event, courier.observer())
 
-        control = Control(desk, line, time.time, audience.stir, audience.note)
         alerting = Alerting(options.state, audience.note, courier.file_is_full, courier.observer, audience.fail)
+        listing = Listing(options.state)
+        desk = GuardDesk(courier.questions, courier.orders, listing, reader, keeper, alerting.states)
+        control = Control(desk, line, time.time, audience.stir, audience.note)
         publisher = Publisher(Latest(options.state), courier.observer(), writer, time.time, audience.note)
         audience.seat((), (control, alerting, publisher, courier.escalator))
         await courier.run()

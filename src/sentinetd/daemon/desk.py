@@ -95,12 +95,14 @@ class GuardDesk:
         listing: Listing,
         read: Run,
         keeper: Keeper,
+        sinks: Callable[[], Sequence[SinkState]],
     ) -> None:
         self._questions = questions
         self._orders = orders
         self._listing = listing
         self._read = read
         self._keeper = keeper
+        self.sinks = sinks
 
     async def status(self) -> DaemonState:
         (answer,) = await self._questions.ask(Topic.STATUS, StatusAnswer)
@@ -134,9 +136,6 @@ class GuardDesk:
             return await self._keeper.forget(before, network)
         except EdgeError as error:
             raise NoAnswer(str(error)) from error
-
-    def sinks(self) -> Sequence[SinkState]:
-        return ()
 
     async def order(self, order: Order, who: str) -> Outcome:
         try:

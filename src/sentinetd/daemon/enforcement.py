@@ -20,6 +20,7 @@ from sentinetd.model.address import Address, AddressSet, Network
 from sentinetd.model.events import Event, Level, Notice
 from sentinetd.model.guarded import GuardedPort
 from sentinetd.model.settings import FirewallBackend, FirewallSettings, Settings
+from sentinetd.model.state import EnforcerState
 from sentinetd.net.listener import Listener
 from sentinetd.policy.bans import Bans
 from sentinetd.ports import Enforcer
@@ -71,6 +72,10 @@ class Enforcement:
         self._seen = -1  # the changes of doors up to which the keepers know our ports
 
     # What the guard tells.
+
+    def standing(self) -> tuple[EnforcerState, ...]:
+        """Who refuses banned sources, and whether all of them."""
+        return tuple(EnforcerState(one.keeper.name, not one.down) for one in self._followings)
 
     def impose(self, network: Network, until: float) -> None:
         """*network* is banned until *until*."""

@@ -54,6 +54,9 @@ ROLES = {
     Manner.CHOSEN: Role.INTERNAL,
 }
 
+BEHIND_MOST = 20_000
+"""Records that wait for the courier, from which on its questions are not answered."""
+
 R = TypeVar("R")
 
 
@@ -73,7 +76,9 @@ class Inquiries:
         }
 
     def answer(self, query: Query) -> Iterator[Any]:
-        """The messages that answer *query*, in order."""
+        """The messages that answer *query*, in order. A courier that does not read what it asked for gets no more."""
+        if self._guard.link.behind >= BEHIND_MOST:
+            return iter([Unanswerable(query.request, "the courier is too far behind")])
         return self._answers[query.topic](query)
 
     def _status(self) -> DaemonState:
@@ -92,6 +97,7 @@ class Inquiries:
             configuration=self._configuration,
             spawner=guard.launcher.name,
             helpers=tuple(one for one in helpers if one.pid),
+            enforcers=guard.enforcement.standing(),
             services=len(running),
             sensors=sum(one.service.sensor for one in running),
             unbound=conditions.count(Condition.UNBOUND),

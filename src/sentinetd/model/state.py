@@ -50,6 +50,14 @@ class Helper:
 
 
 @dataclass(frozen=True, slots=True)
+class EnforcerState:
+    """Who refuses banned sources beside us: the kernel, or a program; *ok*: it holds every ban."""
+
+    name: str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonState:
     """The daemon as a whole. *unwritten*: records that no log has yet."""
 
@@ -59,6 +67,7 @@ class DaemonState:
     configuration: str
     spawner: str
     helpers: tuple[Helper, ...]
+    enforcers: tuple[EnforcerState, ...]
     services: int
     sensors: int
     unbound: int
