@@ -52,10 +52,16 @@ def read_text(line: str, event: Event) -> None:
     assert outline(event, OBSERVER).summary == line
 
 
+@cache
+def closed(kind: str) -> Draft202012Validator:
+    """The published schema of one *kind* of event, and no member that it does not name."""
+    rule = schema()["$defs"][kind]
+    return Draft202012Validator({**rule, "additionalProperties": False}, format_checker=FormatChecker())
+
+
 def read_json(line: str, event: Event) -> None:
     value = strictly(line)
-    rule = schema()["$defs"][event.kind]
-    Draft202012Validator({**rule, "additionalProperties": False}, format_checker=FormatChecker()).validate(value)
+    closed(event.kind).validate(value)
     assert value["kind"] == event.kind
 
 
