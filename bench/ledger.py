@@ -42,10 +42,10 @@ PART = 5_000
 
 
 def networks(count: int, dice: random.Random) -> Iterator[Network]:
-    """Half of them IPv4 hosts outside of 127.0.0.0/8, half IPv6 /64s."""
+    """Half of them IPv4 hosts outside of 127.0.0.0/8, half public IPv6 /64s."""
     for number in range(count):
         if number % 2:
-            yield Network(6, dice.getrandbits(64) << 64, 64)
+            yield Network(6, (2 << 60 | dice.getrandbits(60)) << 64, 64)
         else:
             yield Network(4, (dice.randrange(128, 224) << 24) | dice.getrandbits(24), 32)
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 
 from sentinetd.model.address import BITS, Address, Network
 
-_Key = int | tuple[int, str]  # the prefix; with the interface for a link-local one
+_Key = int | tuple[int, str]  # the prefix, see `_Table.flip`; with the interface for a link-local one
 
 
 class _Calendar:
@@ -47,25 +47,31 @@ class _Calendar:
 
 
 class _Table:
-    """The bans of one IP version and prefix length. *ends*: by key, negative for an operator's."""
+    """The bans of one IP version and prefix length. *ends*: by key, negative for an operator's.
 
-    __slots__ = ("ends", "kept", "length", "passing", "shift", "version")
+    The public IPv6 addresses of today begin with the bits 0010 (2000::/4). Keys are prefixes with these bits turned
+    (*flip*): then a /64 is a number of 60 bits, which takes the interpreter 32 bytes and not 48. A number as it comes
+    from `^` has room for more; the one that a shift gives, if only by 0, has not, and is what is kept.
+    """
+
+    __slots__ = ("ends", "flip", "kept", "length", "passing", "shift", "version")
 
     def __init__(self, version: int, length: int) -> None:
         self.version = version
         self.length = length
         self.shift = BITS[version] - length
+        self.flip = 2 << length - 4 if version == 6 and length >= 4 else 0
         self.ends: dict[_Key, float] = {}
         self.passing = _Calendar(version == 4)
         self.kept = _Calendar(version == 4)  # an operator's
 
     def key(self, value: int, scope: str) -> _Key:
-        prefix = value >> self.shift
+        prefix = (value >> self.shift ^ self.flip) >> 0
         return (prefix, scope) if scope else prefix
 
     def network(self, key: _Key) -> Network:
         prefix, scope = key if isinstance(key, tuple) else (key, "")
-        return Network(self.version, prefix << self.shift, self.length, scope)
+        return Network(self.version, (prefix ^ self.flip) << self.shift, self.length, scope)
 
     def calendar(self, kept: bool) -> _Calendar:
         return self.kept if kept else self.passing
@@ -90,11 +96,12 @@ class Ledger:
     def holds(self, source: Address, now: float) -> bool:
         """Whether *source* is banned at *now*."""
         for table in self._by_version[source.version]:
-            end = table.ends.get(source.value >> table.shift)
+            key = source.value >> table.shift ^ table.flip
+            end = table.ends.get(key)
             if end is not None and abs(end) > now:
                 return True
             if source.scope:
-                end = table.ends.get((source.value >> table.shift, source.scope))
+                end = table.ends.get((key, source.scope))
                 if end is not None and abs(end) > now:
                     return True
         return False
@@ -136,9 +143,9 @@ class Ledger:
     def recall(self, version: int, length: int, scope: str, rows: Iterable[tuple[int, float]], *, kept: bool) -> int:
         """`impose` for many networks at once: their prefixes as numbers, and their ends. How many are new."""
         table = self._table(version, length)
-        ends, before = table.ends, len(table.ends)
+        ends, flip, before = table.ends, table.flip, len(table.ends)
         for prefix, until in rows:
-            key = (prefix, scope) if scope else prefix
+            key = (prefix ^ flip, scope) if scope else (prefix ^ flip) >> 0
             if key in ends:
                 self.impose(table.network(key), until, kept=kept)
             else:
