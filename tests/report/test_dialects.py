@@ -75,7 +75,7 @@ def test_the_library_of_idmef2_takes_it(event: Event) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(event=any_event())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_line_can_be_forged_and_others_read_it(name: str, event: Event) -> None:
     line = FORMATS[name](event, OBSERVER)
     if line is not None:
@@ -115,7 +115,7 @@ def test_a_real_journal_has_every_field(tmp_path: Path) -> None:
 
 
 @given(st.lists(any_event(), min_size=20, max_size=60))
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_real_journal_takes_any_event(tmp_path_factory: pytest.TempPathFactory, events: list[Event]) -> None:
     found = through_the_journal(
         [journal_entry(event, OBSERVER) for event in events], tmp_path_factory.mktemp("journal")
