@@ -47,7 +47,8 @@ def test_what_is_looked_at(table: OwnTable) -> None:
         "type filter hook prerouting priority -50; policy accept;",
         "meta iiftype loopback accept",
         "tcp flags syn / syn,ack fib daddr type local jump sensors",
-        "meta length <= 100 tcp flags ack / fin,syn,rst,psh,ack fib daddr type local jump sensors",
+        "meta length <= 100 tcp flags ack / fin,syn,rst,psh,ack meta l4proto . tcp dport @touched "
+        "fib daddr type local jump sensors",
     ]
     assert "chain bridged" not in run("nft", "list", "ruleset").stdout
 
@@ -64,7 +65,9 @@ def test_the_narrower_aim_comes_first(table: OwnTable) -> None:
 
 def test_the_chain_of_an_aim(table: OwnTable) -> None:
     table.transact(steering.rules("unused", [WIDE, FAR, NEAR], USED, bridges=False), "test")
+    touched = "update @touched { meta l4proto . tcp dport timeout 1m }"
     assert chain("aim_1") == [
+        touched,
         "meta nfproto ipv4 tcp dport 21 tproxy to :4000 accept",
         "meta nfproto ipv4 tcp dport 80-90 tproxy to :4000 accept",
     ]
@@ -76,6 +79,7 @@ def test_the_chain_of_an_aim(table: OwnTable) -> None:
         "ip6 daddr . tcp dport @in_use_6 return",
         "meta nfproto ipv6 meta l4proto . tcp dport @in_use_everywhere_6 return",
         "socket transparent != 255 return",
+        touched,
         "meta nfproto ipv4 tcp dport 1-65535 tproxy to :4000 accept",
         "meta nfproto ipv6 tcp dport 1-65535 tproxy to :6000 accept",
     ]
@@ -88,6 +92,7 @@ def test_what_comes_by_a_bridge_is_redirected(table: OwnTable) -> None:
         "type nat hook prerouting priority dstnat + 1; policy accept;",
         'meta iifkind "bridge" tcp flags syn / syn,ack fib daddr type local jump bridged_sensors',
     ]
+    assert "touched" not in " ".join(chain("bridged_aim_0"))
     assert chain("bridged_aim_0")[-2:] == [
         "meta nfproto ipv4 tcp dport 1-65535 dnat to :4000",
         "meta nfproto ipv6 tcp dport 1-65535 dnat to :6000",

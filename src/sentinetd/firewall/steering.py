@@ -12,8 +12,9 @@ closed for a while, must not have its customers banned meanwhile.
 
 Only two kinds of packets are looked at. A SYN without ACK begins a connection, and is never an answer to what the host
 began. A short ACK that belongs to no socket may end the handshake of a connection that began with a SYN cookie: were
-it passed over, whoever floods the sensor with SYNs could blind it. What the host sends to itself comes in by loopback,
-and is let be.
+it passed over, whoever floods the sensor with SYNs could blind it. So that the ACKs of other sessions cost no search
+for their sockets, ports that were touched are remembered for a minute, and only those are searched for. What the host
+sends to itself comes in by loopback, and is let be.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from dataclasses import dataclass
 
 from sentinetd.firewall import expressions as ex
 from sentinetd.firewall import tables as tb
-from sentinetd.firewall.framing import attribute, nested, number
-from sentinetd.firewall.netfilter import Message
+from sentinetd.firewall.framing import attribute, nested, number, text
+from sentinetd.firewall.netfilter import CREATE, Message
 from sentinetd.firewall.tables import Key, KeyType
 from sentinetd.model.address import BITS, Network
 from sentinetd.model.aim import Aim, InUse
@@ -47,6 +48,13 @@ IN_USE = "in_use_{}", "in_use_everywhere_{}"
 """Names of sets, by IP version: addresses with ports, and ports of all addresses."""
 IN_USE_MOST = 65_536
 """Elements of such a set; more than so many sockets nobody opens to listen."""
+TOUCHED = "touched"
+"""Name of the set of ports of which packets were given to a listener a short while ago."""
+TOUCHED_FOR = 60_000
+"""Milliseconds, in which a handshake ends or never does."""
+TOUCHED_MOST = 1 << 17  # each port once, and those once more whose time is over but which are still there
+DYNAMIC = 0x30  # NFT_SET_EVAL, NFT_SET_TIMEOUT: rules put elements in, which end
+UPDATE = 1  # NFT_DYNSET_OP_UPDATE
 PURE_ACK, FLAGS = b"\x10", b"\x1f"  # FIN, SYN, RST, PSH, ACK (RFC 9293)
 SHORT = 100
 """Bytes of the longest packet that can end a handshake and carry nothing: IPv6, and TCP with its usual options. Longer
@@ -90,6 +98,7 @@ def rules(of: str, aims: Collection[Aim], used: Collection[InUse], *, bridges: b
     """All that the table *of*, which is empty, is to hold for *aims*; *used*: what is let be; *bridges*: the host has
     some."""
     messages = [tb.hash_set(of, name, key, IN_USE_MOST) for name, key in _sets()]
+    messages.append(_touched(of))
     messages += _filled(of, used)
     messages += _way(of, PLAIN, aims, bridges)
     if bridges:
@@ -100,6 +109,19 @@ def rules(of: str, aims: Collection[Aim], used: Collection[InUse], *, bridges: b
 def let_be(of: str, used: Collection[InUse]) -> list[Message]:
     """Put *used* in place of what was let be before."""
     return [*(tb.empty(of, name) for name, _key in _sets()), *_filled(of, used)]
+
+
+def _touched(of: str) -> Message:
+    """Make the set of touched ports."""
+    key = Key((KeyType.PROTOCOL, KeyType.PORT))
+    shape = number(3, DYNAMIC) + number(4, key.code) + number(5, key.length) + nested(9, number(1, TOUCHED_MOST))
+    return Message(tb.NEW_SET, text(1, of) + text(2, TOUCHED) + shape + number(10, 1), CREATE)
+
+
+def _port_asked() -> bytes:
+    """Load what keys of ports consist of."""
+    words = ex.meta(ex.META_PROTOCOL, ex.WORD_0), ex.payload(ex.TRANSPORT_HEADER, ex.PORT, ex.WORD_0 + 1)
+    return ex.protocol(ex.TCP) + b"".join(words)
 
 
 def _sets() -> Iterator[tuple[str, Key]]:
@@ -134,7 +156,7 @@ def _way(of: str, way: _Way, aims: Collection[Aim], bridges: bool) -> Iterator[M
         yield tb.chain(of, name)
         to = () if aim.network is None else (_to(aim.network),)
         yield tb.rule(of, way.sensors, *to, ex.verdict(ex.JUMP, name))
-        for one in _aim(aim, way.taken):
+        for one in _aim(aim, way):
             yield tb.rule(of, name, *one)
 
 
@@ -151,10 +173,10 @@ def _looked_at(way: _Way, bridges: bool) -> Iterator[tuple[bytes, ...]]:
     yield ex.begins_connection(), *on
     length = ex.meta(META_LENGTH) + _big_endian() + ex.compared(SHORT.to_bytes(4, "big"), AT_MOST)
     flags = ex.payload(ex.TRANSPORT_HEADER, ex.TCP_FLAGS) + ex.masked(FLAGS) + ex.compared(PURE_ACK)
-    yield ex.protocol(ex.TCP), length, flags, *on
+    yield ex.protocol(ex.TCP), length, flags, _port_asked(), ex.looked_up(TOUCHED, ex.WORD_0), *on
 
 
-def _aim(aim: Aim, taken: Callable[[int], bytes]) -> Iterator[tuple[bytes, ...]]:
+def _aim(aim: Aim, way: _Way) -> Iterator[tuple[bytes, ...]]:
     """The rules of the aim's own chain: what is let be, then what is taken."""
     for span in aim.out:
         yield *_asking(span), _LET_BE
@@ -164,9 +186,13 @@ def _aim(aim: Aim, taken: Callable[[int], bytes]) -> Iterator[tuple[bytes, ...]]
         for version, _port in aim.listeners:
             yield from _in_use(version)
         yield _socket(TRANSPARENT), ex.compared(NEITHER, ex.UNEQUAL), _LET_BE  # there is a socket, whatever it is
+    if way is PLAIN:
+        lasting = number(6, TOUCHED_FOR, 8)
+        put = ex.expression("dynset", text(1, TOUCHED), number(3, UPDATE), number(4, ex.WORD_0), lasting)
+        yield _port_asked(), put  # a rule of its own, since it ends where the set is full
     for span in aim.ports or ((1, 65535),):
         for version, port in aim.listeners:
-            yield ex.family(version), *_asking(span), taken(port)
+            yield ex.family(version), *_asking(span), way.taken(port)
 
 
 def _in_use(version: int) -> Iterator[tuple[bytes, ...]]:
