@@ -201,9 +201,11 @@ def test_a_scan_by_an_exempt_source(lab: Lab, make_daemon: Maker) -> None:
     """It is told once, and bans nobody."""
     daemon = make_daemon(Kind.SENTINETD, unused(f"exempt = {C}") + DAYTIME)
     daemon.start()
-    scan(lab, 22, "-sT", "-p", "1-5000")
-    [told] = daemon.find(C)
-    assert f"touched by {C}, not banned: exempt" in told.text
+    begun = time.monotonic()
+    scan(lab, 22, "-sT", "-p", "1-1000")
+    told = daemon.find(f"touched by {C}")
+    assert 1 <= len(told) <= 1 + (time.monotonic() - begun) // 60
+    assert all(one.text.endswith("not banned: exempt") for one in told)
     assert len(converse(lab, SIX, 7300, C)) > 20
 
 
@@ -211,7 +213,7 @@ def test_a_half_open_scan_trips_nothing(lab: Lab, make_daemon: Maker) -> None:
     """It never finishes a handshake, and its sender can be forged."""
     daemon = make_daemon(Kind.SENTINETD, unused() + DAYTIME)
     daemon.start()
-    printed = scan(lab, 22, "-sS", "-p", "1-2000")
+    printed = scan(lab, 22, "-sS", "-p", "1-1000")
     assert "syn-ack" in printed
     assert len(converse(lab, SIX, 7300, C)) > 20
     assert not daemon.find(C)
