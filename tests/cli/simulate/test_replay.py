@@ -157,3 +157,9 @@ def test_where_the_log_tells_no_address_a_server_comes_before_a_sensor() -> None
     services = (sensor("telnet-5", address=Address.parse("192.0.2.5")), Service(name="telnet", id="real", port=23))
     assert not played(came(0, BAD, "known", served=True), services=services).by_sensor
     assert played(came(0, BAD, "known"), services=services[:1]).banned
+
+
+def test_nobody_is_asked_whom_he_announces() -> None:
+    everybody = AddressSet((Network.parse("0.0.0.0/0"),))
+    outcome = played(came(0, BAD, "telnet"), services=(sensor(proxy_protocol=everybody), FTP))
+    assert [str(one.source) for one in outcome.banned] == [BAD]

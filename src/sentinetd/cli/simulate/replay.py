@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from sentinetd.cli.plan.ground import Port
 from sentinetd.cli.plan.table import catches, listens, reaches, takes
 from sentinetd.cli.simulate.record import Record
-from sentinetd.model.address import Address
+from sentinetd.model.address import NOBODY, Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import BanEvicted, SensorTripped
 from sentinetd.model.service import Cps, Flag, Service, Type
@@ -226,11 +226,13 @@ class Replay:
 
 
 def _played(service: Service) -> Service:
-    """*service* as it is played: a sensor that hangs up at once, or a stand-in."""
+    """*service* as it is played: a sensor that hangs up at once, or a stand-in. The log names whom a proxy announced,
+    so nobody is asked."""
     if not service.sensor:
         return _stand_in(service.id)
     return replace(
-        service, decoy=None, capture=None, tarpit=0.0, banner="", banner_fail="", log_on_failure=frozenset()
+        service, decoy=None, capture=None, tarpit=0.0, banner="", banner_fail="", log_on_failure=frozenset(),
+        proxy_protocol=NOBODY,
     )
 
 
