@@ -210,3 +210,10 @@ def test_places_in_an_array_of_tables(number: int, key: str, line: int) -> None:
         '[[alert]]\npath = "c"'
     )
     assert Written("s.toml", tuple(text.split("\n"))).place("alert", key, number) == Place("s.toml", line)
+
+
+def test_how_long_history_is_kept() -> None:
+    settings, told = read('[store]\nkeep_history = "7d"')
+    assert (settings.store.keep_history, settings.courier.keep_history, told) == (604_800.0, 604_800.0, [])
+    _, said = read("[store]\nkeep_history = 5")
+    assert said[0].startswith("file: s.toml:2: store.keep_history: 5 is no span of 3600")

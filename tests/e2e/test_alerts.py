@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
+from report.readers import idmef2_validator, idmef_type
 from rig.client import converse
 from rig.daemon import Daemon, Kind
 from rig.deadline import wait_for
@@ -146,6 +148,58 @@ def test_a_trip_arrives_everywhere_with_the_right_fields(
     assert (fields[b"MESSAGE"].decode(), fields[b"SENTINETD_SOURCE"].decode()) == (sentence, A)
     assert (fields[b"PRIORITY"], fields[b"SENTINETD_EVENT"]) == (b"2", b"sensor.tripped")
     assert re.fullmatch(rf"<26>1 \S+ \S+ sentinetd {daemon.pid} sensor.tripped - {re.escape(sentence)}", legacy)
+
+
+def test_consumers_of_idmef_get_what_their_schemas_ask_for(make: Maker, lab: Lab, town: Town) -> None:
+    old_sock, new_sock = listening(make=lab.host.socket), listening(make=lab.host.socket)
+    old, new = Http(), Http()
+    town.serve(old, old_sock)
+    town.serve(new, new_sock)
+    daemon = make(
+        alert("webhook", 'name = "1"', f'url = "http://127.0.0.1:{port_of(old_sock)}/"', 'body = "bare"',
+              'format = "idmef"')
+        + alert("webhook", 'name = "2"', f'url = "http://127.0.0.1:{port_of(new_sock)}/"', 'body = "bare"',
+                'format = "idmef2"')
+    )  # fmt: skip
+    daemon.start()
+    trip(lab)
+    wait_for(lambda: old.requests and new.requests, "both", WITHIN)
+    root = etree.fromstring(old.requests[0][2])
+    assert idmef_type().validate(root), idmef_type().error_log
+    assert root.findtext(".//{*}Source//{*}address") == A
+    assert [one.get("decoy") for one in root.iter("{*}Target")] == ["yes"]
+    assert [one.get("category") for one in root.iter("{*}Action")] == ["block-installed"]
+    value = json.loads(new.requests[0][2])
+    idmef2_validator().validate(value)
+    assert ([one["IP"] for one in value["Source"]], value["Target"][0]["Port"]) == ([A], [7002])
+    assert (old.requests[0][1]["content-type"], new.requests[0][1]["content-type"]) == ("text/xml", "application/json")
+
+
+def test_what_waits_and_what_is_lost_is_in_the_metrics(make: Maker, lab: Lab) -> None:
+    sock = listening(make=lab.host.socket)
+    port = port_of(sock)
+    sock.close()
+    daemon = make(
+        alert("file", 'path = "@WORK@/x"')
+        + alert("syslog", 'name = "siem"', f'address = "tcp://127.0.0.1:{port}"', "queue = 1")
+    )
+    daemon.start()
+    for source in (A, B, "192.168.1.22"):
+        trip(lab, source)
+    (path,) = (daemon.work.path / "run" / "sentinetd").glob("*/control.sock")
+    command = ["curl", "-s", "-m", "20", "--unix-socket", str(path), "http://localhost/metrics"]
+
+    def told() -> bool:
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        rows = {
+            'sentinetd_sink_delivered_total{sink="file-1",type="file"} 3',
+            'sentinetd_sink_waiting{sink="siem",type="syslog"} 1',
+            'sentinetd_sink_dropped_total{sink="siem",type="syslog"} 2',
+            'sentinetd_sink_failing{sink="siem",type="syslog"} 1',
+        }
+        return rows <= set(shown.splitlines())
+
+    wait_for(told, lambda: subprocess.run(command, capture_output=True, text=True, check=True).stdout[-2500:], WITHIN)
 
 
 def test_what_is_asked_for_of_every_connection_comes_though_no_log_wants_it(make: Maker, lab: Lab) -> None:

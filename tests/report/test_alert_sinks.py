@@ -236,6 +236,21 @@ def test_webhook_posts_events_as_the_json_they_are(town: Town) -> None:
     assert "x-sentinetd-signature" not in headers
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [('{"a":1}', "application/json"), ("<a/>", "text/xml"), ("a", "text/plain; charset=utf-8")],
+    ids=["json", "xml", "text"],
+)
+def test_a_bare_webhook_posts_each_event_by_itself_as_it_is(town: Town, text: str, kind: str) -> None:
+    server, sock = Http(), listening()
+    town.serve(server, sock)
+    alert = webhook(sock, body=Body.BARE)
+    use(alert, making(), deliver(text))
+    ((_, headers, body),) = server.requests
+    assert (body.decode(), headers["content-type"]) == (text, kind)
+    assert make_sink(alert, making()).most == 1
+
+
 def test_webhook_signs_moment_and_body(town: Town) -> None:
     server, sock = Http(), listening()
     town.serve(server, sock)

@@ -412,6 +412,9 @@ def test_history_has_bounds(store: Store, monkeypatch: pytest.MonkeyPatch) -> No
     assert [since for _, since, _ in history(store)] == [NOW + 600, NOW + 700, NOW + 800]
     store.purge(NOW + 801 + 90 * 86_400)
     assert [since for _, since, _ in history(store)] == [NOW + 800]
+    store.keep_history = 10 * 86_400.0
+    store.purge(NOW + 801 + 90 * 86_400)
+    assert history(store) == []
 
 
 @pytest.mark.parametrize("jump", [pytest.param(50 * 365 * 86_400.0, id="years ahead"), pytest.param(-9e8, id="back")])

@@ -11,7 +11,7 @@ from typing import Any
 
 from sentinetd.config import bans, firewall
 from sentinetd.config.host import Host
-from sentinetd.config.toml_values import Reader, secret, strings, truth
+from sentinetd.config.toml_values import Reader, secret, span, strings, truth
 from sentinetd.model.address import Address, Network
 from sentinetd.model.address_words import address_remarks
 from sentinetd.model.alert import Alert
@@ -20,6 +20,7 @@ from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.feed import Feed
 from sentinetd.model.readers import nearest
 from sentinetd.model.settings import (
+    KEEP_HISTORY,
     ControlTable,
     CourierSettings,
     FileWanted,
@@ -158,6 +159,7 @@ class _File:
                 feeds=feeds,
                 unfed=ban_settings.exempt.networks if feeds else (),
                 escalation=ban_settings.escalation,
+                keep_history=values["store"].get("keep_history", KEEP_HISTORY),
             ),
             files=tuple(self._files),
         )
@@ -252,7 +254,7 @@ def _readers(host: Host) -> dict[str, dict[str, Reader]]:
     """What reads which key of which table."""
     return {
         "bans": bans.readers(host),
-        "store": {"required": truth},
+        "store": {"required": truth, "keep_history": span(3600)},
         "firewall": firewall.readers(host, truth, strings),
         "mdns": {"enabled": truth},
         "control": {"enabled": truth, "admins": _group(host), "listen": _loopback, "token": _token},

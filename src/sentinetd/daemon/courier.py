@@ -55,6 +55,7 @@ from sentinetd.daemon.messages import (
 )
 from sentinetd.daemon.orders import Orders
 from sentinetd.daemon.privileges import confine, out_of_reach
+from sentinetd.daemon.retention import Retention
 from sentinetd.errors import EdgeError, MessageError, UsageError
 from sentinetd.feeds.publisher import Publisher
 from sentinetd.model.ban import ESCALATION, Ban, BanRun, Cleared, Extended, Lifted
@@ -419,7 +420,7 @@ async def serve(channel: Channel, options: Options, boot: str) -> None:
         desk = GuardDesk(courier.questions, courier.orders, listing, reader, keeper, alerting.states)
         control = Control(desk, line, time.time, audience.stir, audience.note)
         publisher = Publisher(Latest(options.state), courier.observer(), writer, time.time, audience.note)
-        audience.seat((), (control, alerting, publisher, courier.escalator))
+        audience.seat((), (control, alerting, publisher, courier.escalator, Retention(keeper)))
         await courier.run()
     finally:
         thread.close()

@@ -35,6 +35,8 @@ class Body(Enum):
     """What a webhook is sent."""
 
     GENERIC = "generic"
+    BARE = "bare"
+    """One event in each request, as its format has it: for IDMEF, ECS and others who expect their own."""
     SLACK = "slack"
     TEAMS = "teams"
     TELEGRAM = "telegram"

@@ -10,6 +10,8 @@ from sentinetd.model.alert import Alert
 from sentinetd.model.feed import Feed
 from sentinetd.model.values import Credentials
 
+KEEP_HISTORY = 90 * 86_400.0
+"""Seconds for which earlier bans are remembered."""
 UNCHANGED = Credentials()
 """As the daemon itself runs."""
 
@@ -62,9 +64,11 @@ class BanSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
-    """`[store]`: *required*: without a readable store the daemon does not start, rather than forget its bans."""
+    """`[store]`: *required*: without a readable store the daemon does not start, rather than forget its bans.
+    *keep_history*: seconds for which earlier bans are remembered; what is older is gone within the hour."""
 
     required: bool = False
+    keep_history: float = KEEP_HISTORY
 
 
 class FirewallBackend(StrEnum):
@@ -219,6 +223,7 @@ class CourierSettings:
     feeds: tuple[Feed, ...] = ()
     unfed: tuple[Network, ...] = ()
     escalation: Escalation | None = None
+    keep_history: float = KEEP_HISTORY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,7 +212,7 @@ def _format(alert: Alert) -> Format:
     target = alert.target
     name = alert.format or USUAL_FORMAT.get(alert.type, "text")
     if not alert.format and isinstance(target, WebhookTarget):
-        name = "json" if target.body is WebhookBody.GENERIC else "text"
+        name = "json" if target.body in (WebhookBody.GENERIC, WebhookBody.BARE) else "text"
     format = FORMATS.get(name)
     if format is None:
         known = " ".join(FORMATS)

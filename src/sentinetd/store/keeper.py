@@ -107,6 +107,20 @@ class Keeper:
         """Former offences of a source count until it was free for *seconds*."""
         self._store.forget_after = seconds
 
+    def keep_history(self, seconds: float) -> None:
+        """Earlier bans are forgotten when they are older than *seconds*."""
+        self._store.keep_history = seconds
+
+    async def purge(self) -> None:
+        """Forget what is to be forgotten by now; while the store fails, that waits until it works again."""
+        if not self._ready or self._failing:
+            return
+        wall = self._wall()
+        try:
+            await self._run(lambda: self._store.purge(wall))
+        except EdgeError as error:
+            self._failed(error)
+
     async def repeats(self, networks: Sequence[Network]) -> dict[Network, int]:
         """Those of *networks* whose present ban is not their first, and which it is; none while the store fails."""
         if not self._ready or self._held:

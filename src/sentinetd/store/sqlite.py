@@ -19,6 +19,7 @@ from sentinetd.errors import EdgeError
 from sentinetd.model.address import BITS, Network
 from sentinetd.model.ban import Ban, BanRun, Cleared, Extended, Lifted, bytes_of
 from sentinetd.model.exemption import Exemption, ExemptionOver
+from sentinetd.model.settings import KEEP_HISTORY
 from sentinetd.store import rows
 from sentinetd.store.schema import (
     CLAMP,
@@ -49,9 +50,8 @@ PREFIX_BYTES = 8_000
 """Bytes of all prefixes in one run: a text of the length that may cross between processes."""
 KEEP_ENDED = 86_400.0
 """Seconds for which a ban that ended is remembered, at least."""
-KEEP_HISTORY = 90 * 86_400.0
 HISTORY_MOST = 100_000
-"""Seconds for which, and number of earlier bans of which, it is remembered what they were."""
+"""Number of earlier bans of which it is remembered what they were."""
 JUMP = 1.0
 """Seconds by which the clock must have been set for it to matter."""
 LOCK_PAUSE = 0.02
@@ -93,6 +93,7 @@ class Store:
     def __init__(self, directory: str, boot: str = "", ahead: Callable[[], float] = ahead_of_boot) -> None:
         self.path = os.path.join(directory, FILE)
         self.forget_after = 0.0
+        self.keep_history = KEEP_HISTORY
         """Seconds without a ban after which a source's former offences count no longer."""
         self._boot = boot
         self._ahead_now = ahead
@@ -225,7 +226,7 @@ class Store:
         with self._transaction() as database:
             database.execute("DELETE FROM bans WHERE until < ?", (now - max(KEEP_ENDED, self.forget_after),))
             database.execute("DELETE FROM exemptions WHERE until < ?", (now,))
-            database.execute("DELETE FROM history WHERE at < ?", (now - KEEP_HISTORY,))
+            database.execute("DELETE FROM history WHERE at < ?", (now - self.keep_history,))
             database.execute(TRIM_HISTORY, (HISTORY_MOST,))
 
     def forget(self, before: float, network: Network | None) -> int:

@@ -27,6 +27,10 @@ WILL_NEVER_DO = frozenset({400, 413, 415, 422})
 """Status codes by which a server that works says that it does not want this body."""
 
 
+KINDS_OF_TEXT = {"{": "application/json", "<": "text/xml"}
+"""Media types, by what a text begins with."""
+
+
 class Webhook:
     """Owns an HTTP client; connections are kept for the next message."""
 
@@ -39,28 +43,35 @@ class Webhook:
         try:
             self._url = httpx.URL(target.url)
             headers = dict(line.split(": ", 1) for line in target.headers)
-            headers |= {"Content-Type": "application/json", "User-Agent": f"sentinetd/{__version__}"}
+            headers |= {"User-Agent": f"sentinetd/{__version__}"}
             self._client = httpx.AsyncClient(
                 headers=headers, verify=client_context(target.tls, making), timeout=None, trust_env=False
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise Unusable("url", "this is no URL that can be asked for", "write https://HOST/PATH") from error
         self._secret = target.secret.encode()
-        self._body = BODIES[target.body]
+        self._body = BODIES.get(target.body)
         self._chat = target.chat
-        self.most = 200
+        self.most = 200 if self._body is not None else 1
 
     async def deliver(self, messages: Sequence[Message]) -> None:
         """Post *messages* in one body. A 2xx is a yes."""
-        body = json.dumps(self._body(messages, self._chat)).encode()
+        if self._body is None:
+            text = messages[0].text
+            kind = KINDS_OF_TEXT.get(text[:1], "text/plain; charset=utf-8")
+        else:
+            text = json.dumps(self._body(messages, self._chat))
+            kind = "application/json"
+        body = text.encode()
         try:
-            answer = await self._client.post(self._url, content=body, headers=self._signature(body))
+            headers = {"Content-Type": kind, **self._signature(body)}
+            answer = await self._client.post(self._url, content=body, headers=headers)
         except self._errors as error:
             raise EdgeError(f"{self._url.host}: {error or type(error).__name__}") from error
         if answer.is_success:
             return
-        text = f"{self._url.host} answered {answer.status_code} {answer.reason_phrase}"
-        raise Rejected(text) if answer.status_code in WILL_NEVER_DO else EdgeError(text)
+        what = f"{self._url.host} answered {answer.status_code} {answer.reason_phrase}"
+        raise Rejected(what) if answer.status_code in WILL_NEVER_DO else EdgeError(what)
 
     def _signature(self, body: bytes) -> dict[str, str]:
         if not self._secret:
@@ -128,7 +139,7 @@ def _lines(messages: Sequence[Message]) -> str:
     return "\n".join(kept)
 
 
-BODIES: Mapping[Body, Callable[[Sequence[Message], str], Mapping[str, Any]]] = {
+BODIES: Mapping[Body, Callable[[Sequence[Message], str], Mapping[str, Any]]] = {  # a bare one is the text itself
     Body.GENERIC: _generic,
     Body.SLACK: _slack,
     Body.TEAMS: _teams,
