@@ -365,7 +365,7 @@ class Engine:
         answers: Mapping[Question, str | None] = NO_ANSWERS,
     ) -> Iterator[Effect]:
         service, source = running.service, connection.source
-        running.score.refuse(reason)
+        running.score.reasons[reason] += 1
         identified = identifies_refused(service) and (
             source is None or not self.bans.holds(source, now.now)  # by an earlier trip
         )

@@ -180,7 +180,7 @@ class Servers:
 
     def give_up(self, candidate: Candidate, reason: Reason, now: Moment) -> Iterator[Effect]:
         """Refuse one that had been admitted and will have no server."""
-        candidate.running.score.refuse(reason)
+        candidate.running.score.reasons[reason] += 1
         yield refused(candidate.running, candidate.connection, reason, now)
         yield Refuse(candidate.connection)
         yield from self._services.done(candidate.running, candidate.connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Hashable
 
 from sentinetd.model.address import Address
@@ -140,26 +140,34 @@ class Recent:
         return True
 
 
-class Score:
-    """What became of a service's connections since it began: the numbers that metrics and listings show."""
+_TRIPS = (Reason.SENSOR, Reason.EXEMPT)
+"""Reasons that are told as trips, not as refusals."""
 
-    __slots__ = ("refused", "served", "trips")
+
+class Score:
+    """What became of a service's connections since it began: the numbers that metrics and listings show.
+
+    *reasons*: how many were not served, by why not. One is added for each of them, where it happens.
+    """
+
+    __slots__ = ("reasons", "served")
 
     def __init__(self) -> None:
         self.served = 0
-        self.trips = 0
-        self.refused: dict[Reason, int] = {}
+        self.reasons: defaultdict[Reason, int] = defaultdict(int)
 
-    def refuse(self, reason: Reason) -> None:
-        """One more was refused for *reason*; a trip is counted as such."""
-        if reason is Reason.SENSOR or reason is Reason.EXEMPT:
-            self.trips += 1
-        else:
-            self.refused[reason] = self.refused.get(reason, 0) + 1
+    @property
+    def trips(self) -> int:
+        """Touches of the sensor."""
+        return sum(self.reasons.get(reason, 0) for reason in _TRIPS)
+
+    @property
+    def refused(self) -> dict[Reason, int]:
+        """The others that were not served."""
+        return {reason: count for reason, count in self.reasons.items() if reason not in _TRIPS}
 
     def add(self, other: Score) -> None:
         """Count in what *other* has counted."""
         self.served += other.served
-        self.trips += other.trips
-        for reason, count in other.refused.items():
-            self.refused[reason] = self.refused.get(reason, 0) + count
+        for reason, count in other.reasons.items():
+            self.reasons[reason] += count
