@@ -5,7 +5,7 @@ A parser may refuse by the error that it names, never by another one; beyond tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from sentinetd.config import syntax
 from sentinetd.daemon import messages
 from sentinetd.daemon.channel import decode, encode
 from sentinetd.errors import MessageError
+from sentinetd.lists.entry import Entry, Fault, Item
+from sentinetd.lists.readers import READERS, guessed
 from sentinetd.model.address import Address
 from sentinetd.model.values import Decoy
 from sentinetd.serve.internal.decoys.dialogue import NOISE, Scene
@@ -266,6 +268,24 @@ def _records(data: bytes, size: int) -> tuple[list[bytes], bool]:
     return found, False
 
 
+def lists(data: bytes) -> None:
+    """The first byte chooses the format. Whatever pieces a list comes in, it names the same networks; lines are those
+    of the list."""
+    if not data:
+        return
+    name, rest = sorted(READERS)[data[0] % len(READERS)], data[1:]
+    whole = list(READERS[name]([rest], 0.0))
+    pieces = [rest[at : at + 7] for at in range(0, len(rest), 7)]
+    assert _named(READERS[name](pieces, 0.0)) == _named(whole)
+    lines = rest.count(b"\n") + 1
+    assert all(isinstance(item, Entry | Fault) and 0 <= item.line <= lines for item in whole)
+    assert guessed(rest) in READERS
+
+
+def _named(items: Iterable[Item]) -> list[Item]:
+    return [item for item in items if isinstance(item, Entry)]
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "config_syntax": config_syntax,
     "hosts_access": hosts_access,
@@ -275,4 +295,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "rpc": rpc,
     "proxy": proxy,
     "decoys": decoys,
+    "lists": lists,
 }

@@ -183,7 +183,7 @@ def _timed(line: int, word: str, value: Mapping[str, Any], now: float, note: str
 # nftables: `nft list set`, `nft list ruleset`, and scripts with `add element`.
 
 _NFT = Shape(
-    re.compile(r'#[^\n]*|"[^"\n]*"|[{},;=]|[^\s{},;="#]+'), re.compile(r'"[^"\n]*"'), quotes='"', delimiters=" \t,{};="
+    re.compile(r'#[^\n]*|"[^"\n]*"|[{},;=]|[^\s{},;="#]+'), re.compile(r'"[^"\n]*"'), quotes='"#', delimiters=" \t,{};="
 )
 
 

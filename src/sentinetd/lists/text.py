@@ -51,7 +51,8 @@ def lines(chunks: Chunks) -> Iterator[tuple[int, str] | Fault]:
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What text is made of whose lines may have any length: *word* matches each of its words, *quoted* those in quotes,
-    which begin with one of *quotes*; outside of these, words end at *delimiters*."""
+    which begin with one of *quotes*, as do comments, which end with their line; outside of these, words end at
+    *delimiters*."""
 
     word: re.Pattern[str]
     quoted: re.Pattern[str]
@@ -69,16 +70,21 @@ class Shape:
 
 def words(chunks: Chunks, shape: Shape) -> Iterator[tuple[int, str] | Fault]:
     """Each word of text of that *shape*, and the number of its line. One that is too long is a fault."""
-    number, rest = 1, ""
+    number, rest, long = 1, "", False
     for text in decoded(chunks):
         buffer = rest + text
+        if long:  # nothing of that line is to be taken for something else
+            _, newline, buffer = buffer.partition("\n")
+            if not newline:
+                continue
+            number, long = number + 1, False
         end = shape.complete(buffer)
         complete, rest = buffer[:end], buffer[end:]
         yield from _matches(complete, number, shape.word)
         number += complete.count("\n")
         if len(rest) > LONGEST_LINE:
             yield Fault(number, f"a word of more than {LONGEST_LINE} characters")
-            rest = ""
+            rest, long = "", True
     yield from _matches(rest, number, shape.word)
 
 
