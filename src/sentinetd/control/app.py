@@ -26,6 +26,7 @@ from sentinetd.control.desk import Desk, NoAnswer
 from sentinetd.control.history import History, Minute
 from sentinetd.control.metrics import exposition
 from sentinetd.control.peers import Peer, Right, right_of
+from sentinetd.control.reading import Refused, read_address, read_as, read_body, read_network, read_parameters
 from sentinetd.control.requests import (
     EVENTS,
     JSON,
@@ -62,7 +63,6 @@ from sentinetd.control.requests import (
 from sentinetd.control.stream import Stream, Subscriber
 from sentinetd.control.testfire import fire
 from sentinetd.control.troubles import Troubles
-from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Origin
 from sentinetd.model.events import Event, Level, Notice
 from sentinetd.model.kept import BanQuery
@@ -79,8 +79,6 @@ from sentinetd.model.order import (
 )
 from sentinetd.model.settings import ControlSettings
 
-BODY_MOST = 1 << 20
-"""Bytes of a request's body."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 NAME_MOST = 64
 """Characters of a user's name in an event."""
@@ -89,16 +87,6 @@ REFUSALS_SHOWN = 5
 PAST_MOST = 50
 """Former bans that an explanation shows."""
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-
-
-class Refused(Exception):
-    """The request is not carried out: *status* and why."""
-
-    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-        self.headers = headers or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +164,8 @@ class Api:
             caller = self._caller(request)
             if caller.right is Right.NONE or (operation.right is Right.CHANGE and caller.right is Right.READ):
                 raise Refused(403, f"{caller.name} may not; {_who_may(operation.right)}")
-            query = _read(operation.query, dict(_parameters(request)))
-            body = None if operation.body is None else await _body(request, operation.body)
+            query = read_as(operation.query, dict(read_parameters(request)))
+            body = None if operation.body is None else await read_body(request, operation.body)
             answer = await self._handlers[operation.name](caller, query, body)
         except Refused as refused:
             return _json(Problem(refused.text), refused.status, refused.headers)
@@ -231,8 +219,8 @@ class Api:
         return await self._office.desk.bans(
             BanQuery(
                 at=self._office.wall(),
-                address=None if query.address is None else _address(query.address),
-                network=None if query.network is None else _network(query.network),
+                address=None if query.address is None else read_address(query.address),
+                network=None if query.network is None else read_network(query.network),
                 sensor=query.sensor,
                 origin=query.origin,
                 active=not query.ended,
@@ -244,7 +232,7 @@ class Api:
         )
 
     async def _explain(self, caller: Caller, query: OfAddress, body: None) -> Decision:
-        address = _address(query.address)
+        address = read_address(query.address)
         explained = await self._office.desk.explain(address.text)
         bans = await self._office.desk.bans(BanQuery(at=self._office.wall(), address=address))
         past = await self._office.desk.past(BanQuery(at=self._office.wall(), address=address, limit=PAST_MOST))
@@ -262,7 +250,7 @@ class Api:
 
     async def _ban(self, caller: Caller, query: Any, body: BanOrder) -> Done:
         span = FOR_EVER if body.seconds is None else body.seconds
-        wanted = dict.fromkeys(_network(text) for text in body.networks)
+        wanted = dict.fromkeys(read_network(text) for text in body.networks)
         return await self._order(
             caller, ImposeBans(tuple(WantedBan(one, span, body.note) for one in wanted), Origin.OPERATOR)
         )
@@ -272,17 +260,17 @@ class Api:
             raise Refused(400, "name a network, or all=true, and not both")
         if query.network is None:
             return await self._order(caller, LiftAllBans())
-        return await self._order(caller, LiftBans((_network(query.network),)))
+        return await self._order(caller, LiftBans((read_network(query.network),)))
 
     async def _exemptions(self, caller: Caller, query: Any, body: None) -> Exemptions:
         return Exemptions(list(await self._office.desk.exemptions(self._office.wall())))
 
     async def _exempt(self, caller: Caller, query: Any, body: ExemptOrder) -> Done:
         span = FOR_EVER if body.seconds is None else body.seconds
-        return await self._order(caller, Exempt(_network(body.network), span, body.note))
+        return await self._order(caller, Exempt(read_network(body.network), span, body.note))
 
     async def _unexempt(self, caller: Caller, query: OfNetwork, body: None) -> Done:
-        return await self._order(caller, EndExemption(_network(query.network)))
+        return await self._order(caller, EndExemption(read_network(query.network)))
 
     async def _reload(self, caller: Caller, query: Any, body: NoBody) -> Done:
         return await self._order(caller, Reload())
@@ -293,7 +281,7 @@ class Api:
 
     async def _purge(self, caller: Caller, query: Any, body: PurgeOrder) -> Done:
         office, now = self._office, self._office.wall()
-        network = None if body.network is None else _network(body.network)
+        network = None if body.network is None else read_network(body.network)
         count = await office.desk.forget(now - body.older_than, network)
         office.history.forget()
         office.stream.forget()
@@ -395,50 +383,6 @@ async def _no_such(request: Request, error: Exception) -> Response:
 
 async def _gone(request: Request, error: Exception) -> Response:
     return Response(status_code=400)  # nobody is there to read it
-
-
-def _parameters(request: Request) -> list[tuple[str, str]]:
-    pairs = request.query_params.multi_items()
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise Refused(400, f"{name} is given twice")
-    return pairs
-
-
-def _read(form: type[Any], value: Any, *, strict: bool = False) -> Any:
-    """*value* as a *form*. Refused if it is not one."""
-    try:
-        return msgspec.convert(value, form, strict=strict)
-    except msgspec.ValidationError as error:
-        raise Refused(400, f"{error}; {openapi.PATH} has the form") from None
-
-
-async def _body(request: Request, form: type[Any]) -> Any:
-    data = b""
-    async for piece in request.stream():
-        data += piece
-        if len(data) > BODY_MOST:
-            raise Refused(413, f"the body is longer than {BODY_MOST} bytes")
-    try:
-        value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, f"the body is no JSON: {error}") from None
-    return _read(form, value, strict=True)
-
-
-def _address(text: str) -> Address:
-    try:
-        return Address.parse(text)
-    except ValueError:
-        raise Refused(400, f"{text!r} is no address; write one such as 192.0.2.1 or 2001:db8::1") from None
-
-
-def _network(text: str) -> Network:
-    try:
-        return Network.parse(text)
-    except ValueError:
-        raise Refused(400, f"{text!r} is no network; write one such as 192.0.2.0/24 or 2001:db8::/64") from None
 
 
 def _sums(minutes: list[Minute]) -> tuple[int, int, int]:

@@ -28,6 +28,8 @@ PARTING = 2.0
 class Visit(H11Protocol):
     """One connection; its peer's credentials go into the state of each request."""
 
+    _patience: asyncio.TimerHandle | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         sock = transport.get_extra_info("socket")
@@ -40,9 +42,8 @@ class Visit(H11Protocol):
         self._patience = self.loop.call_later(HEAD_WITHIN, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        patience = getattr(self, "_patience", None)
-        if patience is not None:
-            patience.cancel()
+        if self._patience is not None:
+            self._patience.cancel()
         super().connection_lost(exc)
 
     def _give_up(self) -> None:
