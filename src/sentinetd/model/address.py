@@ -73,6 +73,8 @@ class Network:
     @classmethod
     def parse(cls, text: str) -> Self:
         """``address`` or ``address/bits``; host bits are cut off. ValueError if it is neither."""
+        if (value := _ipv4(text)) is not None:
+            return cls(4, value, 32)
         spelled, _, bits = text.partition("/")
         address = Address.parse(spelled)
         full = BITS[address.version]
