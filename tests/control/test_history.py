@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sentinetd.control.history import KEPT, MINUTES, History, Ranking
+from sentinetd.control.history import KEPT, MINUTES, Frequent, History, Ranking
 from sentinetd.control.troubles import MOST, PASSING, Trouble, Troubles
 from sentinetd.model import events as ev
 from sentinetd.model.address import Address, Network
@@ -79,6 +81,22 @@ def test_a_flood_of_names_hides_nobody_who_is_frequent() -> None:
     assert len(ranked) == KEPT
     assert ranked[0][0] == "192.0.2.7"
     assert ranked[0][1] >= 4 * KEPT
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, KEPT + 40)), max_size=400))
+def test_the_oldest_of_the_rarest_gives_way(names: list[int | None]) -> None:
+    """As if the least count were looked for each time. None: a name that nobody had before."""
+    frequent, counts = Frequent(), {}
+    sequence = [*(str(number % KEPT) for number in range(2 * KEPT)), *names]
+    for place, one in enumerate(sequence):
+        name = f"new {place}" if one is None else str(one)
+        frequent.add(name)
+        if name in counts or len(counts) < KEPT:
+            counts[name] = counts.get(name, 0) + 1
+        else:
+            rarest = min(counts, key=counts.__getitem__)
+            counts[name] = counts.pop(rarest) + 1
+    assert list(frequent.counts().items()) == list(counts.items())
 
 
 def test_a_harmless_test_counts_for_nothing() -> None:

@@ -44,10 +44,12 @@ class Minute:
 class Frequent:
     """The most frequent names, and about how often each came."""
 
-    __slots__ = ("_counts",)
+    __slots__ = ("_counts", "_least", "_rare")
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
+        self._least = 0
+        self._rare: list[str] = []  # who had it when it was last looked for, the oldest at the end
 
     def add(self, name: str) -> None:
         """Count one more of *name*."""
@@ -57,8 +59,18 @@ class Frequent:
         elif len(counts) < KEPT:
             counts[name] = 1
         else:
-            rarest = min(counts, key=counts.__getitem__)
-            counts[name] = counts.pop(rarest) + 1
+            counts[name] = counts.pop(self._rarest()) + 1
+
+    def _rarest(self) -> str:
+        """The oldest of the names with the least count. Looked for once for all of them: a flood from everywhere has a
+        new name each time, and no count ever falls."""
+        while self._rare:
+            name = self._rare.pop()
+            if self._counts.get(name) == self._least:
+                return name
+        self._least = min(self._counts.values())
+        self._rare = [name for name, count in self._counts.items() if count == self._least][::-1]
+        return self._rare.pop()
 
     def counts(self) -> dict[str, int]:
         return self._counts
