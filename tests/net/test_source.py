@@ -6,7 +6,7 @@ import pytest
 
 from rig.network import run
 from sentinetd.model.address import Address
-from sentinetd.net.source import asked_of, interface_name, source_of
+from sentinetd.net.source import asked_of, interface_name, local_of, source_of
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,13 @@ def test_source(where: tuple[str, int] | tuple[str, int, int, int], spelled: str
 
 def test_interface_name() -> None:
     assert interface_name(1) == "lo"
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.9"), (socket.AF_INET6, "::1")])
+def test_our_end(family: socket.AddressFamily, host: str) -> None:
+    with socket.create_server((host, 0), family=family) as server:
+        assert local_of(server.fileno()) == (Address.parse(host), server.getsockname()[1])
+        assert server.getsockname()[0] == host, "the descriptor stays open"
 
 
 @pytest.mark.usefixtures("namespace")

@@ -403,12 +403,13 @@ class Doors:
             return
         taken = 0
         burst, door.burst = door.burst, 1
-        sensor, caught, usual = door.service.sensor, door.service.caught, (None, listener.port)
+        sensor, caught = door.service.sensor, door.service.caught
+        asks = sensor and (caught or not listener.address.value)  # which of our addresses was touched
+        here: tuple[Address | None, int] = listener.address if sensor else None, listener.port
         try:
             for descriptor, source, port in listener.accept(burst):
                 taken += 1
-                here: tuple[Address | None, int] = usual
-                if sensor:  # which of our addresses was touched
+                if asks:
                     asked = here = asked_of(descriptor, listener.port) if caught else local_of(descriptor)
                     if caught and not watches(door.service, *asked):
                         os.close(descriptor)  # not brought here: it asked for the listener's own port

@@ -46,7 +46,9 @@ def interface_name(index: int) -> str:
 
 def local_of(descriptor: int) -> tuple[Address, int]:
     """The address and port that the socket *descriptor* has at our end (getsockname(2))."""
-    bound = socket.socket(fileno=descriptor)
+    # Without a family Python asks the kernel for that, the type and the protocol; the address tells its own anyway, and
+    # that of IPv6 needs the most room.
+    bound = socket.socket(AF_INET6, socket.SOCK_STREAM, 0, descriptor)
     try:
         where = bound.getsockname()
     finally:
