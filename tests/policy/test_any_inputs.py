@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from policy.player import Player, addresses, dgram, events, sensor, service
-from sentinetd.model.address import Address, Network
-from sentinetd.model.ban import Ban
+from sentinetd.model.address import BITS, Address, Network
+from sentinetd.model.ban import Ban, LongerBan, Origin
 from sentinetd.model.connection import Announced
 from sentinetd.model.events import ConnectionRefused
+from sentinetd.model.order import EndExemption, Exempt, ImposeBans, LiftBans, WantedBan
 from sentinetd.model.service import (
     Capture,
     Cps,
@@ -52,16 +53,21 @@ from sentinetd.policy.inputs import (
     CarriersGone,
     Chosen,
     Ended,
+    Escalated,
     Exhausted,
     Finished,
+    Found,
     Input,
     Launched,
     LaunchersGone,
     LaunchFailed,
     Learned,
     Leaving,
+    LoggedIn,
     Moved,
+    Ordered,
     Played,
+    Recalled,
     Reloaded,
     SetupFailed,
     Surroundings,
@@ -280,6 +286,35 @@ class AnyInputs(RuleBasedStateMachine):
     def learn(self, network: str, left: float) -> None:
         now = self.player.now
         self.give(Learned((Ban(Network.parse(network), now, now + left),)))
+
+    @rule(network=st.sampled_from(NETWORKS), span=st.floats(0.0, 90.0), origin=st.sampled_from(Origin))
+    def order_ban(self, network: str, span: float, origin: Origin) -> None:
+        self.give(Ordered(1, ImposeBans((WantedBan(Network.parse(network), span),), origin), "joe"))
+
+    @rule(network=st.sampled_from(NETWORKS))
+    def order_lift(self, network: str) -> None:
+        self.give(Ordered(2, LiftBans((Network.parse(network),)), "joe"))
+
+    @rule(network=st.sampled_from(NETWORKS), span=st.floats(0.0, 90.0), end=st.booleans())
+    def order_exemption(self, network: str, span: float, end: bool) -> None:
+        named = Network.parse(network)
+        self.give(Ordered(3, EndExemption(named) if end else Exempt(named, span), "joe"))
+
+    @rule(source=st.sampled_from(SOURCES), left=st.floats(-1.0, 90.0), kept=st.booleans())
+    def recall(self, source: str, left: float, kept: bool) -> None:
+        address, wall = Address.parse(source), self.player.moment().wall
+        length = BITS[address.version]
+        self.give(Recalled(address.version, length, address.scope, kept, ((address.value, wall + left),)))
+
+    @rule(network=st.sampled_from(NETWORKS), left=st.floats(-1.0, 90.0))
+    def escalate(self, network: str, left: float) -> None:
+        longer = LongerBan(Network.parse(network), self.player.moment().wall + left, "trap", 2)
+        self.give(Escalated((longer,)))
+
+    @rule(source=st.sampled_from(SOURCES))
+    def find_and_log_in(self, source: str) -> None:
+        self.give(Found("a.example", (Address.parse(source),)))
+        self.give(LoggedIn(Address.parse(source)))
 
     @rule(own=st.sets(st.sampled_from(SOURCES), max_size=2))
     def move(self, own: set[str]) -> None:

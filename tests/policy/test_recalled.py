@@ -50,7 +50,7 @@ def test_keepers_in_the_kernel_hear_of_them_unless_there_are_none_yet() -> None:
 def test_a_longer_ban_that_stands_stays() -> None:
     player = Player(sensor(100.0))
     player.arrive()
-    player.give(recalled(player, ("192.0.2.1", 50.0)))
+    assert player.give(recalled(player, ("192.0.2.1", 50.0))) == [Impose(HOST, player.now + 100)]
     assert player.engine.bans.ledger.until(HOST) == player.now + 100
     player.give(recalled(player, ("192.0.2.1", 150.0)))
     assert (player.engine.bans.ledger.until(HOST), len(player.engine.bans.ledger)) == (player.now + 150, 1)

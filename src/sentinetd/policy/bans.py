@@ -182,7 +182,7 @@ class Bans:
             shift = BITS[given.version] - given.length
             for prefix, until in rows:
                 network = Network(given.version, prefix << shift, given.length, given.scope)
-                yield from self._put_in_force(network, until)
+                yield from self._put_in_force(network, self.ledger.until(network) or until)  # what stood may be longer
         yield from self.evicted(now)
 
     def recalled_exemptions(self, exemptions: Iterable[Exemption], now: Moment) -> Iterator[Effect]:
