@@ -17,6 +17,7 @@ from sentinetd.daemon.instructions import Instructions
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.messages import TO_COURIER, Agreed, Disagreed, Greeting, Handed, InForce, Instructed
+from sentinetd.daemon.sockets import Sockets
 from sentinetd.model.address import Network
 from sentinetd.model.diagnostic import Diagnostic
 from sentinetd.model.settings import CourierSettings, FileUse, FileWanted, Mistake, Settings
@@ -189,3 +190,24 @@ def test_settings_that_cannot_cross_are_a_mistake(bench: Bench, count: int, why:
     [answer] = answers
     assert answer.startswith("s.toml: alerts and feeds, with all that belongs to them, " + why)
     assert bench.heard() == []
+
+
+def test_the_control_socket_alone_waits_for_nobody(tmp_path: Path) -> None:
+    """A courier that cannot start must not keep the daemon from serving, where nobody wrote anything for it."""
+    bench = Bench(tmp_path)
+    sockets = Sockets(str(tmp_path / "control.sock"), bench.objections.append)
+    instructions = Instructions(
+        bench.loop, bench.link, lambda settings: None, lambda fault: bench.objections.append(str(fault)),
+        lambda level, text: bench.notices.append(text), sockets,
+    )  # fmt: skip
+    try:
+        instructions.propose(Loaded((), Settings(), (), frozenset(), WRITTEN), bench._answered)
+        assert bench.answers == [[]]
+        instructions.enact()
+        kinds = [type(one) for one in bench.heard() if not isinstance(one, str)]
+        assert kinds == [Handed, Instructed, InForce]
+        instructions.heard(Disagreed(1, (Mistake("control", 0, "", "no", "again"),)))
+        assert "no; again" in bench.objections[0]
+    finally:
+        sockets.close()
+        bench.close()

@@ -23,7 +23,7 @@ from sentinetd.daemon.sockets import Sockets
 from sentinetd.errors import EdgeError, MessageError
 from sentinetd.model.diagnostic import Diagnostic, Scope
 from sentinetd.model.events import Level
-from sentinetd.model.settings import CourierSettings, FileUse, FileWanted, Mistake, Settings
+from sentinetd.model.settings import ControlSettings, CourierSettings, FileUse, FileWanted, Mistake, Settings
 
 WITHIN = 20.0
 """Seconds in which the courier has to answer; it is started again in that time if need be."""
@@ -89,6 +89,8 @@ class Instructions:
         self._timer = self._loop.after(WITHIN, self._silent)
         self._equip(wanted.courier)
         self._link.propose(Instructed(self._request, wanted.courier), descriptors)
+        if not (_asks(wanted) or _asks(before)):
+            self._conclude(())  # nobody wrote anything that could be mistaken: a silent courier keeps no service away
 
     def enact(self) -> None:
         """What was proposed last, and agreed to, is in force."""
@@ -191,6 +193,12 @@ def as_diagnostic(loaded: Loaded, mistake: Mistake) -> Diagnostic:
     place = loaded.place(mistake.table, mistake.number, mistake.key)
     name = f"{mistake.table}.{mistake.key}" if mistake.key else mistake.table
     return Diagnostic(Scope.FILE, place, mistake.text, mistake.way_out, name)
+
+
+def _asks(settings: Settings) -> bool:
+    """Whether *settings* hold anything for the courier beside the sockets of the control API, which come unasked."""
+    others = replace(settings.courier, control=ControlSettings())
+    return others != CourierSettings() or any(file.use is not FileUse.LISTEN for file in settings.files)
 
 
 def open_file(file: FileWanted) -> int:
