@@ -19,8 +19,8 @@ from setuptools.command.build_ext import build_ext
 SPAWN = "src/sentinetd/spawn/"
 SPAWNER = Extension(
     "sentinetd.spawn.sentinetd-spawner",
-    sources=[SPAWN + "spawner.c", SPAWN + "birth.c", SPAWN + "recipes.c"],
-    depends=[SPAWN + "birth.h", SPAWN + "recipes.h"],
+    sources=[SPAWN + "spawner.c", SPAWN + "birth.c", SPAWN + "label.c", SPAWN + "recipes.c"],
+    depends=[SPAWN + name for name in ("birth.h", "call.h", "label.h", "recipes.h")],
 )
 FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-fstack-protector-strong"]
 LINKS = [["-s", "-fPIE", "-static-pie"], ["-s", "-fPIE", "-pie", "-Wl,-z,relro,-z,now"]]

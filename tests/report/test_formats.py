@@ -105,6 +105,10 @@ TEXTS = [
         ["setgroups( 0, NULL ) failed: Operation not permitted (errno = 1)"],
     ),
     (
+        ev.ServerFailed(AT, "ftp", "setexeccon", "the client's context", errno.ENOPROTOOPT, True),
+        ["Changing process context failed for ftp: the client's context: Protocol not available (errno = 92)"],
+    ),
+    (
         ev.ServerFailed(AT, "ftp", "nice", "", errno.EACCES, False),
         ["service ftp: nice failed: Permission denied (errno = 13)"],
     ),

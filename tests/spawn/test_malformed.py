@@ -37,7 +37,7 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("sanitized")
     (directory / "options.c").write_text(OPTIONS)
     program = directory / "sentinetd-spawner"
-    sources = [str(SOURCES / name) for name in ("spawner.c", "birth.c", "recipes.c")]
+    sources = [str(SOURCES / name) for name in ("spawner.c", "birth.c", "label.c", "recipes.c")]
     subprocess.run(["cc", *SANITIZED, "-o", program, directory / "options.c", *sources], check=True)
     return program
 

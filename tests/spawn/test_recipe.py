@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sentinetd.errors import MessageError
 from sentinetd.spawn import protocol
-from sentinetd.spawn.protocol import Launched, LaunchFailed, SetupFailed, Step
+from sentinetd.spawn.protocol import Launched, LaunchFailed, Part, SetupFailed, Step
 from sentinetd.spawn.recipe import MAX_SIZE, Recipe
 from spawn.guard import TRUE
 
@@ -29,6 +29,7 @@ recipes = st.builds(
     umask=st.none() | st.integers(0, 0o777),
     nice=st.integers(-40, 40),
     limits=st.lists(st.tuples(st.integers(0, 15), st.integers(-1, 2**63 - 1)), max_size=16).map(tuple),
+    labeled=st.booleans(),
 )
 
 
@@ -93,6 +94,8 @@ def test_pieces() -> None:
         pytest.param((1, 0, 2**64 - 1, 77, 0), Launched(2**64 - 1, 77), id="launched"),
         pytest.param((2, 0, 5, 11, 0), LaunchFailed(5, 11), id="launch failed"),
         pytest.param((3, 2, 5, 1, 7), SetupFailed(5, Step.LIMIT, 1, 7), id="set-up failed"),
+        pytest.param((3, 9, 5, 92, 2), SetupFailed(5, Step.LABEL, 92, Part.PEER), id="no label"),
+        pytest.param((3, 9, 5, 92, 6), None, id="no such part of labelling"),
         pytest.param((1, 0, 5, 0, 0), None, id="no process id"),
         pytest.param((1, 0, 5, -1, 0), None, id="a process id that means everybody"),
         pytest.param((3, 0, 5, 1, 0), None, id="no such step"),

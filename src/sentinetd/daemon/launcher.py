@@ -31,8 +31,18 @@ STEPS = {
     protocol.Step.SETUID: "setuid",
     protocol.Step.SETSID: "setsid",
     protocol.Step.EXEC: "execve",
+    protocol.Step.LABEL: "setexeccon",
 }
 """The steps of a server's set-up by the names that logs print."""
+
+PARTS = {
+    protocol.Part.OWN: "the daemon's own context",
+    protocol.Part.PEER: "the client's context",
+    protocol.Part.PROGRAM: "the program's context",
+    protocol.Part.COMPUTE: "what policy makes of them",
+    protocol.Part.EXEC: "to have it at exec",
+}
+"""Parts of the step LABEL as objects of it."""
 
 
 FIRST_ASIDE = 1 << 63
@@ -195,7 +205,8 @@ class Launcher:
         elif isinstance(reply, protocol.LaunchFailed):
             self._handle(LaunchFailed(reply.order, reply.errno))
         else:
-            self._handle(SetupFailed(reply.order, STEPS[reply.step], "", reply.errno, reply.fatal))
+            what = PARTS[protocol.Part(reply.detail)] if reply.step is protocol.Step.LABEL else ""
+            self._handle(SetupFailed(reply.order, STEPS[reply.step], what, reply.errno, reply.fatal))
 
     def _reply_aside(self, reply: protocol.Reply) -> None:
         if isinstance(reply, protocol.SetupFailed):

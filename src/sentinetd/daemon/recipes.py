@@ -6,7 +6,7 @@ import math
 import resource
 
 from sentinetd.model.service import Service
-from sentinetd.model.values import Credentials
+from sentinetd.model.values import Credentials, Flag
 from sentinetd.spawn.recipe import Recipe
 
 LIMITS = {
@@ -41,6 +41,7 @@ def recipe_of(service: Service, files: int) -> Recipe:
         umask=service.umask,
         nice=max(-40, min(40, service.nice)),
         limits=limits,
+        labeled=Flag.LABELED in service.flags,
     )
 
 

@@ -12,6 +12,8 @@
  */
 #define _GNU_SOURCE
 #include "birth.h"
+#include "call.h"
+#include "label.h"
 #include "recipes.h"
 
 #include <errno.h>
@@ -23,7 +25,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { SETUP_STATUS = 126, EXEC_STATUS = 127 };   /* exit: a server that never began */
@@ -47,40 +48,6 @@ static int may_share;
 
 /* ------------------------------------------------------------------------------------------------ the server's side */
 
-/* System calls that give -errno and leave errno alone, which is the spawner's. */
-#if defined(__x86_64__)
-#define SHARES 1
-static long call(long number, long a, long b, long c, long d, long e, long f)
-{
-	register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
-	long result;
-
-	__asm__ volatile("syscall"
-	                 : "=a"(result)
-	                 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-	                 : "rcx", "r11", "memory");
-	return result;
-}
-#elif defined(__aarch64__)
-#define SHARES 1
-static long call(long number, long a, long b, long c, long d, long e, long f)
-{
-	register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
-	register long x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = f;
-
-	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
-	return x0;
-}
-#else
-#define SHARES 0
-static long call(long number, long a, long b, long c, long d, long e, long f)
-{
-	long result = syscall(number, a, b, c, d, e, f);
-
-	return result < 0 ? -errno : result;
-}
-#endif
-
 static void complain(uint64_t order, uint32_t step, long error, int detail)
 {
 	struct reply reply = {SETUP_FAILED, step, order, (int32_t)-error, detail};
@@ -90,11 +57,16 @@ static void complain(uint64_t order, uint32_t step, long error, int detail)
 		;
 }
 
-static _Noreturn void fail(uint64_t order, uint32_t step, long error)
+static _Noreturn void fail_at(uint64_t order, uint32_t step, long error, int detail)
 {
-	complain(order, step, error, 0);
+	complain(order, step, error, detail);
 	for (;;)
 		call(SYS_exit_group, step == EXEC ? EXEC_STATUS : SETUP_STATUS, 0, 0, 0, 0, 0);
+}
+
+static _Noreturn void fail(uint64_t order, uint32_t step, long error)
+{
+	fail_at(order, step, error, 0);
 }
 
 static long set_limit(const struct limit *limit)
@@ -116,7 +88,8 @@ static long add_nice(int by)
 
 /*
  * In the new process: become the server. Limits and nice come before the change of user, which would forbid to raise them;
- * their failure is told and borne. Every descriptor but 0, 1 and 2 is closed by exec. The change of user is the last step:
+ * their failure is told and borne. The label comes before both: it opens files, which a limit may forbid, and the server's
+ * path may be open to us alone. Every descriptor but 0, 1 and 2 is closed by exec. The change of user is the last step:
  * from then on that user's other processes may send this one signals.
  */
 static int become_server(void *given)
@@ -127,12 +100,15 @@ static int become_server(void *given)
 	const uint64_t none = 0; /* the kernel's sigset_t */
 	uint64_t order = place->order;
 	long error;
+	int part;
 
 	if ((error = call(SYS_setsid, 0, 0, 0, 0, 0, 0)) < 0)
 		fail(order, SETSID, error);
 	for (int fd = 0; fd <= 2; fd++)
 		if ((error = call(SYS_dup3, place->connection, fd, 0, 0, 0, 0)) < 0)
 			fail(order, DUP, error);
+	if (head->flags & LABELED && (error = label_server(recipe->server, 0, &part)) < 0)
+		fail_at(order, LABEL, error, part);
 	for (uint32_t i = 0; i < head->limits; i++)
 		if ((error = set_limit(&recipe->limits[i])) < 0)
 			complain(order, LIMIT, error, (int)recipe->limits[i].resource);

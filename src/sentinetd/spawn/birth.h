@@ -6,13 +6,13 @@ struct recipe;
 
 enum { GUARD = 3 };                                                        /* descriptor */
 enum { LAUNCHED = 1, LAUNCH_FAILED = 2, SETUP_FAILED = 3 };                /* kinds of replies */
-enum { DUP = 1, LIMIT, NICE, SETGID, SETGROUPS, SETUID, SETSID, EXEC };    /* protocol.Step */
+enum { DUP = 1, LIMIT, NICE, SETGID, SETGROUPS, SETUID, SETSID, EXEC, LABEL }; /* protocol.Step */
 enum { MAX_HOST = 255 };                                                   /* bytes of REMOTE_HOST's value */
 
 struct reply {
 	uint32_t kind, step;
 	uint64_t order;
-	int32_t value, detail;  /* pid or errno; LIMIT: which RLIMIT_ */
+	int32_t value, detail;  /* pid or errno; LIMIT: which RLIMIT_, LABEL: which part of it */
 };
 
 /* Once, before the first birth. */

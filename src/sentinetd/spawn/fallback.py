@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from sentinetd.errors import MessageError
+from sentinetd.spawn.label import LabelError, label_server
 from sentinetd.spawn.protocol import (
     DESCRIPTOR,
     EXEC_STATUS,
@@ -189,6 +190,8 @@ class Fallback:
             step = Step.DUP
             for descriptor in (0, 1, 2):
                 os.dup2(connection, descriptor)
+            if recipe.labeled:
+                label_server(known.server, 0)
             for which, value in recipe.limits:
                 try:
                     resource.setrlimit(which, (value, value))
@@ -214,6 +217,8 @@ class Fallback:
             step, status = Step.EXEC, EXEC_STATUS
             self._libc.execve(known.server, known.argv, known.environment)
             raise OSError(ctypes.get_errno(), "execve")
+        except LabelError as error:
+            self._report(Step.LABEL, order, error.errno, error.part)
         except OSError as error:
             self._report(step, order, error.errno)
         finally:

@@ -14,7 +14,7 @@ from enum import IntEnum
 
 from sentinetd.errors import MessageError
 
-VERSION = "1"
+VERSION = "2"
 
 DESCRIPTOR = 3
 """Where a spawner finds its socket."""
@@ -51,6 +51,17 @@ class Step(IntEnum):
     SETUID = 6
     SETSID = 7
     EXEC = 8
+    LABEL = 9
+
+
+class Part(IntEnum):
+    """What of LABEL failed: our own context, the peer's, the program's; the new one, or to have it at exec."""
+
+    OWN = 1
+    PEER = 2
+    PROGRAM = 3
+    COMPUTE = 4
+    EXEC = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,7 @@ class SetupFailed:
     """A step of the server's set-up failed. Told by the new process itself: this may come before or after `Launched`,
     and before or after the process has ended, but never for an order without a process.
 
-    *detail*: for LIMIT the RLIMIT_ number, else 0.
+    *detail*: for LIMIT the RLIMIT_ number, for LABEL the `Part`, else 0.
     """
 
     order: int
@@ -120,7 +131,7 @@ def read_reply(message: bytes) -> Reply:
         if kind == LAUNCH_FAILED:
             return LaunchFailed(order, value)
         if kind == SETUP_FAILED:
-            return SetupFailed(order, Step(step), value, detail)
+            return SetupFailed(order, Step(step), value, Part(detail) if step == Step.LABEL else detail)
     except (struct.error, ValueError) as error:
         raise MessageError(f"reply of the spawner: {error}") from error
     raise MessageError(f"reply of the spawner: kind {kind} with value {value}")

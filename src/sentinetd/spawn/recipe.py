@@ -17,7 +17,7 @@ MAX_SIZE = 1 << 20
 
 _HEAD = struct.Struct("=IIIIiIIIII")  # flags uid gid umask nice, numbers of limits groups arguments variables, zero
 _LIMIT = struct.Struct("=QII")  # value, resource, zero
-_HAS_UID, _HAS_GID, _HAS_GROUPS, _HAS_UMASK = 1, 2, 4, 8
+_HAS_UID, _HAS_GID, _HAS_GROUPS, _HAS_UMASK, _LABELED = 1, 2, 4, 8, 16
 _INFINITY = (1 << 64) - 1
 _MAX_ID = (1 << 32) - 2  # -1 means "unchanged" to setresuid(2)
 _MAX_LIMIT = 1 << 63
@@ -33,6 +33,7 @@ class Recipe:
     *server* is taken as it stands, from the directory ``/``, without a search in PATH. *environment* has ``NAME=value``
     without REMOTE_HOST. *nice* is added to the guard's own. *limits* are pairs of an RLIMIT_ number and a value, soft
     and hard alike, in the order in which they are set; -1 is infinity. *groups* are the supplementary ones.
+    *labeled*: the server's SELinux context has the range of the connection's peer, or nothing is run.
     """
 
     server: str
@@ -44,6 +45,7 @@ class Recipe:
     umask: int | None = None
     nice: int = 0
     limits: tuple[tuple[int, int], ...] = ()
+    labeled: bool = False
 
     def encode(self) -> bytes:
         """The recipe as it crosses. MessageError if a part is out of its bounds or a text has a zero byte."""
@@ -59,6 +61,7 @@ class Recipe:
             | _HAS_GID * (self.gid is not None)
             | _HAS_GROUPS * (self.groups is not None)
             | _HAS_UMASK * (self.umask is not None)
+            | _LABELED * self.labeled
         )
         head = _HEAD.pack(
             flags,
@@ -102,6 +105,7 @@ class Recipe:
             umask=umask if flags & _HAS_UMASK else None,
             nice=nice,
             limits=tuple((which, -1 if value == _INFINITY else value) for value, which, _ in limits),
+            labeled=bool(flags & _LABELED),
         )
         recipe._check()
         return recipe

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PROTOCOL "1" /* protocol.VERSION: given as the only argument, so that a stale build is found out at once */
+#define PROTOCOL "2" /* protocol.VERSION: given as the only argument, so that a stale build is found out at once */
 
 enum { TEACH = 1, MORE = 2, FORGET = 3, LAUNCH = 4 }; /* kinds of messages */
 enum { PIECE = 16384 };                               /* bytes of payload in one message */
@@ -19,7 +19,7 @@ struct message {
 };
 #define HEADER offsetof(struct message, payload)
 
-enum { HAS_UID = 1, HAS_GID = 2, HAS_GROUPS = 4, HAS_UMASK = 8 };
+enum { HAS_UID = 1, HAS_GID = 2, HAS_GROUPS = 4, HAS_UMASK = 8, LABELED = 16 };
 enum { MAX_LIMITS = 16 };
 
 struct head {               /* how a recipe begins; then its limits, groups and strings */

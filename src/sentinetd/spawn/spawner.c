@@ -15,7 +15,7 @@
  * Messages are described in recipes.h; numbers are in the machine's own byte order. A message that is not of its form is
  * dropped with a line on standard error; a launch is always answered.
  *
- * cc -O2 -Wall -Wextra -Wpedantic -static-pie -o sentinetd-spawner spawner.c birth.c recipes.c
+ * cc -O2 -Wall -Wextra -Wpedantic -static-pie -o sentinetd-spawner spawner.c birth.c label.c recipes.c
  */
 #define _GNU_SOURCE
 #include "birth.h"

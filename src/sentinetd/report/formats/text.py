@@ -136,6 +136,7 @@ STEPS: dict[str, str] = {
     "setuid": "setuid failed: {error}",
     "setgid": "setgid failed: {error}",
     "setgroups": "setgroups( 0, NULL ) failed: {error}",
+    "setexeccon": "Changing process context failed for {service}: {what}: {error}",
 }
 """xinetd's words for what keeps a server from starting (xinetd's child.c); other steps are told in the last way."""
 OTHER_STEP = "service {service}: {step} failed: {error}"
