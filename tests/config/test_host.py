@@ -78,3 +78,25 @@ def test_this_machine() -> None:
     assert host.addresses("no such host") == ()
     assert host.uid == os.geteuid()
     assert host.environment == {"A": "1"}
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        pytest.param({}, "SELinux is not enabled here", id="no SELinux"),
+        pytest.param({"/proc/self/attr/current": b"unconfined\n"}, "SELinux is not enabled here", id="AppArmor"),
+        pytest.param(
+            {"/sys/fs/selinux/mls": b"0", "/proc/self/attr/current": b"u:r:t\0"},
+            "the SELinux policy here has no ranges (MLS, MCS)",
+            id="a policy without MLS",
+        ),
+        pytest.param(
+            {"/sys/fs/selinux/mls": b"1", "/proc/self/attr/current": None},
+            "the daemon's own SELinux context cannot be read (Permission denied)",
+            id="no context",
+        ),
+        pytest.param({"/sys/fs/selinux/mls": b"1", "/proc/self/attr/current": b"u:r:t:s0\0"}, "", id="SELinux"),
+    ],
+)
+def test_unlabeled(files: dict[str, bytes | None], why: str) -> None:
+    assert Machine(files).unlabeled() == why

@@ -379,7 +379,16 @@ def test_completion(text: str, facts: dict[str, Any]) -> None:
             id="LABELED far",
         ),
         pytest.param(entry("ftp", "flags = LABELED", wait="yes"), "Tcp wait services cannot", id="LABELED and wait"),
-        pytest.param(entry("ftp", "flags = LABELED"), "Labeled networking is not supported", id="LABELED at all"),
+        pytest.param(
+            entry("ftp", "flags = LABELED; proxy_protocol = 192.0.2.1"),
+            "Services behind a proxy see no label",
+            id="LABELED and PROXY",
+        ),
+        pytest.param(
+            entry("ftp", "flags = LABELED"),
+            "Labeled networking is not supported, since SELinux is not enabled here: ftp; delete the flag LABELED",
+            id="LABELED without SELinux",
+        ),
         pytest.param(entry("ftp", "tasks_max = 5"), "tasks_max is reserved for a later version", id="reserved"),
         pytest.param(entry("ftp", "disable = perhaps; disable = no"), "disable: Bad value: perhaps", id="disable"),
         pytest.param(
@@ -395,6 +404,12 @@ def test_an_entry_is_refused(text: str, told: str) -> None:
     assert len(result.faulty) == 1
     assert any(told in f"{one.scope.value}: {one}" for one in result.diagnostics)
     assert all(one.way_out for one in result.diagnostics)
+
+
+def test_labeled_is_in_force_where_selinux_is() -> None:
+    machine = {"/sys/fs/selinux/mls": b"1", "/proc/self/attr/current": b"u:r:t:s0\0"}
+    (service,) = loaded(entry("ftp", "flags = LABELED"), machine).services
+    assert Flag.LABELED in service.flags
 
 
 def test_an_inherited_option_is_told_of_where_it_stands() -> None:

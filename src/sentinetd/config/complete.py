@@ -39,6 +39,8 @@ def complete(draft: Draft, host: Host, environments: Environments) -> None:
     _rpc(draft, host)
     _address(draft, host)
     _credentials(draft, host)
+    if has(draft, Flag.LABELED):
+        draft.unlabeled = host.unlabeled()
     if "rlimits" in values:
         values["rlimits"] = tuple(sorted(values["rlimits"], key=lambda row: _RLIMITS.index(row[0])))
     key = (values.get("passenv"), values.get("env", ()))

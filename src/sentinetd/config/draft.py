@@ -22,7 +22,8 @@ from sentinetd.model.values import FileLog, Place
 class Draft:
     """*values* by field of `Service`: what the entry's own lines give, and after `inherit` the defaults as well.
 
-    With an empty *name* it is the defaults themselves. *places*: see `Service.places`.
+    With an empty *name* it is the defaults themselves. *places*: see `Service.places`. *unlabeled*: why a server of it
+    cannot have its client's SELinux range on this machine, if the entry asks for it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Draft:
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     told: list[Diagnostic] = field(default_factory=list)
+    unlabeled: str = ""
 
     def wrong(self, text: str, way_out: str, attribute: str = "", place: Place | None = None) -> None:
         """The entry cannot be used; in the defaults: nothing can."""

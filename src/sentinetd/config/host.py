@@ -102,6 +102,18 @@ class Host:
         """Why *path* cannot be executed; empty if it can, by this daemon's own user."""
         return _once(self._executables, path, _not_executable)
 
+    def unlabeled(self) -> str:
+        """Why no connection here has an SELinux range that a server could take on; empty if it may have."""
+        try:
+            levels = self.read("/sys/fs/selinux/mls")
+        except OSError:
+            return "SELinux is not enabled here"
+        try:
+            self.read("/proc/self/attr/current")
+        except OSError as error:
+            return f"the daemon's own SELinux context cannot be read ({error.strerror})"
+        return "" if levels == b"1" else "the SELinux policy here has no ranges (MLS, MCS)"
+
     def user(self, name: str) -> User | None:
         return _once(self._users, name, _user)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sentinetd.config.complete import has, multiplexed
 from sentinetd.config.draft import Draft
-from sentinetd.model.address import AddressSet
+from sentinetd.model.address import NOBODY, AddressSet
 from sentinetd.model.readers import nearest
 from sentinetd.model.values import Decoy, Flag, LeftOut, OnFailure, OnSuccess, Ports, SocketType, Type
 
@@ -139,8 +139,8 @@ def _rpc(draft: Draft) -> None:
 
 
 def _labeled(draft: Draft) -> None:
-    """What starts our servers gives them no SELinux context of their client's. To run them all in the same one, and say
-    nothing, would break the separation that was asked for."""
+    """Where a server cannot have the SELinux range of its client, to run them all in the same context, and say nothing,
+    would break the separation that was asked for."""
     if not has(draft, Flag.LABELED):
         return
     values = draft.values
@@ -152,10 +152,13 @@ def _labeled(draft: Draft) -> None:
         ),
         (bool(values.get("wait")), "Tcp wait services cannot support labeled networking"),
         (bool(values.get("redirect")), "Redirected services cannot support labeled networking"),
-        (True, "Labeled networking is not supported, with or without SELinux"),
+        (bool(values.get("proxy_protocol", NOBODY).networks), "Services behind a proxy see no label of their clients"),
+        (bool(draft.unlabeled), f"Labeled networking is not supported, since {draft.unlabeled}"),
     )
-    text = next(text for applies, text in cases if applies)
-    draft.wrong(f"{text}: {draft.name}", "delete the flag LABELED", "flags")
+    for applies, text in cases:
+        if applies:
+            draft.wrong(f"{text}: {draft.name}", "delete the flag LABELED", "flags")
+            return
 
 
 def _tcpmux(draft: Draft) -> None:

@@ -109,8 +109,11 @@ class Service:
         "TCP_NODELAY, SO_KEEPALIVE. IPv4, IPv6: the address family of the socket. "
         "NOLIBWRAP: skip hosts.allow and hosts.deny. "
         "INTERCEPT: check every connection and every datagram of a waiting service; its server gets a private socket "
-        "and sees loopback peers. IDONLY: only clients whom ident names. LABELED: refused, since "
-        "no server gets an SELinux context of its client's. REUSE: accepted for old files.",
+        "and sees loopback peers. IDONLY: only clients whom ident names. "
+        "LABELED: a server runs in the SELinux context that policy gives for the daemon's user, role and type, the "
+        "range of its client's label, and the program; for a client without a label nothing is run. Refused where "
+        "SELinux is not enabled, for INTERNAL and redirect, wait = yes, proxy_protocol and all but stream. "
+        "REUSE: accepted for old files.",
     )
     socket_type: SocketType = attribute(
         read.choice(SocketType, "Bad socket type"),
