@@ -100,6 +100,11 @@ class Bans:
         names = service.exempt.names
         return source in service.exempt or bool(names and self.exemptions.by_name(source, names))
 
+    def refuses(self, connection: Connection, service: Service, now: Moment) -> bool:
+        """Whether *connection* is refused by *service* since its source is banned."""
+        source = connection.source
+        return source is not None and self.holds(source, now.now) and not self.exempt(source, service)
+
     def in_force(self) -> Iterator[tuple[Network, float]]:
         """Every ban that is to be enforced, and its end; none in a dry run."""
         return iter(()) if self._settings.dry_run else self.ledger.bans()

@@ -1,0 +1,286 @@
+"""What happens to a connection when it comes, and when it is judged again: it is asked about, refused or served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from sentinetd.model.address import Address
+from sentinetd.model.connection import Announced, Connection
+from sentinetd.model.events import ConnectionAdmitted, Event
+from sentinetd.model.manner import Manner
+from sentinetd.model.service import Service, SocketType, Type
+from sentinetd.model.verdict import Question, Reason, Unknown
+from sentinetd.policy.announcing import Announcing
+from sentinetd.policy.bans import Bans
+from sentinetd.policy.checks import NO_ANSWERS, Facts, decide
+from sentinetd.policy.crowds import Crowds
+from sentinetd.policy.effects import Ask, Effect, Grant, Refuse, Reply, Say
+from sentinetd.policy.inputs import Answered, Arrived, Chosen, Moment, Wanted
+from sentinetd.policy.servers import Servers
+from sentinetd.policy.services import Candidate, Running, Services, admitted, refused, started, whose
+from sentinetd.policy.suspects import Suspects, identifies_refused
+from sentinetd.policy.tally import Recent
+from sentinetd.policy.trips import Trips, speaks
+from sentinetd.policy.waiting import ANSWER_WITHIN, Waiting
+
+PEER: Mapping[Question, str | None] = MappingProxyType({Question.USER: None})
+"""What is known of a connection that a peer began for somebody else."""
+
+
+class Reception:
+    """Judges by the chain of checks. The parts of the engine's state are the engine's; *limit*: as there."""
+
+    def __init__(
+        self,
+        bans: Bans,
+        services: Services,
+        servers: Servers,
+        waiting: Waiting,
+        suspects: Suspects,
+        announcing: Announcing,
+        trips: Trips,
+        told: Recent,
+        limit: int | None,
+    ) -> None:
+        self._bans = bans
+        self._services = services
+        self._servers = servers
+        self._waiting = waiting
+        self._suspects = suspects
+        self._announcing = announcing
+        self._trips = trips
+        self._told = told
+        self._limit = limit
+        self._crowds = Crowds()
+        self.heeded: frozenset[type[Event]] = frozenset()
+        """What somebody listens for of the kinds of event that are made on request."""
+
+    def arrived(self, given: Arrived, now: Moment) -> Iterable[Effect]:
+        """A connection came."""
+        connection = given.connection
+        running = self._services.table.get(connection.service)
+        if running is None or running.stopped:
+            return (Refuse(connection),)
+        service = running.service
+        if service.wait and not service.sensor and (running.serving is not None or running.reopens is not None):
+            # Its listener is not ours at present: what comes there is its server's, and nothing was accepted; unless it
+            # is intercepted.
+            return () if running.behind is None else (Refuse(connection),)
+        if running.peers is not None and connection.source is not None and connection.source in running.peers:
+            return self._await_header(running, connection, connection.source, now)
+        return self._meet(running, connection, now)
+
+    def _await_header(self, running: Running, connection: Connection, peer: Address, now: Moment) -> Iterable[Effect]:
+        """*peer* is to say for whom the connection is, before anything is judged."""
+        if self._announcing.full:
+            return self._refuse(running, connection, Reason.WAITING_LIMIT, now, PEER)
+        return (self._announcing.ask(running, connection, peer, now.now),)
+
+    def announced(self, number: int, announced: Announced | None, now: Moment) -> Iterable[Effect]:
+        """The connection *number* is judged as if it came from whom its header announces; None: it has none. There is
+        no asking that host whose the connection is: it knows of one to the peer."""
+        awaited = self._announcing.take(number)
+        if awaited is None:
+            return ()  # too late: the connection is gone
+        running, connection = awaited.running, awaited.connection
+        if announced is None:
+            return (refused(running, connection, Reason.PROXY_HEADER, now), Refuse(connection))
+        if running.service.wait and running.reopens is not None:
+            return (Refuse(connection),)
+        if announced.source is None:
+            return self._meet(running, connection, now)
+        return self._meet(running, replace(connection, source=announced.source, port=announced.port), now, PEER)
+
+    def _meet(
+        self, running: Running, connection: Connection, now: Moment, known: Mapping[Question, str | None] = NO_ANSWERS
+    ) -> Iterable[Effect]:
+        """Judge a connection of a known source; *known* is what there is no asking about."""
+        service = running.service
+        effects = self._judge(running, connection, now, known=known)
+        if (
+            service.banner
+            and not service.sensor
+            and speaks(service, connection)
+            and not self._bans.refuses(connection, service, now)
+        ):
+            return (Say(connection, service.banner), *effects)
+        return effects
+
+    def wanted(self, given: Wanted, now: Moment) -> Iterable[Effect]:
+        """The server of an intercepted service is started, if nothing forbids it now and it was not started too often:
+        one that ends without serving anybody would be started for the same client again and again."""
+        running = self._services.table.get(given.connection.service)
+        if running is None or running.stopped or running.behind is None or running.reopens is not None:
+            return ()
+        behind = running.behind
+        if behind.connection is not None:
+            return ()
+        if not behind.bucket.has_room(now.now):
+            return self._services.pause(running, "its server ending too often", running.service.cps.wait, now)
+        behind.bucket.take()
+        before = Candidate(running, given.connection, NO_ANSWERS, now.now, NO_ANSWERS)
+        return self._judge(running, given.connection, now, before)
+
+    def chosen(self, given: Chosen, now: Moment) -> Iterator[Effect]:
+        """A client of the multiplexer named its service: it is judged as if it had come there (RFC 1078 knows no port
+        of its own for it, but all its limits hold)."""
+        candidate = self._servers.choosing(given.number)
+        if candidate is None:
+            return
+        known = candidate.known
+        came = candidate.connection
+        yield from self._services.done(candidate.running, came)
+        target = self._services.multiplexed(given.name)
+        if target is None:
+            yield Refuse(came)
+            return
+        connection = Connection(came.number, target.number, came.source, came.port)
+        if target.reopens is not None:
+            yield from self._refuse(target, connection, Reason.CPS, now, known)
+        else:
+            yield from self._judge(target, connection, now, known=known)
+
+    def _judge(
+        self,
+        running: Running,
+        connection: Connection,
+        now: Moment,
+        before: Candidate | None = None,
+        known: Mapping[Question, str | None] = NO_ANSWERS,
+    ) -> Iterable[Effect]:
+        """Run the chain on *connection*. *before*: what it was when it was judged before; cps has counted it then.
+        *known*: what there is no asking about, for one that was not judged before."""
+        service, source = running.service, connection.source
+        banned = source is not None and self._bans.holds(source, now.now)
+        verdict = decide(
+            service,
+            connection,
+            Facts(
+                now.minute,
+                now.load,
+                # That a source is exempt matters where it would be banned or refused as banned, and nowhere else.
+                source is not None and (banned or service.sensor) and self._bans.exempt(source, service),
+                banned,
+                before is not None or running.bucket.has_room(now.now),
+                running.counts.total,
+                running.counts.of(source),
+                self._services.processes,
+                self._limit if running.behind is None or running.behind.connection is None else None,
+                known if before is None else before.answers,
+                before is not None or running.paces is None or banned or running.paces.takes(whose(source), now.now),
+                now.tables,
+            ),
+        )
+        if not isinstance(verdict, Unknown) and not verdict.allow:
+            if before is None and verdict.reason not in _FREE:
+                running.bucket.take()
+            answers = known if before is None else before.answers
+            return self._refuse(running, connection, verdict.reason, now, answers)
+        if before is None:
+            running.bucket.take()
+            before = Candidate(running, connection, known, now.now, known)
+        if isinstance(verdict, Unknown):
+            return self._ask(before, verdict, now)
+        first: list[Effect] = []
+        if ConnectionAdmitted in self.heeded and not before.failures and not (running.behind and source is None):
+            first.append(admitted(running, connection, now))
+        if service.banner_success and speaks(service, connection):
+            first.append(Say(connection, service.banner_success))
+        return (*first, *self._serve(before, now)) if first else self._serve(before, now)
+
+    def _serve(self, candidate: Candidate, now: Moment) -> Iterable[Effect]:
+        running, connection = candidate.running, candidate.connection
+        if not candidate.failures:
+            running.score.served += 1
+        if running.manner is Manner.ONCE:
+            return self._reply(running, connection, now)
+        candidate.carried = running.manner is not Manner.SERVER and not (running.behind and connection.source is None)
+        granted = [Grant(connection)] if Type.TCPMUXPLUS in running.service.type else []
+        self._services.count(running, connection)
+        if running.service.wait:
+            return (*self._services.lend(running, connection), *self._servers.order(candidate))
+        return (*granted, *self._servers.order(candidate))
+
+    def _reply(self, running: Running, connection: Connection, now: Moment) -> Iterator[Effect]:
+        """An internal service that takes no time: there is no server to count, and xinetd's log says process 0."""
+        yield started(running, connection, 0, now)
+        yield Reply(connection)
+        yield from self._services.take_back(running, connection)
+
+    def _refuse(
+        self,
+        running: Running,
+        connection: Connection,
+        reason: Reason,
+        now: Moment,
+        answers: Mapping[Question, str | None] = NO_ANSWERS,
+    ) -> Iterator[Effect]:
+        service, source = running.service, connection.source
+        running.score.reasons[reason] += 1
+        identified = identifies_refused(service) and (
+            source is None or not self._bans.holds(source, now.now)  # by an earlier trip
+        )
+        if reason in (Reason.SENSOR, Reason.EXEMPT):
+            yield from self._trips.touched(running, connection, now)
+            if reason is Reason.EXEMPT and source is not None and service.socket_type is SocketType.STREAM:
+                yield from self._crowds.touched(source, now)
+        elif self._to_be_told(service, connection, reason, now):
+            yield refused(running, connection, reason, now)
+        if (
+            service.banner_fail
+            and speaks(service, connection)
+            and reason is not Reason.BANNED
+            and running.manner is not Manner.PLAYED
+        ):
+            yield Say(connection, service.banner_fail, last=True)
+        if identified:
+            yield from self._suspects.refuse(running, connection, answers, now)
+        else:
+            yield Refuse(connection)
+        yield from self._services.take_back(running, connection)
+        if reason is Reason.CPS and running.reopens is None:
+            yield from self._services.pause(running, "excessive incoming connections", running.service.cps.wait, now)
+
+    def _to_be_told(self, service: Service, connection: Connection, reason: Reason, now: Moment) -> bool:
+        """A banned source is told of once a minute and service, and so is one whose datagrams are not admitted; any
+        other refusal each time. Who owns an IPv6 /64 has more addresses than any log has lines, and is one source."""
+        if reason is not Reason.BANNED and (service.socket_type is SocketType.STREAM or reason not in _OF_SOURCE):
+            return True
+        return self._told.first((connection.service, whose(connection.source), reason), now.now)
+
+    def _ask(self, candidate: Candidate, unknown: Unknown, now: Moment) -> Iterator[Effect]:
+        """Have the porter answer; the candidate counts meanwhile as if it were served."""
+        running, connection, source = candidate.running, candidate.connection, unknown.source
+        if not self._waiting.has_room(source):
+            yield from self._refuse(running, connection, Reason.WAITING_LIMIT, now)
+            return
+        self._waiting.put(candidate, unknown.question, source, now.now)
+        self._services.count(running, connection)
+        yield from self._services.lend(running, connection)
+        yield Ask(connection, unknown.question, source, ANSWER_WITHIN)
+
+    def answered(self, given: Answered, now: Moment) -> Iterable[Effect]:
+        """What was asked about a connection is answered, or will not be."""
+        if given.question is Question.PROXY or isinstance(given.value, Announced):
+            return self.announced(given.number, given.value if isinstance(given.value, Announced) else None, now)
+        if given.question is Question.REFUSED_USER:
+            return self._suspects.answered(given.number, given.value, now)
+        candidate = self._waiting.answered(given.number, given.question)
+        if candidate is None:
+            return ()  # too late: the connection is gone
+        candidate.answers = {**candidate.answers, given.question: given.value}
+        return self.judge_again(candidate, now)
+
+    def judge_again(self, candidate: Candidate, now: Moment) -> Iterable[Effect]:
+        """What was admitted or asked about before is judged as if it came now. It does not count for itself."""
+        self._services.uncount(candidate.running, candidate.connection)
+        return self._judge(candidate.running, candidate.connection, now, candidate)
+
+
+_OF_SOURCE = frozenset({Reason.ADDRESS, Reason.NAME, Reason.NAME_UNKNOWN})
+"""Reasons that lie in the source and will be the same for its next datagram."""
+
+_FREE = frozenset({Reason.SENSOR, Reason.EXEMPT, Reason.BANNED, Reason.ADDRESS, Reason.CPS, Reason.CPS_SOURCE})
+"""Reasons that are looked at before cps or are cps: what they refuse uses no place in the bucket."""
