@@ -10,7 +10,6 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from errno import EBADF
 from typing import TYPE_CHECKING, Any
 
 from sentinetd.config.directories import CONTROL
@@ -46,13 +45,13 @@ from sentinetd.daemon.messages import (
 )
 from sentinetd.daemon.messages import Obeyed as ObeyedMessage
 from sentinetd.daemon.offers import Offers
+from sentinetd.daemon.perform import Performer
 from sentinetd.daemon.pulse import Pulse
 from sentinetd.daemon.recall import Recall
-from sentinetd.daemon.recipes import NO_ADDRESS, recipe_of_program
-from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
+from sentinetd.daemon.recipes import recipe_of_program
+from sentinetd.daemon.replies import Replies
 from sentinetd.daemon.sockets import Sockets
-from sentinetd.errors import EdgeError
-from sentinetd.model.address import AddressSet
+from sentinetd.daemon.whereabouts import Whereabouts
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import (
     ON_REQUEST,
@@ -63,47 +62,17 @@ from sentinetd.model.events import (
     Notice,
     ProcessFailed,
     ProcessMended,
-    ServiceResumed,
 )
-from sentinetd.model.manner import Manner, manner_of
-from sentinetd.model.service import Service, SocketType
+from sentinetd.model.service import Service
 from sentinetd.model.settings import CourierSettings, FirewallSettings, Settings
-from sentinetd.model.verdict import Question
-from sentinetd.net.host_addresses import Watcher, exempt_own, on_link
-from sentinetd.policy.effects import (
-    Ask,
-    Exempted,
-    Expire,
-    Forget,
-    Grant,
-    HangUp,
-    Impose,
-    Lift,
-    Obeyed,
-    Pause,
-    Play,
-    Rearm,
-    Refuse,
-    Release,
-    Reply,
-    Report,
-    Restate,
-    Resume,
-    Say,
-    Serve,
-    Signal,
-    Suspend,
-)
 from sentinetd.policy.engine import Engine
 from sentinetd.policy.inputs import (
-    Answered,
     Arrived,
     Ended,
     Escalated,
     Exhausted,
     Heeded,
     Input,
-    LaunchFailed,
     LoggedIn,
     Moved,
     Ordered,
@@ -111,7 +80,6 @@ from sentinetd.policy.inputs import (
     Tick,
     Wanted,
 )
-from sentinetd.serve.tcpmux import GO
 from sentinetd.spawn.spawner import Backend
 
 if TYPE_CHECKING:
@@ -120,8 +88,6 @@ if TYPE_CHECKING:
 
 RESTORE_SILENCE = 20.0
 """Seconds without a word of the courier after which the start goes on without the bans of before."""
-LONGEST_GREETING = 4096
-"""Bytes of a banner that greets in place of a decoy."""
 FAREWELL = 5.0
 """Seconds that the courier has to write what is left when the daemon ends."""
 
@@ -173,7 +139,7 @@ class Guard:
         self._settings = settings
         self._greeting = greeting
         self._equipped: frozenset[str] = frozenset()  # types of alert that the courier has loaded what they need
-        self._watcher: Watcher | None = None
+        self._whereabouts = Whereabouts(self.loop, self._moved, self.notice)
         self._inputs: deque[Input] = deque()
         self._at_work = False
         self._tick: Moment | None = None
@@ -210,32 +176,10 @@ class Guard:
         self._advertise = False
         self.replies = Replies(self.doors, self.engine)
         self.enforcement = Enforcement(self.loop, self.doors, self.engine.bans, self._firewall_program, self.tell)
-        self._perform: dict[type[Any], Callable[[Any], None]] = {
-            Serve: lambda effect: self._serve(effect.connection),
-            Reply: lambda effect: self.replies.reply(effect.connection),
-            Grant: lambda effect: say(self.doors.descriptor(effect.connection), GO),
-            HangUp: lambda effect: self.carrier.hang_up(effect.number),
-            Say: self._say,
-            Play: lambda effect: self._play(effect.connection),
-            Ask: self._ask,
-            Refuse: lambda effect: self._refuse(effect.connection),
-            Release: lambda effect: self.doors.release(effect.connection),
-            Pause: lambda effect: self.doors.pause(effect.number),
-            Resume: lambda effect: self._resume(effect.number),
-            Suspend: lambda effect: self.doors.suspend(effect.number),
-            Rearm: lambda effect: self.doors.rearm(effect.connection),
-            Impose: lambda effect: self.enforcement.impose(effect.network, effect.until),
-            Lift: lambda effect: self.enforcement.lift(effect.network),
-            Expire: lambda effect: self.enforcement.expire(effect.network),
-            Restate: lambda effect: self.enforcement.restate(),
-            Exempted: lambda effect: self.enforcement.exempt(),
-            Obeyed: lambda effect: self.link.say(
-                ObeyedMessage(effect.request, effect.ok, effect.text, effect.done, effect.refused)
-            ),
-            Signal: lambda effect: self._signal(effect.pid, effect.signal),
-            Forget: lambda effect: self._forget(effect.number),
-            Report: lambda effect: self._report(effect.event),
-        }
+        self._perform = Performer(
+            self.engine, self.doors, self.carrier, self.launcher, self.replies, self.enforcement, self.link, self.logs,
+            self._inputs.append, self.tell,
+        ).table  # fmt: skip
 
     # The one way in, and what follows after each turn of the loop.
 
@@ -251,10 +195,6 @@ class Guard:
                     self._perform[type(effect)](effect)
         finally:
             self._at_work = False
-
-    def _report(self, event: Event) -> None:
-        if self.logs.wants(event):
-            self.link.tell(event)
 
     def tell(self, event: Event) -> None:
         """Have *event* written."""
@@ -346,98 +286,10 @@ class Guard:
         except OSError as error:
             self.notice(Level.ERROR, f"datagrams of {service.id} are not carried: {error.strerror}")
 
-    def _refuse(self, connection: Connection) -> None:
-        if not self.carrier.shun(connection.number):
-            self.doors.refuse(connection)
-
     def _on_exhaustion(self, number: int) -> None:
         self.handle(Exhausted(number))
 
-    def _resume(self, number: int) -> None:
-        name = self.engine.services[number].name
-        self.doors.resume(number, lambda: self.tell(ServiceResumed(time.time(), name)))
-
-    # Servers.
-
-    def _serve(self, connection: Connection) -> None:
-        service = self.engine.services.get(connection.service)
-        manner = None if service is None else manner_of(service)
-        if service is None or manner is Manner.SERVER or (manner is Manner.INTERCEPTED and connection.source is None):
-            self._launch(connection)
-            return
-        if manner is Manner.INTERCEPTED:
-            self._join(connection, service)
-            return
-        try:
-            descriptor = self.doors.descriptor(connection)
-        except KeyError:
-            self._inputs.append(LaunchFailed(connection.number, EBADF))
-            return
-        if manner is Manner.CHOSEN:
-            self.carrier.choose(connection, descriptor)
-        else:
-            self.carrier.carry(connection, service, descriptor, self.replies.position)
-
-    def _join(self, connection: Connection, service: Service) -> None:
-        """Have an admitted client carried to its intercepted server."""
-        try:
-            way, port = self.doors.way(connection.service)
-        except (KeyError, OSError) as error:
-            self._inputs.append(LaunchFailed(connection.number, getattr(error, "errno", EBADF)))
-            return
-        if service.socket_type is SocketType.STREAM:
-            self.carrier.join(connection, self.doors.descriptor(connection), way, port)
-        else:
-            self.carrier.admit(connection, way)
-
-    def _ask(self, effect: Ask) -> None:
-        try:
-            service = self.engine.services[effect.connection.service]
-            self.carrier.need()
-            if effect.question is Question.PROXY:
-                self.carrier.read_header(effect, service, self.doors.descriptor(effect.connection))
-            else:
-                self.carrier.ask(effect, service, self.doors.local(effect.connection))
-        except (KeyError, OSError, EdgeError):  # the connection was closed meanwhile, or no porter can be had
-            self._inputs.append(Answered(effect.connection.number, effect.question, None))
-
-    def _play(self, connection: Connection) -> None:
-        """Have the porter go on with whoever touched a sensor."""
-        service = self.engine.services[connection.service]
-        greeting = None
-        if service.banner:
-            try:
-                with open_banner(service.banner) as file:
-                    greeting = file.read(LONGEST_GREETING) or b""
-            except OSError as error:
-                self._no_banner(service.id, service.banner, error.strerror or str(error))
-        self.carrier.play(connection, service, self.doors.descriptor(connection), greeting)
-
-    def _no_banner(self, name: str, path: str, why: str) -> None:
-        self.notice(Level.ERROR, f"service = {name}, open of banner {path} failed: {why}")
-
-    def _say(self, effect: Say) -> None:
-        """Send a banner; a last one by the porter, which waits until the client has read it: to close a connection with
-        bytes unread would destroy it on its way (tcp(7))."""
-        connection = effect.connection
-        try:
-            descriptor = self.doors.descriptor(connection)
-            with open_banner(effect.path) as file:
-                if not (effect.last and self.carrier.say_last(connection.number, descriptor, file.fileno())):
-                    say(descriptor, file.read(LONGEST_BANNER) or b"")
-        except (KeyError, OSError) as error:
-            why = getattr(error, "strerror", None) or "the connection is gone"
-            self._no_banner(self.doors.name(connection.service), effect.path, why)
-
-    def _launch(self, connection: Connection) -> None:
-        try:
-            descriptor = self.doors.descriptor(connection)
-        except KeyError:
-            self._inputs.append(LaunchFailed(connection.number, EBADF))  # the listener was closed meanwhile
-            return
-        source = connection.source
-        host = NO_ADDRESS if source is None else source.text
-        self.launcher.launch(connection.number, connection.service, descriptor, host)
+    # Children.
 
     def _firewall_program(self, settings: FirewallSettings) -> Command:
         """What feeds bans to the program of *settings*."""
@@ -445,16 +297,6 @@ class Guard:
 
         recipe = recipe_of_program(settings.command, settings.credentials)
         return Command(settings, lambda descriptor: self.launcher.start_aside(recipe, descriptor), self.loop.now)
-
-    def _signal(self, pid: int, number: int) -> None:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            return  # ended, and about to be reaped
-
-    def _forget(self, number: int) -> None:
-        self.logs.leave(number)
-        self.launcher.forget(number)
 
     def reap(self) -> None:
         """Collect every child that has ended."""
@@ -580,23 +422,9 @@ class Guard:
 
     def look_around(self) -> None:
         """Learn which addresses are the host's own, now and whenever they change."""
-        try:
-            self._watcher = Watcher()
-            self.loop.read(self._watcher.fileno(), self._host_changed)
-        except EdgeError as error:
-            self.notice(Level.WARNING, f"changes of the host's own addresses will not be noticed: {error}")
-        self._moved()
+        self._whereabouts.watch()
 
-    def _host_changed(self) -> None:
-        if self._watcher is not None and self._watcher.drain():
-            self._moved()
-
-    def _moved(self) -> None:
-        try:
-            around = Surroundings(exempt_own(), AddressSet(tuple(on_link())))
-        except EdgeError as error:
-            self.notice(Level.ERROR, f"the host's own addresses cannot be read and may get banned: {error}")
-            return
+    def _moved(self, around: Surroundings) -> None:
         self.handle(Moved(around))
         self.offers.moved()
         self.catching.moved()
