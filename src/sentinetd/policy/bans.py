@@ -114,8 +114,11 @@ class Bans:
         ban, exemption = self.ledger.deadline(), self.exemptions.deadline()
         return ban if exemption is None or (ban is not None and ban < exemption) else exemption
 
-    def tripped(self, service: Service, connection: Connection, now: Moment, *, each: bool = False) -> Iterator[Effect]:
-        """A sensor was touched: ban first, then tell. Whoever serves the connection hangs up.
+    def tripped(
+        self, service: Service, connection: Connection, now: Moment, *, exempt: bool, each: bool
+    ) -> Iterator[Effect]:
+        """A sensor was touched: ban first, then tell. Whoever serves the connection hangs up. *exempt*: the source is
+        never banned, or not for touching this.
 
         A touch while the ban holds lengthens it each time, and is told once a minute, as is one that bans nobody;
         unless *each* is to be told.
@@ -126,7 +129,7 @@ class Bans:
         network = self._network(service, source)
         standing = self.ledger.until(network)
         again = standing is not None and standing > now.now
-        why_not = self._why_not(service, source, network, again, now)
+        why_not = "exempt" if exempt else self._why_not(service, network, again, now)
         if why_not:
             if self._told.first((connection.service, source), now.now) or each:
                 yield self._trip(service, connection, source, 0.0, why_not, now)
@@ -231,10 +234,8 @@ class Bans:
         if ordered or listed:
             yield Exempted()
 
-    def _why_not(self, service: Service, source: Address, network: Network, again: bool, now: Moment) -> str:
-        """Why a trip of *source* does not ban *network*; empty when it does. *again*: that is banned already."""
-        if self.exempt(source, service):
-            return "exempt"
+    def _why_not(self, service: Service, network: Network, again: bool, now: Moment) -> str:
+        """Why a trip does not ban *network*; empty when it does. *again*: that is banned already."""
         if service.deny_time == 0:
             return "deny_time = NEVER"
         if service.socket_type is not SocketType.STREAM and not service.deny_dgram:

@@ -153,15 +153,15 @@ class Reception:
         """Run the chain on *connection*. *before*: what it was when it was judged before; cps has counted it then.
         *known*: what there is no asking about, for one that was not judged before."""
         service, source = running.service, connection.source
-        banned = source is not None and self._bans.holds(source, now.now)
-        verdict = decide(
-            service,
-            connection,
-            Facts(
+        if service.sensor:  # the first check decides, and looks at nothing else
+            facts = Facts(exempt=source is not None and self._bans.exempt(source, service))
+        else:
+            banned = source is not None and self._bans.holds(source, now.now)
+            facts = Facts(
                 now.minute,
                 now.load,
-                # That a source is exempt matters where it would be banned or refused as banned, and nowhere else.
-                source is not None and (banned or service.sensor) and self._bans.exempt(source, service),
+                # That a source is exempt matters where it would be refused as banned, and nowhere else.
+                source is not None and banned and self._bans.exempt(source, service),
                 banned,
                 before is not None or running.bucket.has_room(now.now),
                 running.counts.total,
@@ -171,8 +171,8 @@ class Reception:
                 known if before is None else before.answers,
                 before is not None or running.paces is None or banned or running.paces.takes(whose(source), now.now),
                 now.tables,
-            ),
-        )
+            )
+        verdict = decide(service, connection, facts)
         if not isinstance(verdict, Unknown) and not verdict.allow:
             if before is None and verdict.reason not in _FREE:
                 running.bucket.take()
@@ -223,8 +223,9 @@ class Reception:
             source is None or not self._bans.holds(source, now.now)  # by an earlier trip
         )
         if reason in (Reason.SENSOR, Reason.EXEMPT):
-            yield from self._trips.touched(running, connection, now)
-            if reason is Reason.EXEMPT and source is not None and service.socket_type is SocketType.STREAM:
+            exempt = reason is Reason.EXEMPT
+            yield from self._trips.touched(running, connection, now, exempt=exempt)
+            if exempt and source is not None and service.socket_type is SocketType.STREAM:
                 yield from self._crowds.touched(source, now)
         elif self._to_be_told(service, connection, reason, now):
             yield refused(running, connection, reason, now)

@@ -25,14 +25,14 @@ class Trips:
         self._servers = servers
         self._plays = plays
 
-    def touched(self, running: Running, connection: Connection, now: Moment) -> Iterator[Effect]:
+    def touched(self, running: Running, connection: Connection, now: Moment, *, exempt: bool) -> Iterator[Effect]:
         """A sensor was touched: ban first, then tell, then hand over to the porter where there is more to be done, or
-        say the banner. Who was banned before gets neither."""
+        say the banner. Who was banned before gets neither. *exempt*: the source is never banned, or not for this."""
         service = running.service
         plays = running.manner is Manner.PLAYED
         greeted = (plays or bool(service.banner)) and not self._bans.refuses(connection, service, now)
         plays = plays and greeted and self._plays.begin(running, connection, whose(connection.source), now)
-        yield from self.imposing(self._bans.tripped(service, connection, now, each=plays), now)
+        yield from self.imposing(self._bans.tripped(service, connection, now, exempt=exempt, each=plays), now)
         if plays:
             yield Play(connection)
         elif running.manner is Manner.PLAYED:
@@ -40,9 +40,12 @@ class Trips:
         elif greeted and speaks(service, connection):
             yield Say(connection, service.banner)
 
-    def imposing(self, effects: Iterable[Effect], now: Moment) -> Iterator[Effect]:
+    def imposing(self, effects: Iterable[Effect], now: Moment) -> Iterable[Effect]:
         """Do *effects*; whoever is banned by them sends no further datagram to an intercepted service's server, and
         loses the servers that are to end then (end_sessions)."""
+        return self._ending(effects, now) if self._servers.visitors or self._servers.sessions else effects
+
+    def _ending(self, effects: Iterable[Effect], now: Moment) -> Iterator[Effect]:
         for effect in effects:
             yield effect
             if isinstance(effect, Impose):
