@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -80,6 +81,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
+    gc.collect()  # what earlier tests left behind is not ours
     before = set(os.listdir("/proc/self/fd"))
     made = Bench(tmp_path)
     yield made
