@@ -102,7 +102,7 @@ class History:
             rankings = self._hour(event.at).rankings
             rankings[Ranking.SENSORS].add(event.service)
             rankings[Ranking.SOURCES].add(event.source.text)
-            rankings[Ranking.NETWORKS].add(str(_network(event.source)))
+            rankings[Ranking.NETWORKS].add(_network(event.source))
         elif type(event) is BanImposed:
             self._minute(event.at).bans += 1
 
@@ -145,5 +145,8 @@ class History:
         return self._hours[-1]
 
 
-def _network(source: Address) -> Network:
-    return Network.of(source, NETWORK_BITS[source.version])
+def _network(source: Address) -> str:
+    """The network around *source* that is counted. Of IPv4 it can be read off the text, which costs less."""
+    if source.version == 4:
+        return f"{source.text[: source.text.rindex('.')]}.0/{NETWORK_BITS[4]}"
+    return str(Network.of(source, NETWORK_BITS[source.version]))

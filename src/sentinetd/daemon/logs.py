@@ -16,6 +16,7 @@ from sentinetd.model.service import FileLog, OnFailure, OnSuccess, Service, Sysl
 from sentinetd.model.verdict import Reason
 
 Target = FileLog | SyslogLog
+SERVED = (ServerStarted, ServerEnded)
 
 
 def open_log(path: str) -> int:
@@ -63,7 +64,7 @@ class Logs:
     def wants(self, event: Event) -> bool:
         """Whether anybody wants *event*: what happens for each connection of a service that logs nothing is not even
         sent to the courier, unless somebody listens there."""
-        if isinstance(event, ServerStarted | ServerEnded):
+        if isinstance(event, SERVED):
             return event.number in self._successes or event.kind in self._wishes
         if isinstance(event, ConnectionRefused):
             return event.number in self._refusals or event.reason is Reason.LOAD or event.kind in self._wishes

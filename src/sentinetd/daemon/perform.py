@@ -20,7 +20,7 @@ from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
 from sentinetd.errors import EdgeError
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import Event, Level, Notice, ServiceResumed
-from sentinetd.model.manner import Manner, manner_of
+from sentinetd.model.manner import Manner
 from sentinetd.model.service import Service, SocketType
 from sentinetd.model.verdict import Question
 from sentinetd.policy.effects import (
@@ -113,6 +113,13 @@ class Performer:
         if self._logs.wants(event):
             self._link.tell(event)
 
+    def _service(self, number: int) -> Service:
+        """The running service *number*; KeyError if it does not run any more."""
+        running = self._engine.find(number)
+        if running is None:
+            raise KeyError(number)
+        return running.service
+
     def _complain(self, text: str) -> None:
         self._tell(Notice(time.time(), Level.ERROR, text))
 
@@ -121,15 +128,16 @@ class Performer:
             self._doors.refuse(connection)
 
     def _resume(self, number: int) -> None:
-        name = self._engine.services[number].name
+        name = self._service(number).name
         self._doors.resume(number, lambda: self._tell(ServiceResumed(time.time(), name)))
 
     def _serve(self, connection: Connection) -> None:
-        service = self._engine.services.get(connection.service)
-        manner = None if service is None else manner_of(service)
-        if service is None or manner is Manner.SERVER or (manner is Manner.INTERCEPTED and connection.source is None):
+        running = self._engine.find(connection.service)
+        manner = Manner.SERVER if running is None else running.manner
+        if running is None or manner is Manner.SERVER or (manner is Manner.INTERCEPTED and connection.source is None):
             self._launch(connection)
             return
+        service = running.service
         if manner is Manner.INTERCEPTED:
             self._join(connection, service)
             return
@@ -157,7 +165,7 @@ class Performer:
 
     def _ask(self, effect: Ask) -> None:
         try:
-            service = self._engine.services[effect.connection.service]
+            service = self._service(effect.connection.service)
             self._carrier.need()
             if effect.question is Question.PROXY:
                 self._carrier.read_header(effect, service, self._doors.descriptor(effect.connection))
@@ -168,7 +176,7 @@ class Performer:
 
     def _play(self, connection: Connection) -> None:
         """Have the porter go on with whoever touched a sensor."""
-        service = self._engine.services[connection.service]
+        service = self._service(connection.service)
         greeting = None
         if service.banner:
             try:

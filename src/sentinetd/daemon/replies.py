@@ -66,7 +66,10 @@ class Replies:
 
     def reply(self, connection: Connection) -> None:
         """Say what the service has to say, and hang up; or answer the datagram that waits."""
-        service = self._engine.services[connection.service]
+        running = self._engine.find(connection.service)
+        if running is None:
+            raise KeyError(connection.service)
+        service = running.service
         if service.socket_type is SocketType.STREAM:
             say(self._doors.descriptor(connection), self._text(service.name.lower()))
             self._doors.release(connection)

@@ -153,6 +153,11 @@ class Engine:
         """Running services by number; those that only wait for their last server to end are not among them."""
         return {number: one.service for number, one in self._services.table.items() if not one.stopped}
 
+    def find(self, number: int) -> Running | None:
+        """The running service *number*: one look-up, for what is done at every connection."""
+        running = self._services.table.get(number)
+        return None if running is None or running.stopped else running
+
     def running(self) -> list[Running]:
         """What `services` names, with what outlives one decision."""
         return [one for one in self._services.table.values() if not one.stopped]

@@ -35,9 +35,13 @@ def messages(event: Event) -> tuple[str, ...]:
     return (escape(told)[:LONGEST],) if isinstance(told, str) else tuple(escape(line)[:LONGEST] for line in told)
 
 
+GRADED = (ev.Notice, ev.Diagnosed, ev.EventsRepeated)
+"""Kinds of event that say themselves how grave they are."""
+
+
 def level(event: Event) -> Level:
     """How grave *event* is: what it says itself, else the level of its kind."""
-    if isinstance(event, ev.Notice | ev.Diagnosed | ev.EventsRepeated):
+    if isinstance(event, GRADED):
         return event.grade
     if isinstance(event, ev.ConnectionRefused) and event.reason is Reason.LOAD:
         return Level.ERROR  # xinetd's, for the only refusal that its message log tells
