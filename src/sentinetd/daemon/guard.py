@@ -52,7 +52,6 @@ from sentinetd.daemon.recipes import recipe_of_program
 from sentinetd.daemon.replies import Replies
 from sentinetd.daemon.sockets import Sockets
 from sentinetd.daemon.whereabouts import Whereabouts
-from sentinetd.model.connection import Connection
 from sentinetd.model.events import (
     ON_REQUEST,
     Diagnosed,
@@ -133,10 +132,15 @@ class Guard:
         )
         self.inquiries = Inquiries(self, config)
         self.doors = Doors(
-            self.loop, self._on_arrival, self._on_want, self._on_front, self._on_exhaustion, self.tell, time.time
+            self.loop,
+            lambda connection: self.handle(Arrived(connection)),
+            lambda connection: self.handle(Wanted(connection)),
+            self._on_front,
+            lambda number: self.handle(Exhausted(number)),
+            self.tell,
+            time.time,
         )
         self.reload: Callable[[Callable[[str], None]], None] | None = None  # tells why it could not be done, or ""
-        self._settings = settings
         self._greeting = greeting
         self._equipped: frozenset[str] = frozenset()  # types of alert that the courier has loaded what they need
         self._whereabouts = Whereabouts(self.loop, self._moved, self.notice)
@@ -267,13 +271,7 @@ class Guard:
         self._tick = None
         self.handle(Tick())
 
-    # Arrivals.
-
-    def _on_arrival(self, connection: Connection) -> None:
-        self.handle(Arrived(connection))
-
-    def _on_want(self, connection: Connection) -> None:
-        self.handle(Wanted(connection))
+    # What other processes do for the guard.
 
     def _on_front(self, number: int, public: Listener | None, port: int, service: Service) -> None:
         """Datagrams of *service*, which is number *number*, are to be carried to a private *port*, or not any more."""
@@ -285,11 +283,6 @@ class Guard:
             self.carrier.attend(number, public.fileno(), port, os.geteuid() if user is None else user)
         except OSError as error:
             self.notice(Level.ERROR, f"datagrams of {service.id} are not carried: {error.strerror}")
-
-    def _on_exhaustion(self, number: int) -> None:
-        self.handle(Exhausted(number))
-
-    # Children.
 
     def _firewall_program(self, settings: FirewallSettings) -> Command:
         """What feeds bans to the program of *settings*."""
