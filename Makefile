@@ -20,6 +20,7 @@ help:
 	@echo "make soak COUNT=1000000          so many conversations under reloads; nothing may be left (as root)"
 	@echo "make kills RUNS=60                kill -9 amid trips, so often; no ban that was told may be lost (as root)"
 	@echo "make flood RATE=20000 SECONDS=10 events into sinks of which one hangs and one refuses; clients beside (as root)"
+	@echo "make selinux                     LABELED on a kernel with SELinux, in an emulated machine"
 	@echo "make fuzz SECONDS=120            fuzz every parser of foreign bytes, so long each"
 	@echo "make reference                   write what is generated of the documentation anew"
 	@echo "make docs                        the documentation as pages of the web, in build/site"
@@ -79,6 +80,11 @@ flood:
 fuzz:
 	@scripts/environment fuzz
 	$(VENV)/bin/python tests/fuzz/run.py all $(SECONDS)
+
+.PHONY: selinux
+selinux:
+	@scripts/environment ""
+	$(VENV)/bin/python tests/selinux/run.py
 
 .PHONY: kills
 kills:

@@ -65,7 +65,7 @@ IN_EVERY_CASE = frozenset({"-f", "-dontfork", "-filelog", "-pidfile"})
 """What the rig starts every daemon with; that it works is what every case shows."""
 
 NOT_COMPARED: Mapping[Thing, str] = {
-    Thing(OPTION, "flags", "LABELED"): "needs a kernel with SELinux; its refusal elsewhere is in tests/config",
+    Thing(OPTION, "flags", "LABELED"): "needs SELinux: `make selinux` boots it; its refusal elsewhere: tests/config",
     Thing(SWITCH, "", "-check"): "ours; tests/e2e/test_life.py",
     Thing(SWITCH, "", "-help"): "ours; xinetd passes over what it does not know",
     Thing(SWITCH, "", "--settings"): "ours; tests/config/test_toml.py",
