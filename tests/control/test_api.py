@@ -25,7 +25,7 @@ from control.desk import ROOT, GivenDesk, application
 from sentinetd.control.openapi import description
 from sentinetd.control.peers import Peer, Right, right_of
 from sentinetd.control.requests import OPERATIONS
-from sentinetd.model.address import Network
+from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Origin
 from sentinetd.model.kept import Order
 from sentinetd.model.order import Exempt, ImposeBans, LiftAllBans, LiftBans, Refusal, Reload, WantedBan
@@ -119,6 +119,8 @@ def test_without_groups_nobody_else_may_anything() -> None:
         pytest.param("POST", "/v1/exemptions", {"network": "192.0.2.7", "seconds": 5.5},
                      Exempt(Network.parse("192.0.2.7"), 5.5, ""), id="exempt"),
         pytest.param("POST", "/v1/reload", {}, Reload(), id="reload"),
+        pytest.param("POST", "/v1/reload", {"source": "192.0.2.7"}, Reload(Address.parse("192.0.2.7")),
+                     id="reload, by somebody who is logged in from elsewhere"),
     ],
 )  # fmt: skip
 def test_orders_reach_the_guard_with_who_gave_them(method: str, path: str, body: Any, order: Any) -> None:

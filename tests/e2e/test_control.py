@@ -198,6 +198,9 @@ def test_reload_by_order(daemon: Daemon) -> None:
     assert order(daemon, "POST", "/v1/reload", {})[0] == 200
     assert daemon.find("reload ordered by uid 0 (root)")
     assert 7098 in {one["port"] for one in ask(daemon, "/v1/services")[1]["services"]}
+    assert order(daemon, "POST", "/v1/reload", {"source": "192.168.1.20"})[0] == 200
+    status, told = order(daemon, "POST", "/v1/bans", {"networks": ["192.168.1.20"], "seconds": None})
+    assert (status, told["error"]) == (409, "192.168.1.20: it is exempt")  # whoever reloads is not locked out
     daemon.config.write_text("defaults\n{\n")
     assert order(daemon, "POST", "/v1/reload", {})[0] == 409
     assert [one["what"] for one in ask(daemon, "/v1/status")[1]["troubles"]] == ["configuration"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from sentinetd.cli.reach import daemon, daemon_options, json_option
 from sentinetd.cli.show import BAD, FAINT, GOOD, STRONG, Cell, Column, ago, ahead, as_json, lines, table
 from sentinetd.cli.spans import Span, Written
 from sentinetd.control.client import Client, ControlError
+from sentinetd.net.logins import operator_source
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -139,9 +141,13 @@ def exempt_end(network: str, socket: str | None, config: str, **given: Any) -> i
 @json_option
 @daemon_options
 def reload(socket: str | None, config: str, **given: Any) -> int:
-    """Have the daemon read its configuration again, as SIGHUP does. One with mistakes changes nothing."""
+    """Have the daemon read its configuration again, as SIGHUP does. One with mistakes changes nothing.
+
+    The address that you are logged in from by ssh is never banned from then on.
+    """
+    source = operator_source(os.environ, os.getpid())
     with daemon(socket, config) as client:
-        answer = client.post("/v1/reload", {})
+        answer = client.post("/v1/reload", {} if source is None else {"source": source.text})
     if given["as_json"]:
         as_json(answer)
     else:

@@ -51,6 +51,7 @@ from sentinetd.control.requests import (
     Problem,
     PurgeOrder,
     Ranked,
+    Reading,
     Series,
     SeriesFilter,
     Servers,
@@ -272,8 +273,8 @@ class Api:
     async def _unexempt(self, caller: Caller, query: OfNetwork, body: None) -> Done:
         return await self._order(caller, EndExemption(read_network(query.network)))
 
-    async def _reload(self, caller: Caller, query: Any, body: NoBody) -> Done:
-        return await self._order(caller, Reload())
+    async def _reload(self, caller: Caller, query: Any, body: Reading) -> Done:
+        return await self._order(caller, Reload(None if body.source is None else read_address(body.source)))
 
     async def _test_fire(self, caller: Caller, query: Any, body: NoBody) -> Fired:
         office = self._office

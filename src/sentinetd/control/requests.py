@@ -124,6 +124,12 @@ class NoBody(Struct, frozen=True, forbid_unknown_fields=True):
     """Nothing more needs to be said."""
 
 
+class Reading(Struct, frozen=True, forbid_unknown_fields=True):
+    """*source*: the address that whoever orders it is logged in from; it is never banned from then on."""
+
+    source: AddressText | None = None
+
+
 class NotDone(Struct, frozen=True):
     """A network that an order named and that it did not reach."""
 
@@ -300,7 +306,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "reload", "POST", "/v1/reload", Right.CHANGE, "Read the same configuration again, as SIGHUP does.",
-        body=NoBody, answer=Done, failures=ORDERED,
+        body=Reading, answer=Done, failures=ORDERED,
     ),
     Operation(
         "test-fire", "POST", "/v1/test-fire", Right.CHANGE,

@@ -19,7 +19,6 @@ from sentinetd.daemon.check import read
 from sentinetd.daemon.direct import write_directly
 from sentinetd.daemon.dump import consistency, dump
 from sentinetd.daemon.guard import Guard
-from sentinetd.daemon.logins import operator_source
 from sentinetd.daemon.logs import open_log
 from sentinetd.daemon.main import ANSWERED
 from sentinetd.daemon.messages import DAEMON_LOG, Farewell, FileSink, Greeting, SyslogSink
@@ -30,6 +29,7 @@ from sentinetd.daemon.sockets import group
 from sentinetd.errors import EdgeError
 from sentinetd.model.events import DaemonStarted, DaemonStopping, DaemonWorking, Event, Level, Notice
 from sentinetd.model.settings import Settings
+from sentinetd.net.logins import operator_source
 from sentinetd.policy.inputs import Leaving, LoggedIn
 from sentinetd.spawn.spawner import Backend
 

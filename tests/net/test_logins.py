@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from sentinetd.daemon.logins import operator_source
 from sentinetd.model.address import Address
+from sentinetd.net.logins import operator_source
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_the_environment_says(environment: dict[str, str], source: str | None) -
 
 INNER = """
 import os
-from sentinetd.daemon.logins import operator_source
+from sentinetd.net.logins import operator_source
 found = operator_source(os.environ, os.getpid())
 print(found)
 """
