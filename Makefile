@@ -42,7 +42,9 @@ test:
 	@scripts/install-test-needs
 	@scripts/environment test,dev examples/article/requirements.txt
 	@$(MAKE) --no-print-directory lint
-	@$(VENV)/bin/python -m pytest -q -n $(JOBS)
+	@$(VENV)/bin/python -m pytest -q -n $(JOBS) || { [ $$? = 1 ] && \
+		echo "What failed is run once more, with no other test beside it:" && \
+		$(VENV)/bin/python -m pytest -q -n 0 --last-failed; }
 
 check:
 	@scripts/environment test,dev examples/article/requirements.txt
