@@ -57,17 +57,23 @@ lint:
 
 bench:
 	@scripts/install-test-needs
-	@scripts/environment ""
+	@$(MAKE) --no-print-directory in-place
 	$(VENV)/bin/python bench/run.py
+
+# What is measured is this source tree, with the spawner that was built for the environment.
+.PHONY: in-place
+in-place:
+	@scripts/environment ""
+	@cp "$$($(VENV)/bin/python -P -c 'from sentinetd.spawn.spawner import PROGRAM; print(PROGRAM)')" src/sentinetd/spawn/
 
 bench-ledger:
 	@scripts/install-test-needs
-	@scripts/environment ""
+	@$(MAKE) --no-print-directory in-place
 	$(VENV)/bin/python bench/ledger.py
 
 bench-firewall:
 	@scripts/install-test-needs
-	@scripts/environment ""
+	@$(MAKE) --no-print-directory in-place
 	$(VENV)/bin/python bench/firewall.py
 
 soak:
