@@ -1,6 +1,6 @@
 """A million conversations over a mixed configuration, with reloads under way: nothing may be left of them.
 
-``make soak [COUNT=1000000]``, as root: it runs in namespaces of its own. Told are, after a quarter and at the end,
+``make soak [COUNT=1000000]``, as root: it runs in namespaces of its own. Told are, after a twentieth and at the end,
 memory, descriptors and threads of each of the daemon's processes. It fails if a conversation went otherwise than it had
 to, if a descriptor, a child, a connection or a server is left over, or if memory grew by more than it may.
 """
@@ -24,9 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-WARM = 0.25
-"""Part of all conversations after which the first figures are taken: until then what is remembered for a minute or two
-(who was told of, whose rates are counted, the day's busiest) fills; three quarters of them must leave nothing."""
+WARM = 0.05
+"""Part of all conversations after which the first figures are taken: until then caches fill."""
 BATCHES = 10
 RELOADS_EVERY = 1.0  # seconds
 ROOM = 1024
