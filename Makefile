@@ -42,9 +42,7 @@ test:
 	@scripts/install-test-needs
 	@scripts/environment test,dev examples/article/requirements.txt
 	@$(MAKE) --no-print-directory lint
-	@$(VENV)/bin/python -m pytest -q -n $(JOBS) || { [ $$? = 1 ] && \
-		echo "What failed is run once more, with no other test beside it:" && \
-		$(VENV)/bin/python -m pytest -q -n 0 --last-failed; }
+	@$(VENV)/bin/python -m pytest -q -n $(JOBS)
 
 check:
 	@scripts/environment test,dev examples/article/requirements.txt
