@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,9 +51,23 @@ def traced(directory: Path, pids: Mapping[str, int]) -> Iterator[dict[str, Calls
         calls.read((directory / f"{role}.trace").read_text())
 
 
+def births(directory: Path, pid: int, work: Callable[[], object]) -> list[Calls]:
+    """The calls of each process that *pid* makes while *work* is done, before its first execve(2)."""
+    notes = directory / "births"
+    with _trace(notes, pid, "-ff"):
+        work()
+    found = []
+    for path in sorted(directory.glob(f"{notes.name}.*")):
+        before, executed, _ = path.read_text().partition("execve(")
+        if executed:
+            found.append(Calls())
+            found[-1].read(before)
+    return found
+
+
 @contextmanager
-def _trace(notes: Path, pid: int) -> Iterator[None]:
-    words = ["strace", "-qq", "-s", "0", "-e", "signal=none", "-o", str(notes), "-p", str(pid)]
+def _trace(notes: Path, pid: int, *more: str) -> Iterator[None]:
+    words = ["strace", "-qq", *more, "-s", "0", "-e", "signal=none", "-o", str(notes), "-p", str(pid)]
     with subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tracer:
         try:
             wait_for(lambda: status(pid, "TracerPid") != "0" or tracer.poll() is not None, "strace to attach", WITHIN)

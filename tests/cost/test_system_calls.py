@@ -33,7 +33,7 @@ from cost.subject import (
     roles,
     visit,
 )
-from cost.system_calls import Calls, traced
+from cost.system_calls import Calls, births, traced
 from rig.daemon import Daemon
 from rig.network import Lab
 
@@ -91,6 +91,16 @@ def test_whoever_is_served(lab: Lab, daemon: Daemon, tmp_path: Path) -> None:
     # A turn of the guard's loop for the client, the spawner's reply and the server's end each, and one that SIGCHLD
     # interrupts; each time it may find that there is no more.
     within(counted, {"guard": Most(work=8, looks=7), "spawner": Most(work=5, looks=0)})
+
+
+def test_a_process_becomes_the_server(lab: Lab, daemon: Daemon, tmp_path: Path) -> None:
+    """What is done between clone and exec costs every server the same."""
+    found = births(tmp_path, roles(daemon)["spawner"], lambda: [visit(lab, SERVE) for _ in range(5)])
+    print([dict(calls.work) for calls in found])
+    assert len(found) == 5
+    for calls in found:  # a session, 0, 1 and 2, the number of open files, the signal mask, group, groups and user
+        assert calls.work.total() <= 9, calls
+        assert calls.looks.total() == 0, calls
 
 
 def test_whom_the_guard_answers_itself(lab: Lab, daemon: Daemon, tmp_path: Path) -> None:
