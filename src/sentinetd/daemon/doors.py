@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,8 @@ AT_ONCE = 64
 
 
 class Doors:
-    """*arrived*, *exhausted* and *report* are told what happens; *wall* gives Unix time for events.
+    """*arrived*, *exhausted* and *report* are told what happens; *wall* gives Unix time for events. What is given to
+    *arrived* came before the call; it is to be worked off within it, one after the other.
 
     Of intercepted services, *wanted* is told that somebody waits at the private socket; *front* has datagrams carried
     from the public socket to a private port, and with the number alone, has that ended.
@@ -44,7 +45,7 @@ class Doors:
     def __init__(
         self,
         loop: Loop,
-        arrived: Callable[[Connection], None],
+        arrived: Callable[[Iterable[Connection]], None],
         wanted: Callable[[Connection], None],
         front: Callable[[int, Listener | None, int, Service], None],
         exhausted: Callable[[int], None],
@@ -61,6 +62,7 @@ class Doors:
         self._doors: dict[int, Door] = {}
         self._further: dict[int, tuple[Door, ...]] = {}  # of a service with many ports: all but its first
         self._held = Held()
+        self._over: list[int] | None = None  # descriptors to hang up on together, while what came together is judged
         self._passage: Passage | None = None
         self._numbers = count(1)
         self.filter: SourceFilter | None = None
@@ -241,7 +243,10 @@ class Doors:
     def refuse(self, connection: Connection) -> None:
         """Hang up on *connection*: exactly that stream, that datagram, or one client of a waiting listener."""
         if connection.number in self._held:
-            self._held.close(connection.number)
+            if self._over is None:
+                self._held.close(connection.number)
+            else:
+                self._over.append(self._held.take(connection.number))
             return
         door = self._doors.get(connection.service)
         if door is None or door.listener is None or (door.service.sensor and not _stream(door.service)):
@@ -398,46 +403,75 @@ class Doors:
     # What the loop calls when a listener is readable.
 
     def _accept(self, number: int, door: Door) -> None:
+        """Accept what has come, have it judged, hang up on whom that refused.
+
+        One after the other in each step: a client that is hung up on wakes, and to wake one after each verdict costs
+        more than the verdict.
+        """
         listener = door.listener
         if listener is None:
             return
-        taken = 0
         burst, door.burst = door.burst, 1
-        sensor, caught = door.service.sensor, door.service.caught
+        came, taken, exhausted = self._taken(number, door.service, listener, burst)
+        self._over = []
+        try:
+            self._arrived(self._while_open(door, listener, came))
+        finally:
+            refused, self._over = self._over, None
+            for descriptor in refused:
+                os.close(descriptor)
+        if exhausted and not refused:  # else there are descriptors again
+            self._exhausted(number)
+        # The call that finds nothing costs as much as one that finds something: it is saved where one came at a time.
+        door.burst = min(2 * burst, AT_ONCE) if taken == burst else max(1, taken)
+
+    def _taken(
+        self, number: int, service: Service, listener: Listener, most: int
+    ) -> tuple[list[Connection], int, bool]:
+        """Up to *most* connections, which are held; how many were accepted for them, and whether no more can be."""
+        came: list[Connection] = []
+        taken = 0
+        sensor, caught = service.sensor, service.caught
         asks = sensor and (caught or not listener.address.value)  # which of our addresses was touched
         here: tuple[Address | None, int] = listener.address if sensor else None, listener.port
         try:
-            for descriptor, source, port in listener.accept(burst):
+            for descriptor, source, port in listener.accept(most):
                 taken += 1
                 if asks:
                     asked = here = asked_of(descriptor, listener.port) if caught else local_of(descriptor)
-                    if caught and not watches(door.service, *asked):
+                    if caught and not watches(service, *asked):
                         os.close(descriptor)  # not brought here: it asked for the listener's own port
                         continue
                 connection = Connection(next(self._numbers), number, source, port, *here)
                 self._held.put(connection.number, descriptor)
-                self._arrived(connection)
-                if door.listener is not listener:
-                    return  # it was closed for what just came
+                came.append(connection)
         except (Exhausted, AcceptFailed):
-            self._exhausted(number)
-        # The call that finds nothing costs as much as one that finds something: it is saved where one came at a time.
-        door.burst = min(2 * burst, AT_ONCE) if taken == burst else max(1, taken)
+            return came, taken, True
+        return came, taken, False
+
+    def _while_open(self, door: Door, listener: Listener, came: Iterable[Connection]) -> Iterator[Connection]:
+        """*came*, as long as *listener* is not closed for one of them; the others are hung up on, as the kernel does
+        with those that nobody accepted yet."""
+        for connection in came:
+            if door.listener is listener:
+                yield connection
+            else:
+                self._held.close(connection.number)
 
     def _peek(self, number: int, door: Door) -> None:
         datagram = None if door.listener is None else door.listener.peek()
         if datagram is not None:
             door.peeked = datagram
-            self._arrived(Connection(next(self._numbers), number, datagram.source, datagram.port))
+            self._arrived((Connection(next(self._numbers), number, datagram.source, datagram.port),))
 
     def _drain(self, number: int, door: Door) -> None:
         if door.listener is not None:
             here = door.service.address, door.listener.port
-            for datagram in door.listener.drain(AT_ONCE):
-                self._arrived(Connection(next(self._numbers), number, datagram.source, datagram.port, *here))
+            datagrams = list(door.listener.drain(AT_ONCE))
+            self._arrived(Connection(next(self._numbers), number, one.source, one.port, *here) for one in datagrams)
 
     def _knock(self, number: int, door: Door) -> None:
-        self._arrived(Connection(next(self._numbers), number, None))
+        self._arrived((Connection(next(self._numbers), number, None),))
 
     def _wait_behind(self, number: int, door: Door) -> None:
         """Somebody waits at the private socket."""

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from sentinetd.config.directories import CONTROL
@@ -52,6 +52,7 @@ from sentinetd.daemon.recipes import recipe_of_program
 from sentinetd.daemon.replies import Replies
 from sentinetd.daemon.sockets import Sockets
 from sentinetd.daemon.whereabouts import Whereabouts
+from sentinetd.model.connection import Connection
 from sentinetd.model.events import (
     ON_REQUEST,
     Diagnosed,
@@ -79,6 +80,7 @@ from sentinetd.policy.inputs import (
     Tick,
     Wanted,
 )
+from sentinetd.policy.inputs import Moment as PolicyMoment
 from sentinetd.spawn.spawner import Backend
 
 if TYPE_CHECKING:
@@ -133,7 +135,7 @@ class Guard:
         self.inquiries = Inquiries(self, config)
         self.doors = Doors(
             self.loop,
-            lambda connection: self.handle(Arrived(connection)),
+            self._arrived,
             lambda connection: self.handle(Wanted(connection)),
             self._on_front,
             lambda number: self.handle(Exhausted(number)),
@@ -189,11 +191,22 @@ class Guard:
 
     def handle(self, given: Input) -> None:
         """Let the engine handle *given* and do what it wants. Inputs that arise from that wait their turn."""
-        self._inputs.append(given)
         if self._at_work:
-            return
+            self._inputs.append(given)
+        else:
+            self._work(given, self.clock.moment())
+
+    def _arrived(self, connections: Iterable[Connection]) -> None:
+        """What came together is judged as of one moment."""
+        moment = self.clock.moment()
+        for connection in connections:
+            self._work(Arrived(connection), moment)
+
+    def _work(self, given: Input, moment: PolicyMoment) -> None:
         self._at_work = True
         try:
+            for effect in self.engine.handle(given, moment):
+                self._perform[type(effect)](effect)
             while self._inputs:
                 for effect in self.engine.handle(self._inputs.popleft(), self.clock.moment()):
                     self._perform[type(effect)](effect)
