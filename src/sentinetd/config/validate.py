@@ -10,6 +10,7 @@ from collections.abc import Callable
 from sentinetd.config.complete import has, multiplexed
 from sentinetd.config.draft import Draft
 from sentinetd.model.address import NOBODY, AddressSet
+from sentinetd.model.diagnostic import Scope
 from sentinetd.model.readers import nearest
 from sentinetd.model.values import Decoy, Flag, LeftOut, OnFailure, OnSuccess, Ports, SocketType, Type
 
@@ -69,8 +70,9 @@ def _required(draft: Draft) -> None:
 
 
 def draft_tells(draft: Draft, attribute: str) -> bool:
-    """Whether a mistake of *attribute* is told already, so that it need not be called missing as well."""
-    return any(one.attribute == attribute for one in draft.told)
+    """Whether a mistake of *attribute* that refuses the entry is told already, so that it need not be called missing as
+    well. A line that was passed over refuses nothing, and leaves the attribute missing."""
+    return any(one.attribute == attribute and one.scope is not Scope.LINE for one in draft.told)
 
 
 def _arguments(draft: Draft) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import TypeVar
 
@@ -164,11 +165,11 @@ def environment(words: Words) -> tuple[str, ...]:
 
 
 def cps(words: Words) -> Cps:
-    rate = number("cps argument not a number", "write two whole numbers: connections a second, seconds of pause", 0)
-    wait = number(
-        "cps time argument not a number", "write two whole numbers: connections a second, seconds of pause", 0
-    )
-    return Cps(rate(words[:1]), wait(words[1:]))
+    """A rate below 0 is a huge one to xinetd, which reads it by strtoull(3): no check, as with 0."""
+    way_out = "write two whole numbers: connections a second, seconds of pause"
+    rate = number("cps argument not a number", way_out, -_LONG)
+    wait = number("cps time argument not a number", way_out, 0)
+    return Cps(max(0, rate(words[:1])), wait(words[1:]))
 
 
 def source_rate(words: Words) -> SourceRate:
@@ -178,9 +179,9 @@ def source_rate(words: Words) -> SourceRate:
 
 
 def load(words: Words) -> float:
-    """A load average, not zero. Text after the number is not accepted."""
+    """A load average, not zero. What stands after the number is passed over, as by sscanf(3) in xinetd."""
     try:
-        value = float(words[0])
+        value = float(_numeral(words[0]))
     except ValueError:
         raise BadValue(f"error reading max_load argument: {words[0]}", "write a number such as 2.5") from None
     if not value or not math.isfinite(value):
@@ -190,8 +191,24 @@ def load(words: Words) -> float:
     return value
 
 
+def load_remarks(words: Words) -> Iterator[Remark]:
+    """Text after the number may have been meant to say something."""
+    read = _numeral(words[0])
+    if read != words[0]:
+        yield Remark(f"max_load argument {words[0]} is read as {read}", f"write {read}")
+
+
+def _numeral(word: str) -> str:
+    """The longest beginning of *word* that is a number; "" if there is none."""
+    for end in range(len(word), 0, -1):
+        with suppress(ValueError):
+            float(word[:end])
+            return word[:end]
+    return ""
+
+
 def octal(words: Words) -> int:
-    word = words[0]
+    word = words[0].removeprefix("+")
     if not word or len(word) > 6 or any(digit not in "01234567" for digit in word) or int(word, 8) > 0o777:
         raise BadValue(f"umask argument is invalid: {word}", "write an octal number of 0 to 777, as 022")
     return int(word, 8)
@@ -225,20 +242,21 @@ def _limit(
         if words[0].upper() == "UNLIMITED":
             return ((name, math.inf),)
         value = _sized(words[0], said, suffixes, way_out)
-        return ((name, float(value)),) if value else ()
+        return ((name, value),) if value else ()
 
     return read
 
 
-def _sized(word: str, said: str, suffixes: Mapping[str, int], way_out: str) -> int:
+def _sized(word: str, said: str, suffixes: Mapping[str, int], way_out: str) -> float:
+    """A size in bytes. One below 0 is no limit: xinetd reads it by strtoull(3), which makes a huge number of it."""
     factor = suffixes.get(word[-1:].lower(), 0)
     try:
         value = integer(word[:-1] if factor else word) * (factor or 1)
     except ValueError:
-        value = -1
-    if not 0 <= value < _LONG:
+        value = _LONG
+    if value >= _LONG:
         raise BadValue(f"{said}: {word}", way_out)
-    return value
+    return float(value) if value >= 0 else math.inf
 
 
 def ban_span(words: Words) -> float:
@@ -323,14 +341,15 @@ def _file(words: Words) -> FileLog:
     if not 1 <= len(words) <= 3:
         raise BadValue(f"wrong number of arguments: FILE takes 1 to 3, not {len(words)}", way_out)
     soft = _sized(words[1], "soft limit is invalid", _SUFFIXES, way_out) if len(words) > 1 else 0
-    if not soft:
+    if not soft or soft == math.inf:
         return FileLog(words[0])
     if len(words) == 2:
-        return FileLog(words[0], soft, soft + min(max(soft // 100, 5120), 20480))
-    hard = _sized(words[2], "hard limit is invalid", _SUFFIXES, way_out)
+        return FileLog(words[0], int(soft), int(soft + min(max(soft // 100, 5120), 20480)))
+    hard = min(_sized(words[2], "hard limit is invalid", _SUFFIXES, way_out), float(_LONG - 1024))
     if hard < soft:
-        raise BadValue(f"hard limit ({hard}) is less than soft limit ({soft})", "make the second number the larger one")
-    return FileLog(words[0], soft, hard)
+        text = f"hard limit ({words[2]}) is less than soft limit ({words[1]})"
+        raise BadValue(text, "make the second number the larger one")
+    return FileLog(words[0], int(soft), int(hard))
 
 
 def redirect(words: Words) -> Redirect:

@@ -199,6 +199,7 @@ class Service:
         default=None,
         defaults=True,
         values="LOAD",
+        remarks=read.load_remarks,
         doc="Connections are refused while the load average of one minute is this or more.",
     )
     access_times: tuple[Interval, ...] = attribute(

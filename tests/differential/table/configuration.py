@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from differential.stage import A, Case, Per
+from differential.stage import SAME, A, Case, Per
 from differential.steps import attempt, meet, message, talk, told, world
 from rig.entries import defaults, service
 
@@ -143,7 +143,22 @@ CASES = (
             "only_from = 192.168.1.1,2",
             "disable = perhaps",
             "v6only = perhaps",
+            # A line with a wrong number of values is passed over, and leaves the attribute missing.
+            "user = root root",
+            "user =",
+            "wait = yes no",
+            "server = @PROBE@ do=hold",
+            "port =",
         )
+    ),
+    *(
+        Case(
+            id=f"numbers: {line}",
+            config=service("p", 7001, line),
+            steps=(world(7001, "umask", "rlimit.as", "rlimit.cpu"),),
+            expect=SAME,
+        )
+        for line in ("umask = +27", "max_load = 1000x", "cps = -1 10", "rlimit_as = -1", "rlimit_cpu = -1")
     ),
     Case(
         id="disable = yes",
