@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from sentinetd.daemon import link as module
 from sentinetd.daemon.channel import Channel, channel_pair
-from sentinetd.daemon.link import Link
-from sentinetd.daemon.messages import TO_COURIER, FileSink, Greeting, ServiceGone, ServiceLog, SinkGone
-from sentinetd.model.address import Network
+from sentinetd.daemon.link import RECORDS_AT_ONCE, Link
+from sentinetd.daemon.messages import TO_COURIER, FileSink, Greeting, InForce, ServiceGone, ServiceLog, SinkGone
+from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Origin
-from sentinetd.model.events import BanImposed, DaemonWorking, EventsLost, Level, Notice
+from sentinetd.model.events import BanImposed, ConnectionRefused, DaemonWorking, EventsLost, Level, Notice
+from sentinetd.model.verdict import Reason
+from sentinetd.model.wire import LONGEST_TEXT
 
 GREETING = Greeting("sentinetd", 1)
+RECORDS = 5_000
 
 
 class Courier:
@@ -62,16 +66,21 @@ def test_told_in_order_and_forgotten_when_answered() -> None:
 def test_what_was_not_answered_goes_to_the_successor() -> None:
     link = Link(lambda: 1.0)
     first = Courier(link)
-    for number in range(3):
+    link.tell(event(0))
+    link.pump()
+    first.heard()
+    for number in (1, 2):
         link.tell(event(number))
     link.pump()
-    link.answered(1)
+    link.answered(first.sequence)
     first.die()
     link.detach()
     link.tell(event(3))
     second = Courier(link)
     link.pump()
     assert second.heard() == [event(1), event(2), event(3)]
+    link.answered(second.sequence)
+    assert link.behind == 0
     second.die()
 
 
@@ -141,9 +150,13 @@ def test_beyond_the_bound_bans_are_kept_and_the_rest_is_counted(monkeypatch: pyt
         link.tell(event(number))
     link.tell(ban)
     assert link.remaining() == [*[event(number) for number in range(4)], ban]
-    link.answered(4)
+    courier = Courier(link)
+    link.pump()
+    courier.heard()
+    link.answered(courier.sequence)
     link.tell(event(9))
-    assert link.remaining() == [ban, EventsLost(2.0, 2), event(9)]
+    assert link.remaining() == [EventsLost(2.0, 2), event(9)]
+    courier.die()
 
 
 def test_a_full_channel_waits() -> None:
@@ -160,3 +173,48 @@ def test_a_full_channel_waits() -> None:
     heard += courier.heard()
     assert heard == [event(number) for number in range(40_000)]
     courier.die()
+
+
+def test_each_packet_is_told_again_as_a_whole_or_not_at_all() -> None:
+    link = Link(lambda: 1.0)
+    log = ServiceLog(7, None, (), ())
+    first = Courier(link)
+    link.tell(event(1))
+    link.service(log)
+    link.tell(event(2))
+    link.say(InForce(5))
+    link.pump()
+    assert first.heard() == [event(1), log, event(2), InForce(5)]
+    first.die()
+    second = Courier(link)
+    link.pump()
+    assert second.heard() == [log, event(1), event(2)]
+    link.answered(second.sequence)
+    assert link.behind == 0, "what no successor is told needs no answer"
+    second.die()
+
+
+def test_what_the_courier_could_not_read_is_told_at_the_end() -> None:
+    link = Link(lambda: 1.0)
+    link.tell(Notice(1.0, Level.INFO, "x" * (LONGEST_TEXT + 1)))
+    Courier(link).die()
+    [notice] = link.remaining()
+    assert isinstance(notice, Notice)
+    assert "cannot be written: str expected" in notice.text
+
+
+def test_what_waits_takes_little_room() -> None:
+    """A courier that hangs makes the guard larger by bytes, not by objects, which would never leave it again."""
+    link = Link(lambda: 1.0)
+    source = Address.parse("127.3.0.1")
+    tracemalloc.start()
+    try:
+        for number in range(RECORDS):
+            refused = ConnectionRefused(1764095632.25, 3, "nowait", source, 40_000, Reason.ADDRESS, number, "tcp", 21)
+            link.tell(refused)
+        size, _peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert link.behind == RECORDS
+    assert size < 150 * RECORDS, f"{size / RECORDS:.0f} bytes a record"
+    assert len(link._fresh) <= RECORDS_AT_ONCE

@@ -44,9 +44,12 @@ class Channel:
 
         ChannelClosed if it is gone, MessageError if the packet would be too long: send fewer at once.
         """
-        packet = encode(sequence, messages)
+        return self.send_packet(encode(sequence, messages), descriptors)
+
+    def send_packet(self, packet: bytes, descriptors: Sequence[int] = ()) -> bool:
+        """Send *packet*, which `encode` made; as `send`."""
         if len(packet) > PACKET:
-            raise MessageError(f"{len(messages)} messages make a packet of {len(packet)} bytes; {PACKET} is the most")
+            raise MessageError(f"a packet of {len(packet)} bytes; {PACKET} is the most")
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
         try:
             self._sock.sendmsg([packet], rights)

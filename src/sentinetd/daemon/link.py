@@ -1,17 +1,21 @@
 """The guard's end of the seam to the courier: what it was told and has not written yet is kept, and told again.
 
-Records are numbered and go in order. The courier answers with the number up to which everything is written; what is
-not answered when it dies goes to its successor. So nothing is lost, and a line may be written twice.
+Records are numbered and go in order, in packets. The courier answers with the number up to which everything is
+written; what is not answered when it dies goes to its successor. So nothing is lost, and a line may be written twice.
+
+What waits for an answer is kept as the bytes of its packets, about 150 for a line, not as objects: how far the courier
+gets behind changes from moment to moment, and arenas full of small objects do not go back to the system.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sentinetd.daemon.channel import Channel
+from sentinetd.daemon.channel import PACKET, Channel, decode, encode
 from sentinetd.daemon.messages import (
     FileSink,
     Greeting,
@@ -24,8 +28,8 @@ from sentinetd.daemon.messages import (
     SyslogSink,
 )
 from sentinetd.errors import MessageError
-from sentinetd.model.events import ROUTINE as ROUTINE_EVENTS
 from sentinetd.model.events import (
+    EVENTS,
     BanEvicted,
     BanImposed,
     BanLifted,
@@ -34,12 +38,15 @@ from sentinetd.model.events import (
     EventsLost,
     ExemptionAdded,
     ExemptionEnded,
+    Level,
+    Notice,
 )
+from sentinetd.model.events import ROUTINE as ROUTINE_EVENTS
 
 KEPT_MOST = 50_000
 """Records that wait for the courier's answer; beyond it, events that change no ban are dropped and counted."""
 RECORDS_AT_ONCE = 128
-"""Records in one packet."""
+"""Records in one packet, and most that are not packed yet."""
 AT_ONCE = 64
 """Records that are sent without waiting for more."""
 SOON, LATER = 0.002, 0.02
@@ -51,7 +58,24 @@ NO_SINK = -1
 BANS = (BanImposed, BanLifted, BanEvicted, BansCleared, ExemptionAdded, ExemptionEnded)
 """What changes the store, and is never dropped."""
 
-_Entry = tuple[int, Any]  # sequence number and record; 0: what only a new courier is told
+LASTING = frozenset((*EVENTS, ServiceGone))
+"""What a successor of the courier has to hear of as it was told; of the rest it hears how it is by then."""
+WITH_FILE = frozenset((FileSink, Handed))
+"""What goes in a packet of its own, with an open file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    """*count* records, the last of them number *last* (0: what only a new courier is told).
+
+    *content*: as they cross; or the one that is told with its file, if that is open when it is sent. *again*: a
+    successor of the courier has to hear of them.
+    """
+
+    last: int
+    count: int
+    content: bytes | FileSink | Handed
+    again: bool
 
 
 class Link:
@@ -61,8 +85,11 @@ class Link:
         self._wall = wall
         self._channel: Channel | None = None
         self._sequence = 1  # of the next record
-        self._kept: deque[_Entry] = deque()  # told, not answered
-        self._unsent: deque[_Entry] = deque()  # what this courier has not been sent
+        self._fresh: list[Any] = []  # told last, not packed yet
+        self._lasting = False  # whether those are told again to a successor; all are, or none
+        self._kept: deque[_Packet] = deque()  # told before, not answered
+        self._unsent: deque[_Packet] = deque()  # what this courier has not been sent
+        self._behind = 0
         self._lost = 0
         self._urgent = False
         self._sinks: dict[int, FileSink | SyslogSink] = {}
@@ -76,26 +103,26 @@ class Link:
     @property
     def behind(self) -> int:
         """Records that are not answered yet."""
-        return len(self._kept)
+        return self._behind
 
     @property
     def wants_write(self) -> bool:
         """Whether records wait to be sent."""
-        return self._channel is not None and bool(self._unsent)
+        return self._channel is not None and bool(self._unsent or self._fresh)
 
     @property
     def patience(self) -> float:
         """Seconds for which what waits may wait for more: a process woken for each line costs more than the line."""
-        if len(self._unsent) >= AT_ONCE:
+        if self._unsent or len(self._fresh) >= AT_ONCE:
             return 0.0
         return SOON if self._urgent else LATER
 
     def tell(self, event: Event) -> None:
         """Have *event* written. Only queues; see `pump`."""
-        if len(self._kept) >= KEPT_MOST and not isinstance(event, BANS):
+        if self._behind >= KEPT_MOST and not isinstance(event, BANS):
             self._lost += 1
             return
-        if self._lost and len(self._kept) < KEPT_MOST // 2:
+        if self._lost and self._behind < KEPT_MOST // 2:
             lost, self._lost = self._lost, 0
             self._append(EventsLost(self._wall(), lost))
         self._append(event)
@@ -179,20 +206,39 @@ class Link:
         self._append(message)
 
     def _append(self, record: Any) -> None:
-        entry = (self._sequence, record)
+        kind = type(record)
+        lasts = kind in LASTING
+        if self._fresh and (
+            lasts is not self._lasting or kind in WITH_FILE or len(self._fresh) == RECORDS_AT_ONCE
+        ):  # packets are of one sort: they are told again as a whole, or not
+            self._pack()
+        self._lasting = lasts
+        self._fresh.append(record)
         self._sequence += 1
-        self._kept.append(entry)
-        if self._channel is not None:
-            self._unsent.append(entry)
-        if type(record) not in ROUTINE:
+        self._behind += 1
+        if kind in WITH_FILE:
+            self._pack()
+        if kind not in ROUTINE:
             self._urgent = True
+
+    def _pack(self) -> None:
+        """What was told last becomes packets."""
+        fresh, self._fresh = self._fresh, []
+        packets = tuple(_packets(fresh, self._sequence - 1, self._lasting))
+        self._kept += packets
+        if self._channel is not None:
+            self._unsent += packets
 
     def attach(self, channel: Channel, greeting: Greeting) -> None:
         """A new courier: tell it what there is, then all events that no courier has answered."""
+        if self._fresh:
+            self._pack()
         self._channel = channel
+        self._kept = deque(packet for packet in self._kept if packet.again)
+        self._behind = sum(packet.count for packet in self._kept)
         directives = (greeting, *self._sinks.values(), *self._services.values(), *self._instructions())
-        self._unsent = deque((0, record) for record in directives)
-        self._unsent.extend(entry for entry in self._kept if isinstance(entry[1], Event | ServiceGone))
+        self._unsent = deque(packet for batch in _batches(directives) for packet in _packets(batch, 0, again=False))
+        self._unsent += self._kept
         self._urgent = True
 
     def _instructions(self) -> list[Any]:
@@ -213,51 +259,44 @@ class Link:
 
     def pump(self) -> None:
         """Send what the channel takes. ChannelClosed if the courier is gone."""
-        while self._channel is not None and self._unsent:
-            batch, descriptors = self._packet()
-            sent = None
-            while sent is None:
-                try:
-                    sent = self._channel.send(batch[-1][0], [record for _, record in batch], descriptors)
-                except MessageError:
-                    if len(batch) == 1:
-                        raise
-                    del batch[len(batch) // 2 :]  # long texts: fewer at once
-                    descriptors = []
-            if not sent:
+        while self._channel is not None and (self._unsent or self._fresh):
+            if not self._unsent:
+                self._pack()
+            if not self._send(self._channel, self._unsent[0]):
                 return
-            for _ in batch:
-                self._unsent.popleft()
+            self._unsent.popleft()
         self._urgent = False
 
-    def _packet(self) -> tuple[list[_Entry], list[int]]:
-        """The next records for one packet, and the descriptor of the last of them if it is a file that is opened."""
-        batch: list[_Entry] = []
-        for entry in self._unsent:
-            batch.append(entry)
-            record = entry[1]
-            if isinstance(record, FileSink | Handed):
-                held = self._handed.get(record) if isinstance(record, Handed) else self._files.get(record.sink)
-                if held is not None:
-                    return batch, [held]
-                batch.pop()  # closed again before it could be sent: say nothing of it
-                if batch:
-                    return batch, []
-                return [(entry[0], SinkGone(record.sink if isinstance(record, FileSink) else NO_SINK))], []
-            if len(batch) == RECORDS_AT_ONCE:
-                break
-        return batch, []
+    def _send(self, channel: Channel, packet: _Packet) -> bool:
+        """Whether *channel* took *packet*."""
+        record = packet.content
+        if isinstance(record, bytes):
+            return channel.send_packet(record)
+        held = self._handed.get(record) if isinstance(record, Handed) else self._files.get(record.sink)
+        if held is not None:
+            return channel.send(packet.last, [record], [held])
+        # Closed again before it could be sent: say nothing of it.
+        return channel.send(packet.last, [SinkGone(record.sink if isinstance(record, FileSink) else NO_SINK)])
 
     def answered(self, sequence: int) -> None:
-        """The courier has written everything up to *sequence*."""
-        while self._kept and self._kept[0][0] <= sequence:
-            self._kept.popleft()
+        """The courier has written everything up to *sequence*, the last of a packet."""
+        while self._kept and self._kept[0].last <= sequence:
+            self._behind -= self._kept.popleft().count
         while self._leaving and self._leaving[0][0] <= sequence:
             self._services.pop(self._leaving.popleft()[1], None)
 
     def remaining(self) -> list[Event]:
         """Events that no courier has answered: to be written without one."""
-        return [record for _, record in self._kept if isinstance(record, Event)]
+        packed = [packet.content for packet in self._kept if packet.again]
+        records = [record for content in packed if isinstance(content, bytes) for record in self._unpacked(content)]
+        return [record for record in (*records, *self._fresh) if isinstance(record, Event)]
+
+    def _unpacked(self, content: bytes) -> list[Any]:
+        """The records of a packet, or, where the courier could not have read it either, word of that."""
+        try:
+            return decode(content, {kind.__name__: kind for kind in LASTING})[1]
+        except MessageError as error:
+            return [Notice(self._wall(), Level.ERROR, f"what was told last cannot be written: {error}")]
 
     def close(self) -> None:
         """Let go of the files."""
@@ -265,3 +304,28 @@ class Link:
             self._close_file(sink)
         while self._handed:
             os.close(self._handed.popitem()[1])
+
+
+def _batches(records: Iterable[Any]) -> Iterator[list[Any]]:
+    """The same, as many at once as may be packed at once."""
+    batch: list[Any] = []
+    for record in records:
+        if batch and (type(record) in WITH_FILE or type(batch[0]) in WITH_FILE or len(batch) == RECORDS_AT_ONCE):
+            yield batch
+            batch = []
+        batch.append(record)
+    yield batch
+
+
+def _packets(records: list[Any], last: int, again: bool) -> Iterator[_Packet]:
+    """The packets of *records*, of which the last has that number: one, or more if their texts are long."""
+    if type(records[0]) in WITH_FILE:
+        yield _Packet(last, 1, records[0], again)
+        return
+    content = encode(last, records)
+    if len(content) <= PACKET or len(records) == 1:
+        yield _Packet(last, len(records), content, again)
+        return
+    half = len(records) // 2
+    yield from _packets(records[:half], max(0, last - len(records) + half), again)
+    yield from _packets(records[half:], last, again)
