@@ -96,3 +96,10 @@ def test_the_guard_loads_little() -> None:
     )  # fmt: skip
     loaded = {name.split(".")[0] for name in told.stdout.split()}
     assert not loaded & (ELSEWHERE | TOOLS)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nouns_are_made_by_our_own_means(path: Path) -> None:
+    """`model.noun` says why; one class by the library's means, and every process pays for all that those load."""
+    users = {name for name in imported(path) if name.split(".")[0] == "dataclasses"}
+    assert not users or path == ROOT / "model" / "noun.py"

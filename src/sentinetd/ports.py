@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from sentinetd.errors import EdgeError
@@ -11,6 +10,7 @@ from sentinetd.model.address import AddressSet, Network
 from sentinetd.model.ban import Ban
 from sentinetd.model.events import Event, Level
 from sentinetd.model.guarded import GuardedPort
+from sentinetd.model.noun import dataclass
 from sentinetd.model.observer import Observer
 from sentinetd.model.settings import CourierSettings, Mistake
 

@@ -6,7 +6,6 @@ import base64
 import json
 import math
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import given
 from report.samples import AT, OBSERVER, SAMPLES, TRIP, any_event
 from sentinetd.model import events as ev
 from sentinetd.model.events import EVENTS, Event
+from sentinetd.model.noun import dataclass
 from sentinetd.report.formats.json_line import json_line, json_object
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 
 from sentinetd.announce.xdr import Malformed, Records, call, reply, text, truth, unsigned
 from sentinetd.errors import EdgeError
+from sentinetd.model.noun import dataclass
 from sentinetd.model.offer import Registration
 
 SOCKET = "/run/rpcbind.sock"

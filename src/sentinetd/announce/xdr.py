@@ -6,9 +6,9 @@ What is read was written by somebody else: every length is checked, and what doe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sentinetd.errors import EdgeError
+from sentinetd.model.noun import dataclass
 
 CALL, REPLY = 0, 1
 ACCEPTED = 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from stat import S_ISREG
 from typing import Self
 
@@ -34,6 +33,7 @@ from sentinetd.ask.patterns import (
     text_pattern,
 )
 from sentinetd.model.address import Address
+from sentinetd.model.noun import dataclass
 
 ALLOW = "/etc/hosts.allow"
 DENY = "/etc/hosts.deny"

@@ -7,7 +7,8 @@ or change what the server may do, refuses: to go on as if it were not there woul
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from sentinetd.model.noun import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
 
 from sentinetd.model.address import Address
+from sentinetd.model.noun import dataclass
 from sentinetd.model.verdict import NO_SERVER
 
 PORT = 113

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
 from sentinetd.ask.threads import Job, Threads
+from sentinetd.model.noun import dataclass
 
 V = TypeVar("V")
 

@@ -10,9 +10,9 @@ Names go to the C library as bytes: for text, Python loads its IDNA codec late, 
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 
 from sentinetd.model.address import Address
+from sentinetd.model.noun import dataclass
 
 KNOWN_LIFE = 60.0
 """Seconds for which a name is remembered: the C library does not tell the record's own life."""

@@ -13,11 +13,11 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
 from sentinetd.model.address import Address
+from sentinetd.model.noun import dataclass
 
 UNKNOWN = b"unknown"
 """Stands for a name or user that there is not; UNKNOWN matches it."""

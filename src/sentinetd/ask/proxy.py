@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from dataclasses import dataclass
 
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Announced
+from sentinetd.model.noun import dataclass
 
 LONGEST_LINE = 107
 """Bytes of a header of version 1, its end included (section 2.1)."""

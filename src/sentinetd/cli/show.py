@@ -11,12 +11,12 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sentinetd.model.diagnostic import printable
+from sentinetd.model.noun import dataclass
 
 if TYPE_CHECKING:
     from rich.console import Console

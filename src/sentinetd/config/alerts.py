@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -44,6 +43,7 @@ from sentinetd.model.alert import (
 )
 from sentinetd.model.attribute import BadValue
 from sentinetd.model.events import EVENTS, Level
+from sentinetd.model.noun import dataclass, field
 from sentinetd.model.readers import nearest
 from sentinetd.model.settings import FileUse, FileWanted
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
 
@@ -13,6 +12,7 @@ from sentinetd.config.lookup import looked_up
 from sentinetd.config.toml_values import Reader, span, strings, truth, whole
 from sentinetd.model.address_words import address_list
 from sentinetd.model.attribute import BadValue
+from sentinetd.model.noun import replace
 from sentinetd.model.order import LONGEST_NOTE
 from sentinetd.model.readers import nearest
 from sentinetd.model.settings import BanSettings, Escalation, ListedExemption

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -14,6 +13,7 @@ from sentinetd.config.syntax import Line
 from sentinetd.model.address import AddressSet, Network
 from sentinetd.model.attribute import Attribute, BadValue, Kind
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.noun import dataclass, field, replace
 from sentinetd.model.readers import nearest
 from sentinetd.model.values import FileLog, Place
 

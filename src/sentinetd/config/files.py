@@ -7,11 +7,11 @@ itself, over however many others, is an error that names both places.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 
 from sentinetd.config.host import Host
 from sentinetd.config.syntax import Entry, Include, parse
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.noun import dataclass, field
 from sentinetd.model.values import Place
 
 DEEPEST = 64

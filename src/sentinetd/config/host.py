@@ -12,11 +12,11 @@ import pwd
 import socket
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from sentinetd.model.address import Address, Network
 from sentinetd.model.address_words import classful, inet_aton
+from sentinetd.model.noun import dataclass
 from sentinetd.model.values import Protocol
 
 LARGEST = 64 << 20

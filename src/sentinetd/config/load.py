@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from sentinetd.config.files import gather
 from sentinetd.config.host import Host
@@ -12,6 +11,7 @@ from sentinetd.config.inetd import gather_inetd
 from sentinetd.config.resolve import in_order, resolve
 from sentinetd.config.toml import NOTHING, Written, read_settings
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.noun import dataclass
 from sentinetd.model.service import Service
 from sentinetd.model.settings import Settings
 from sentinetd.model.values import Place

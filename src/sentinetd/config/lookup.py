@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from sentinetd.config.host import Host
 from sentinetd.model.address import BITS, AddressSet, Network
 from sentinetd.model.attribute import BadValue, Words
+from sentinetd.model.noun import replace
 from sentinetd.model.port_words import numbered
 from sentinetd.model.readers import is_number, nearest
 from sentinetd.model.values import FileLog, Protocol, SyslogLog

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from sentinetd.model.noun import dataclass
 from sentinetd.model.service import Service
 from sentinetd.model.values import Flag, Type
 

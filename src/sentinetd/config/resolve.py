@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from sentinetd.config import table
 from sentinetd.config.complete import Environments, complete
@@ -17,6 +16,7 @@ from sentinetd.config.host import Host
 from sentinetd.config.syntax import Entry, Line
 from sentinetd.config.validate import validate
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.noun import dataclass
 from sentinetd.model.readers import nearest
 from sentinetd.model.service import Service
 from sentinetd.model.values import Family, Place, SocketType, Type

@@ -8,9 +8,9 @@ is in doubt.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.noun import dataclass
 from sentinetd.model.values import Place
 
 LONGEST = 64 * 1024

@@ -6,7 +6,6 @@ Tables of features that are not in force yet are known by name and told of, not 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sentinetd.config import bans, firewall
@@ -18,6 +17,7 @@ from sentinetd.model.alert import Alert
 from sentinetd.model.attribute import BadValue
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.feed import Feed
+from sentinetd.model.noun import dataclass
 from sentinetd.model.readers import nearest
 from sentinetd.model.settings import (
     KEEP_HISTORY,

@@ -10,7 +10,6 @@ import hmac
 import pwd
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -67,6 +66,7 @@ from sentinetd.control.troubles import Troubles
 from sentinetd.model.ban import Origin
 from sentinetd.model.events import Event, Level, Notice
 from sentinetd.model.kept import BanQuery
+from sentinetd.model.noun import dataclass, replace
 from sentinetd.model.order import (
     FOR_EVER,
     EndExemption,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import Network
 from sentinetd.model.kept import BanPage, BanQuery, KeptExemption, PastBan
+from sentinetd.model.noun import dataclass
 from sentinetd.model.order import Order, Refusal
 from sentinetd.model.state import (
     DaemonState,

@@ -7,11 +7,11 @@ All of it is bounded: a day has so many minutes, and of each hour the busiest ar
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
 from enum import Enum
 
 from sentinetd.model.address import Address, Network
 from sentinetd.model.events import BanImposed, Event, SensorTripped
+from sentinetd.model.noun import dataclass, field
 
 MINUTE = 60
 MINUTES = 1_440

@@ -6,9 +6,9 @@ Labels are bounded: services beyond `SERVICES` share one name, reasons and kinds
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 
 from sentinetd.control.desk import Counted, SinkState
+from sentinetd.model.noun import dataclass, replace
 from sentinetd.model.state import Count, DaemonState, Role, ServiceTally, Spread
 
 SERVICES = 500

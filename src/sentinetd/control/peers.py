@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass
 from enum import Enum
 from errno import ERANGE
 
+from sentinetd.model.noun import dataclass
 from sentinetd.model.settings import ControlSettings
 
 SO_PEERGROUPS = 59  # Linux, asm-generic/socket.h

@@ -6,7 +6,6 @@ Times are Unix time, spans seconds; None, in the place of an end, is for ever.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -17,6 +16,7 @@ from sentinetd.control.peers import Right
 from sentinetd.control.troubles import Trouble
 from sentinetd.model.kept import BanPage, KeptExemption, PastBan
 from sentinetd.model.kept import Order as SortKey
+from sentinetd.model.noun import dataclass
 from sentinetd.model.state import DaemonState, Explanation, ServerState, ServiceState, Standing
 
 VERSION = "v1"

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 
 from sentinetd.model.events import ON_REQUEST, ROUTINE, Event
+from sentinetd.model.noun import dataclass
 
 WAITING_MOST = 1_000
 """Events that wait for one subscriber."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sentinetd.model import events as ev
+from sentinetd.model.noun import dataclass
 
 MOST = 200
 """Troubles that are remembered at once; of more, the oldest are forgotten."""

@@ -9,7 +9,6 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from errno import EAGAIN
 from typing import Any
 
@@ -50,6 +49,7 @@ from sentinetd.model.address import Address
 from sentinetd.model.connection import Announced, Connection
 from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessMended, UserUnknown
 from sentinetd.model.manner import CARRIED
+from sentinetd.model.noun import dataclass
 from sentinetd.model.routine import Ending
 from sentinetd.model.service import Capture, Flag, Service
 from sentinetd.model.verdict import ADMIT, NO_SERVER, Question

@@ -17,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -72,6 +71,7 @@ from sentinetd.model.events import (
     Notice,
 )
 from sentinetd.model.exemption import Exemption, ExemptionOver
+from sentinetd.model.noun import dataclass, replace
 from sentinetd.model.observer import Observer
 from sentinetd.report.formats.json_line import json_line
 from sentinetd.report.journal import Journal

@@ -6,9 +6,9 @@ Whoever opens and watches them is `doors`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from sentinetd.daemon.loop import Moment
+from sentinetd.model.noun import replace
 from sentinetd.model.service import Family, Service
 from sentinetd.net.listener import Datagram, Listener, speaks_ipv6
 

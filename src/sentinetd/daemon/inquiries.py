@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sentinetd import __version__
@@ -23,6 +22,7 @@ from sentinetd.daemon.messages import (
 )
 from sentinetd.model.address import Address
 from sentinetd.model.manner import Manner
+from sentinetd.model.noun import fields, replace
 from sentinetd.model.state import (
     Condition,
     Count,

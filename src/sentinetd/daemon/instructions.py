@@ -10,7 +10,6 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 
 from sentinetd.config.load import Loaded
@@ -23,6 +22,7 @@ from sentinetd.daemon.sockets import Sockets
 from sentinetd.errors import EdgeError, MessageError
 from sentinetd.model.diagnostic import Diagnostic, Scope
 from sentinetd.model.events import Level
+from sentinetd.model.noun import replace
 from sentinetd.model.settings import ControlSettings, CourierSettings, FileUse, FileWanted, Mistake, Settings
 
 WITHIN = 20.0

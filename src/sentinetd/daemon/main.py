@@ -10,11 +10,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sentinetd import __version__
 from sentinetd.daemon.options import Options, help_text, parse
 from sentinetd.errors import EdgeError, UsageError
+from sentinetd.model.noun import replace
 
 ANSWERED = (
     signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT,

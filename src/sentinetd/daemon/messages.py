@@ -7,13 +7,12 @@ to open, a user or a command: files are opened by the guard and cross as descrip
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sentinetd.model.address import Address
 from sentinetd.model.ban import BanRun, LongerBan
 from sentinetd.model.connection import Announced
 from sentinetd.model.events import EVENTS
 from sentinetd.model.exemption import Exemption
+from sentinetd.model.noun import dataclass
 from sentinetd.model.offer import Advertisement, Registration
 from sentinetd.model.order import EndExemption, Exempt, ImposeBans, LiftAllBans, LiftBans, Refusal, Reload
 from sentinetd.model.routine import Ending, Routine

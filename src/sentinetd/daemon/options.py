@@ -7,10 +7,10 @@ and ``--name=value``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from sentinetd.errors import UsageError
+from sentinetd.model.noun import dataclass, replace
 
 FACILITIES = (
     "daemon", "auth", "authpriv", "user", "mail", "lpr", "news", "uucp", "ftp",

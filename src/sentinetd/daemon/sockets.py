@@ -10,9 +10,9 @@ import grp
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 
 from sentinetd.errors import EdgeError
+from sentinetd.model.noun import replace
 from sentinetd.model.settings import ControlSettings, FileUse, FileWanted, Settings
 
 GROUP = "sentinetd"

@@ -14,11 +14,11 @@ import struct
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from sentinetd.errors import EdgeError
 from sentinetd.firewall import framing
 from sentinetd.firewall.framing import FAMILY, NUMBER
+from sentinetd.model.noun import dataclass
 
 NETLINK_NETFILTER = 12
 SOL_NETLINK = 270

@@ -22,7 +22,6 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 
 from sentinetd.firewall import expressions as ex
 from sentinetd.firewall import tables as tb
@@ -31,6 +30,7 @@ from sentinetd.firewall.netfilter import CREATE, Message
 from sentinetd.firewall.tables import Key, KeyType
 from sentinetd.model.address import BITS, Network
 from sentinetd.model.aim import Aim, InUse
+from sentinetd.model.noun import dataclass
 from sentinetd.model.values import Spread
 
 LAST_OF_NAT = -99  # among chains that translate, behind those of others, which stand at dstnat, -100

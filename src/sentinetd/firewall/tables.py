@@ -7,11 +7,11 @@ of keys are those of the nft program, so that it lists our sets as one would wri
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
 from sentinetd.firewall.framing import attribute, attributes, nested, number, text
 from sentinetd.firewall.netfilter import APPEND, CREATE, Answer, Message
+from sentinetd.model.noun import dataclass
 
 NEW_TABLE, GET_TABLE, DELETE_TABLE = 0, 1, 2  # NFT_MSG_*
 NEW_CHAIN, GET_CHAIN, DELETE_CHAIN = 3, 4, 5

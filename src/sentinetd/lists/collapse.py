@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from sentinetd.model.address import BITS, Network
 from sentinetd.model.ban import Ban
+from sentinetd.model.noun import replace
 
 
 def collapsed(bans: Iterable[Ban]) -> Iterator[Ban]:

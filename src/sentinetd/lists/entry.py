@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from sentinetd.model.address import BITS, Address, Network
+from sentinetd.model.noun import dataclass
 
 
 @dataclass(frozen=True, slots=True)

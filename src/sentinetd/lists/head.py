@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from sentinetd.model.ban import Ban
+from sentinetd.model.noun import dataclass
 from sentinetd.model.observer import Observer
 from sentinetd.report.dates import rfc3339
 from sentinetd.report.escape import escape

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from sentinetd.lists.entry import Fault, Item
 from sentinetd.lists.readers import Reader
 from sentinetd.lists.text import Chunks
 from sentinetd.model.address import BITS, Network
+from sentinetd.model.noun import dataclass, field
 from sentinetd.model.order import LONGEST_NOTE, Refusal, WantedBan
 
 BATCH = 500

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sentinetd.model.address import Address
 from sentinetd.model.events import SensorTripped
+from sentinetd.model.noun import dataclass
 from sentinetd.report.dates import bounded, rfc3339
 from sentinetd.report.escape import escape
 

@@ -6,10 +6,10 @@ import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from sentinetd.lists.entry import Fault
+from sentinetd.model.noun import dataclass
 
 LONGEST_LINE = 8_192
 """Characters of a line; what is longer is a fault."""

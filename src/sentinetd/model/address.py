@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
+
+from sentinetd.model.noun import dataclass, field
 
 BITS = {4: 32, 6: 128}
 """Length of an address in bits, by IP version."""

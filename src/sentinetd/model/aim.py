@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sentinetd.model.address import Address, Network
+from sentinetd.model.noun import dataclass
 from sentinetd.model.service import Service
 from sentinetd.model.values import Spot, Spread
 

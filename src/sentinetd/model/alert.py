@@ -6,10 +6,10 @@ of an alert's targets is set. Secrets never show in a representation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
 from sentinetd.model.events import Level
+from sentinetd.model.noun import dataclass, field
 
 
 class Shown(Enum):

@@ -6,9 +6,10 @@ A row is attached to a field of `Service` by `attribute`; parsing, merging and t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from sentinetd.model.noun import dataclass, field, fields
 
 Words = Sequence[str]
 Reader = Callable[[Words], Any]
@@ -98,7 +99,7 @@ def attributes(rows: Iterable[dict[str, Any]], *, default: tuple[Any, ...]) -> A
 def rows_of(noun: type) -> tuple[Attribute, ...]:
     """The rows attached to the fields of the dataclass *noun*, in the order of the fields."""
     return tuple(
-        Attribute(**{"name": name, "field": name, **row})
-        for name, one in noun.__dataclass_fields__.items()  # type: ignore[attr-defined]
+        Attribute(**{"name": one.name, "field": one.name, **row})
+        for one in fields(noun)
         for row in one.metadata.get(_ROWS, ())
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from sentinetd.model.address import BITS, Network
+from sentinetd.model.noun import dataclass
 
 
 class Origin(Enum):

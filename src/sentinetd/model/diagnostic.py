@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from sentinetd.model.noun import dataclass
 from sentinetd.model.values import Place
 
 

@@ -8,12 +8,12 @@ and its text in `report.formats.text`. A kind's fields may become more, with def
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
 from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Origin
+from sentinetd.model.noun import dataclass
 from sentinetd.model.verdict import Reason
 
 VERSION = 1

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sentinetd.model.address import Address
+from sentinetd.model.noun import dataclass
 
 
 @dataclass(frozen=True, slots=True)

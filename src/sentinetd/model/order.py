@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Origin
+from sentinetd.model.noun import dataclass
 
 ORDERED_AT_ONCE = 1_000
 """Networks that one order may name."""

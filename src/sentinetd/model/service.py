@@ -4,13 +4,12 @@ Each field below is the one row of its attribute: parsing, merging, the manual p
 To add an attribute, add a field.
 """
 
-# ruff: noqa: RUF009 - attribute() is dataclasses.field(), which only looks like a call for a default value
+
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sentinetd.model import readers as read
@@ -18,6 +17,7 @@ from sentinetd.model.address import EVERYONE, NOBODY, Address, AddressSet
 from sentinetd.model.address_words import address_list, address_remarks, network_list
 from sentinetd.model.attribute import Kind, Reader, attribute, attributes
 from sentinetd.model.merging import ADDRESSES, OPTIONS, STRINGS, VARIABLES
+from sentinetd.model.noun import dataclass, field
 from sentinetd.model.port_words import left_out, port_list
 from sentinetd.model.values import (
     Capture,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
 from sentinetd.model.address import NOBODY, AddressSet, Network
 from sentinetd.model.alert import Alert
 from sentinetd.model.feed import Feed
+from sentinetd.model.noun import dataclass, field
 from sentinetd.model.values import Credentials
 
 KEEP_HISTORY = 90 * 86_400.0

@@ -5,8 +5,9 @@ Times of day are Unix time, spans are seconds. None in the place of a limit: the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from sentinetd.model.noun import dataclass
 
 
 class Topic(Enum):

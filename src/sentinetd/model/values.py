@@ -6,10 +6,10 @@ How they are read from words is in `readers`; which attribute has which is in `s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from sentinetd.model.address import Network
+from sentinetd.model.noun import dataclass
 
 
 class Word(Enum):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from sentinetd.model.address import Address
+from sentinetd.model.noun import dataclass
 
 
 class Reason(Enum):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from operator import attrgetter
@@ -19,6 +18,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sentinetd.errors import MessageError
 from sentinetd.model.address import Address, Network
+from sentinetd.model.noun import fields, is_dataclass
 
 LONGEST_TEXT = 16_384
 """Characters that a text may have."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sentinetd.errors import EdgeError
+from sentinetd.model.noun import dataclass
 
 SYSCTL = "/proc/sys/net/ipv4"
 

@@ -9,9 +9,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sentinetd.model.address import BITS, Address, Network
+from sentinetd.model.noun import dataclass
 from sentinetd.net.netlink import attributes, dump
 from sentinetd.net.source import source_of
 

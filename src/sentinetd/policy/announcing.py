@@ -6,10 +6,9 @@ is one source. Instead there is one for them all together, so that they leave ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
+from sentinetd.model.noun import dataclass
 from sentinetd.model.verdict import Question
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.effects import Ask

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sentinetd.model.address import Address, Network
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import Event
+from sentinetd.model.noun import dataclass
 from sentinetd.model.order import Refusal
 from sentinetd.model.verdict import Question
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from sentinetd.model.address import BITS, NOBODY, Address, AddressSet, Network, union
+from sentinetd.model.noun import dataclass
 from sentinetd.model.settings import BanSettings, ListedExemption
 from sentinetd.policy.inputs import Moment, Surroundings
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from sentinetd.model.address import NOBODY, Address, AddressSet
 from sentinetd.model.ban import Ban, LongerBan
 from sentinetd.model.connection import Announced, Connection
 from sentinetd.model.events import Event
 from sentinetd.model.exemption import Exemption
+from sentinetd.model.noun import dataclass, field
 from sentinetd.model.order import Order
 from sentinetd.model.service import Service
 from sentinetd.model.settings import Settings

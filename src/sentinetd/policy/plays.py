@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
 
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import Level, Notice, SensorCaptured
+from sentinetd.model.noun import dataclass
 from sentinetd.model.service import SourceRate
 from sentinetd.policy.effects import Effect, HangUp, Report
 from sentinetd.policy.inputs import Moment, Played

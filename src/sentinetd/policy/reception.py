@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Announced, Connection
 from sentinetd.model.events import ConnectionAdmitted, Event
 from sentinetd.model.manner import Manner
+from sentinetd.model.noun import replace
 from sentinetd.model.service import Service, SocketType, Type
 from sentinetd.model.verdict import Question, Reason, Unknown
 from sentinetd.policy.announcing import Announcing

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
 
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import ConnectionAdmitted, ConnectionRefused, ServerStarted, ServicePaused
 from sentinetd.model.manner import Manner, manner_of, multiplexed
+from sentinetd.model.noun import dataclass
 from sentinetd.model.service import Service
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.agenda import Agenda, Due

@@ -7,11 +7,11 @@ and no longer. It counts for nothing meanwhile, and no answer admits it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import UserFound
+from sentinetd.model.noun import dataclass
 from sentinetd.model.service import OnFailure, Service, SocketType
 from sentinetd.model.verdict import Question
 from sentinetd.policy.agenda import Agenda, Due

@@ -6,13 +6,13 @@ import asyncio
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from sentinetd.errors import EdgeError
 from sentinetd.model.alert import Alert, Shown, SyslogTarget, WebhookTarget
 from sentinetd.model.alert import Body as WebhookBody
 from sentinetd.model.events import Event
+from sentinetd.model.noun import dataclass, replace
 from sentinetd.model.observer import Observer
 from sentinetd.model.settings import CourierSettings, Mistake
 from sentinetd.ports import Format

@@ -10,11 +10,11 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from sentinetd.errors import EdgeError
 from sentinetd.model.alert import Alert
 from sentinetd.model.events import Event, SinkDropped, SinkFailed, SinkMended
+from sentinetd.model.noun import dataclass
 from sentinetd.model.observer import Observer
 from sentinetd.ports import AlertSink, Format, Message, Rejected
 from sentinetd.report.backlog import Backlog

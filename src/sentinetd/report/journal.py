@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from sentinetd.model.events import (
     ConnectionRefused,
@@ -17,6 +16,7 @@ from sentinetd.model.events import (
     UserFound,
     UserUnknown,
 )
+from sentinetd.model.noun import dataclass
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.ports import Sink
 from sentinetd.report.escape import escape

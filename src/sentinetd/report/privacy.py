@@ -11,13 +11,13 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from dataclasses import fields, replace
 from functools import cache, lru_cache
 from typing import Any
 
 from sentinetd.model.address import BITS, Address, Network
 from sentinetd.model.alert import Shown
 from sentinetd.model.events import Event
+from sentinetd.model.noun import fields, replace
 
 SHORT = {4: 24, 6: 48}
 """Bits that are left of an address."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from sentinetd.model.address import Address, Network
 from sentinetd.model.events import Event, EventsRepeated
+from sentinetd.model.noun import dataclass
 from sentinetd.report.formats.text import level
 from sentinetd.report.selection import service_of
 

@@ -11,7 +11,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 from types import UnionType
@@ -19,6 +18,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from sentinetd.model.address import Address, Network
 from sentinetd.model.events import EVENTS, ON_REQUEST, VERSION, Diagnosed, Event, Level, Notice
+from sentinetd.model.noun import fields
 from sentinetd.report.formats.json_line import ENDLESS, LEFT_OUT, is_date, key_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -11,9 +11,9 @@ import socket
 import struct
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sentinetd.model.noun import dataclass, field
 from sentinetd.model.routine import Ending
 from sentinetd.serve.sessions import Session, in_words
 

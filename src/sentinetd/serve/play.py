@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sentinetd.model.noun import dataclass
 from sentinetd.model.routine import Ending
 from sentinetd.serve.sessions import LINGER, Session, in_words
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sentinetd.model.noun import dataclass
 from sentinetd.model.routine import Ending
 from sentinetd.serve.sessions import Session, in_words
 

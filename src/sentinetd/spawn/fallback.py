@@ -17,10 +17,10 @@ import socket
 import struct
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NoReturn
 
 from sentinetd.errors import MessageError
+from sentinetd.model.noun import dataclass
 from sentinetd.spawn.label import LabelError, label_server
 from sentinetd.spawn.protocol import (
     DESCRIPTOR,

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 
 from sentinetd.errors import MessageError
+from sentinetd.model.noun import dataclass
 
 VERSION = "2"
 

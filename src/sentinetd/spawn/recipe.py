@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
 from typing import Self
 
 from sentinetd.errors import MessageError
+from sentinetd.model.noun import dataclass
 
 MAX_SIZE = 1 << 20
 """Bytes of an encoded recipe."""

@@ -6,9 +6,9 @@ A view, and nothing more: no ban is widened by it. Blocking, like the store.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 from sentinetd.model.address import BITS, Network
+from sentinetd.model.noun import dataclass
 from sentinetd.store.sqlite import told
 
 MOST = 1_000

@@ -7,9 +7,9 @@ is allowed. So the networks are cut up until no two of them overlap.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from sentinetd.model.address import BITS, AddressSet, Network
+from sentinetd.model.noun import dataclass
 
 
 @dataclass(frozen=True, slots=True)

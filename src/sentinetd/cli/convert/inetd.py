@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 
 from sentinetd.cli.convert.source import FEWEST, SOCKET_TYPES, Source
 from sentinetd.config.host import Host
@@ -17,6 +16,7 @@ from sentinetd.config.syntax import Entry, Line, Row, rows
 from sentinetd.config.validate import BUILT_IN
 from sentinetd.model.address import Address
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.noun import dataclass, field, replace
 from sentinetd.model.readers import is_number
 from sentinetd.model.values import Place, SocketType
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sentinetd.cli.convert import inetd, units
 from sentinetd.cli.convert.source import Form, Paper, Source
 from sentinetd.cli.convert.text import entry_text
@@ -13,6 +11,7 @@ from sentinetd.config.resolve import in_order, resolve
 from sentinetd.config.syntax import rows
 from sentinetd.errors import UsageError
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope, printable
+from sentinetd.model.noun import dataclass
 
 TABLES = ("/etc/hosts.allow", "/etc/hosts.deny")
 DAEMON_DIR = "/usr/sbin"

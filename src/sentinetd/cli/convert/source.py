@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from sentinetd.config.host import Found, Host, User
 from sentinetd.config.syntax import rows
 from sentinetd.model.address import Address
+from sentinetd.model.noun import dataclass
 
 STANDARD_INPUT = "standard input"
 """The name of a configuration that has none."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from sentinetd.cli.convert.admission import admission
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope, printable
+from sentinetd.model.noun import dataclass, field
 from sentinetd.model.service import Family, Flag, OnSuccess, Service, SocketType, Type
 from sentinetd.model.values import Place
 

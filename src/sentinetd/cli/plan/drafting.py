@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sentinetd import __version__
 from sentinetd.cli.plan.entries import Planned, entries, file_text
@@ -15,6 +14,7 @@ from sentinetd.cli.plan.table import Table, columns, draw_up
 from sentinetd.cli.plan.targets import targets
 from sentinetd.config.load import Loaded
 from sentinetd.model.address import Address
+from sentinetd.model.noun import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -18,6 +17,7 @@ from sentinetd.cli.plan.ground import Port
 from sentinetd.cli.plan.table import Cell, State, Table
 from sentinetd.model.address import Address
 from sentinetd.model.diagnostic import printable
+from sentinetd.model.noun import dataclass
 
 STYLES = {State.USED: "bold", State.SENSOR: "bold red", State.SERVICE: "bold green", State.FREE: "dim"}
 MANY = 8

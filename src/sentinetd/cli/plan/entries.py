@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 
 from sentinetd.cli.plan.propose import Proposal
 from sentinetd.model.address import Address
 from sentinetd.model.diagnostic import printable
+from sentinetd.model.noun import dataclass
 from sentinetd.net.sock_diag import TCP
 
 WIDTH = 16

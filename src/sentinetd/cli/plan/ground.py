@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sentinetd.model.address import Address
+from sentinetd.model.noun import dataclass
 from sentinetd.net import host_addresses, sock_diag
 from sentinetd.net.port_range import Ephemeral, ephemeral
 from sentinetd.net.sock_diag import TCP, UDP, Holder, Listening

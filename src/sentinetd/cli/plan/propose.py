@@ -7,13 +7,13 @@ here uses is a lure everywhere; and where a program listens on all addresses the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from sentinetd.cli.plan.ground import Ground, Port
 from sentinetd.cli.plan.table import Cell, State, Table, listens, loopback, takes
 from sentinetd.cli.plan.targets import Source, Target
 from sentinetd.model.address import Address
+from sentinetd.model.noun import dataclass
 from sentinetd.model.service import Service
 from sentinetd.net.sock_diag import TCP
 

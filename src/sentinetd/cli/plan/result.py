@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from sentinetd.cli.plan.entries import Planned
 from sentinetd.cli.plan.survey import Onlooker, Survey
@@ -14,6 +13,7 @@ from sentinetd.config.load import Loaded, load
 from sentinetd.config.syntax import Include, parse
 from sentinetd.errors import EdgeError, UsageError
 from sentinetd.model.diagnostic import Level
+from sentinetd.model.noun import dataclass
 from sentinetd.model.service import Family, Service
 
 NAME = "sentinetd-sensors"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sentinetd.cli.plan.ground import Ground, Port, look
 from sentinetd.cli.plan.targets import targets
@@ -15,6 +14,7 @@ from sentinetd.errors import UsageError
 from sentinetd.model.address import Address
 from sentinetd.model.attribute import BadValue
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
+from sentinetd.model.noun import dataclass
 from sentinetd.model.port_words import port_list
 from sentinetd.model.service import Service
 from sentinetd.model.settings import Settings

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from sentinetd.cli.plan.ground import Ground, Listener, Port
 from sentinetd.config.in_force import servable
 from sentinetd.model.address import BITS, Address, Network
+from sentinetd.model.noun import dataclass
 from sentinetd.model.service import Family, Service, Type
 from sentinetd.model.values import LeftOut
 from sentinetd.net.sock_diag import TCP, UDP

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from sentinetd.cli.plan.ground import Port
+from sentinetd.model.noun import dataclass
 from sentinetd.net.sock_diag import TCP, UDP
 
 FILE = "targets.toml"

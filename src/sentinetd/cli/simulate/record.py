@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from sentinetd.cli.plan.ground import Port
 from sentinetd.model.address import Address
+from sentinetd.model.noun import dataclass, field
 
 SHOWN = 10
 """Lines that could not be read of which the number and the reason are kept."""

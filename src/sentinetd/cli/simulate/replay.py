@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 
 from sentinetd.cli.plan.ground import Port
 from sentinetd.cli.plan.table import catches, listens, reaches, takes
@@ -13,6 +12,7 @@ from sentinetd.cli.simulate.record import Record
 from sentinetd.model.address import NOBODY, Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import BanEvicted, SensorTripped
+from sentinetd.model.noun import dataclass, field, replace
 from sentinetd.model.service import Cps, Flag, Service, Type
 from sentinetd.model.settings import Settings
 from sentinetd.policy.effects import Effect, Impose, Reply, Report

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
 
 from sentinetd.cli.watch.words import Line, line
+from sentinetd.model.noun import dataclass, field
 
 KEPT = 500
 """Events that are remembered."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sentinetd.cli.show import BAD, FAINT, GOOD, NOTED, span
+from sentinetd.model.noun import dataclass
 
 Event = Mapping[str, Any]
 GRAVE = {"warning": NOTED, "error": BAD, "critical": BAD}

@@ -10,7 +10,6 @@ import json
 import math
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import fields
 from enum import Enum
 from functools import cache
 from operator import attrgetter
@@ -19,6 +18,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from sentinetd.model.address import Address, Network
 from sentinetd.model.events import VERSION, BanImposed, Event, ExemptionAdded, ServicePaused, ServiceResumed
+from sentinetd.model.noun import fields
 from sentinetd.model.observer import Observer
 from sentinetd.report.dates import rfc3339
 from sentinetd.report.escape import escape, unicode_text

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
 from sentinetd.model import events as ev
 from sentinetd.model.address import Address, Network
 from sentinetd.model.events import Event, Level
+from sentinetd.model.noun import dataclass, fields
 from sentinetd.model.observer import Observer
 from sentinetd.report.escape import escape, unicode_text
 from sentinetd.report.formats.json_line import json_line, json_object

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from sentinetd.errors import EdgeError
 from sentinetd.model.alert import Tls
+from sentinetd.model.noun import dataclass
 from sentinetd.model.observer import Observer
 
 LARGEST_FILE = 1 << 20

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from sentinetd.model.noun import dataclass
 
 
 @dataclass(frozen=True, slots=True)

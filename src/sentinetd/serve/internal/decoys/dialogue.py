@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
+
+from sentinetd.model.noun import dataclass
 
 
 @dataclass(frozen=True, slots=True)
