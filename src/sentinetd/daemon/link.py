@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sentinetd.daemon.channel import PACKET, Channel, decode, encode
@@ -42,6 +41,7 @@ from sentinetd.model.events import (
     Notice,
 )
 from sentinetd.model.events import ROUTINE as ROUTINE_EVENTS
+from sentinetd.model.noun import dataclass
 
 KEPT_MOST = 50_000
 """Records that wait for the courier's answer; beyond it, events that change no ban are dropped and counted."""
