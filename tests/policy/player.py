@@ -8,13 +8,13 @@ from typing import Any
 
 from sentinetd.model.address import Address, AddressSet, Network
 from sentinetd.model.connection import Connection
-from sentinetd.model.events import ConnectionRefused, Event
+from sentinetd.model.events import ROUTINE, ConnectionRefused, Event
 from sentinetd.model.service import Cps, Flag, Service, SocketType
 from sentinetd.model.settings import BanSettings, Settings
 from sentinetd.model.verdict import Reason
 from sentinetd.policy.effects import Effect, Report
 from sentinetd.policy.engine import Engine
-from sentinetd.policy.inputs import Arrived, Ended, Input, Launched, Moment, Reloaded, Tick
+from sentinetd.policy.inputs import Arrived, Ended, Heeded, Input, Launched, Moment, Reloaded, Tick
 from sentinetd.policy.suspects import LOG_PROCS
 
 START = 1_000_000.0
@@ -55,6 +55,7 @@ class Player:
         self.tables = False
         self.connections = 0
         self.pids = 100
+        self.give(Heeded(frozenset(ROUTINE)))
         self.give(Reloaded(self.settings, start=dict(enumerate(services, 1))))
 
     def moment(self) -> Moment:

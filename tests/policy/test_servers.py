@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from policy.player import Player, addresses, dgram, events, kinds, reasons, sensor, service
-from sentinetd.model.events import ForkFailed, ServerEnded, ServerFailed, ServerSignalled, ServerStarted
-from sentinetd.model.service import Cps, Flag, Interval, Redirect, Service, SourceRate, Type
+from sentinetd.model.events import Event, ForkFailed, ServerEnded, ServerFailed, ServerSignalled, ServerStarted
+from sentinetd.model.service import Cps, FileLog, Flag, Interval, OnSuccess, Redirect, Service, SourceRate, Type
 from sentinetd.model.verdict import Question, Reason
-from sentinetd.policy.effects import Effect, Forget, HangUp, Rearm, Refuse, Release, Resume, Serve, Signal
+from sentinetd.policy.effects import Effect, Forget, HangUp, Rearm, Refuse, Release, Report, Resume, Serve, Signal
 from sentinetd.policy.inputs import (
     Answered,
     Arrived,
@@ -22,6 +22,7 @@ from sentinetd.policy.inputs import (
     Ended,
     Exhausted,
     Finished,
+    Heeded,
     Launched,
     LaunchersGone,
     LaunchFailed,
@@ -57,6 +58,33 @@ def test_the_life_of_a_server() -> None:
     player.later(2.5)
     effects = player.give(Ended(77, 3, 0))
     assert [(one.pid, one.status, one.signal, one.duration) for one in events(effects)] == [(77, 3, 0, 2.5)]
+    assert idle(player)
+
+
+LOGGED = {"log_type": FileLog("/var/log/served"), "log_on_success": frozenset({OnSuccess.PID})}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "heeded", "told"),
+    [
+        pytest.param(LOGGED, frozenset(), ["ServerStarted", "ServerEnded"], id="the service logs it"),
+        pytest.param({**LOGGED, "log_type": None}, frozenset(), [], id="there is no log"),
+        pytest.param({**LOGGED, "log_on_success": frozenset()}, frozenset(), [], id="the log has no line for it"),
+        pytest.param({}, frozenset({ServerStarted}), ["ServerStarted"], id="somebody listens for starts"),
+        pytest.param({}, frozenset({ServerEnded}), ["ServerEnded"], id="somebody listens for ends"),
+    ],
+)
+@pytest.mark.parametrize("adjusted", [False, True], ids=["from the start", "since a reload"])
+def test_starts_and_ends_are_told_to_whom_they_matter(
+    attributes: dict[str, Any], heeded: frozenset[type[Event]], told: list[str], adjusted: bool
+) -> None:
+    player = Player(service() if adjusted else service(**attributes))
+    if adjusted:
+        player.adjust(**attributes)
+    player.give(Heeded(heeded))
+    player.arrive()
+    effects = [*player.launch(), *player.end(player.pids)]
+    assert kinds([one for one in effects if isinstance(one, Report)]) == told
     assert idle(player)
 
 

@@ -55,6 +55,7 @@ from sentinetd.daemon.whereabouts import Whereabouts
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import (
     ON_REQUEST,
+    ROUTINE,
     Diagnosed,
     Event,
     Heartbeat,
@@ -374,7 +375,7 @@ class Guard:
     def _heed(self, kinds: Collection[str]) -> None:
         """Listeners in the courier want to hear of these *kinds* of event, which are not told otherwise."""
         self.logs.listen(kinds)
-        self.handle(Heeded(frozenset(kind for kind in ON_REQUEST if kind.kind in kinds)))
+        self.handle(Heeded(frozenset(kind for kind in (*ON_REQUEST, *ROUTINE) if kind.kind in kinds)))
         self._pulse.want(Heartbeat.kind in kinds)
 
     def _beat(self) -> None:

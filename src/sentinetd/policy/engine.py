@@ -229,7 +229,7 @@ class Engine:
         yield from self._servers.launch_failed(given, now)
 
     def _heed(self, given: Heeded, now: Moment) -> Iterable[Effect]:
-        self._reception.heeded = given.kinds
+        self._services.heeded = given.kinds
         return ()
 
     def _reloaded(self, given: Reloaded, now: Moment) -> Iterator[Effect]:
@@ -269,7 +269,7 @@ class Engine:
             yield from self._stop(running, now)
 
     def _tick(self, given: Tick, now: Moment) -> Iterator[Effect]:
-        yield from self.bans.expire(now, self._reception.heeded)
+        yield from self.bans.expire(now, self._services.heeded)
         for due, number in self._agenda.pop(now.now):
             if due is Due.REOPEN:
                 yield from self._services.reopen(number)

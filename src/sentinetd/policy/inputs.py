@@ -230,7 +230,8 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Heeded:
-    """Somebody wants the events of *kinds*, which are not made otherwise (`model.events.ON_REQUEST`)."""
+    """Somebody wants the events of *kinds*, which come for every connection (`model.events.ON_REQUEST`,
+    `ROUTINE`): those of servers are not made unless they are wanted."""
 
     kinds: frozenset[type[Event]]
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Announced, Connection
-from sentinetd.model.events import ConnectionAdmitted, Event
+from sentinetd.model.events import ConnectionAdmitted, ServerStarted
 from sentinetd.model.manner import Manner
 from sentinetd.model.noun import replace
 from sentinetd.model.service import Service, SocketType, Type
@@ -54,8 +54,6 @@ class Reception:
         self._told = told
         self._limit = limit
         self._crowds = Crowds()
-        self.heeded: frozenset[type[Event]] = frozenset()
-        """What somebody listens for of the kinds of event that are made on request."""
 
     def arrived(self, given: Arrived, now: Moment) -> Iterable[Effect]:
         """A connection came."""
@@ -184,7 +182,8 @@ class Reception:
         if isinstance(verdict, Unknown):
             return self._ask(before, verdict, now)
         first: list[Effect] = []
-        if ConnectionAdmitted in self.heeded and not before.failures and not (running.behind and source is None):
+        heeded = ConnectionAdmitted in self._services.heeded
+        if heeded and not before.failures and not (running.behind and source is None):
             first.append(admitted(running, connection, now))
         if service.banner_success and speaks(service, connection):
             first.append(Say(connection, service.banner_success))
@@ -205,7 +204,8 @@ class Reception:
 
     def _reply(self, running: Running, connection: Connection, now: Moment) -> Iterator[Effect]:
         """An internal service that takes no time: there is no server to count, and xinetd's log says process 0."""
-        yield started(running, connection, 0, now)
+        if self._services.tells(running, ServerStarted):
+            yield started(running, connection, 0, now)
         yield Reply(connection)
         yield from self._services.take_back(running, connection)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import (
@@ -12,6 +12,7 @@ from sentinetd.model.events import (
     ServerEnded,
     ServerFailed,
     ServerSignalled,
+    ServerStarted,
     TrafficCounted,
     UserFound,
 )
@@ -66,21 +67,23 @@ class Servers:
         self.orders[connection.number] = candidate
         return [Serve(connection)]
 
-    def launched(self, given: Launched, now: Moment) -> Iterator[Effect]:
+    def launched(self, given: Launched, now: Moment) -> Iterable[Effect]:
         """An order was carried out."""
         candidate = self.orders.pop(given.number, None)
         if candidate is None:
-            return  # given up while the spawner was at work: the process is a stranger and ends as one
+            return ()  # given up while the spawner was at work: the process is a stranger and ends as one
+        effects: list[Effect] = []
         if given.pid in self._numbers:  # of a server whose end was never told
-            yield from self.ended(Ended(given.pid, -1, 0), now)
+            effects += self.ended(Ended(given.pid, -1, 0), now)
         self._numbers[given.pid] = given.number
-        yield from self._begin(candidate, given.pid, now, carried=False)
-        ended = self._early.pop(given.pid, None)
+        effects += self._begin(candidate, given.pid, now, carried=False)
+        ended = self._early.pop(given.pid, None) if self._early else None
         self._drop_strangers()
         if ended is not None:
-            yield from self.ended(ended, now)
+            effects += self.ended(ended, now)
         elif (candidate.running.stopped and not self.spared) or candidate.unwanted:
-            yield from self.terminate(self.running[given.number], now)
+            effects += self.terminate(self.running[given.number], now)
+        return effects
 
     def begun(self, given: Begun, now: Moment) -> Iterator[Effect]:
         """The porter has a connection that was ordered to be carried."""
@@ -126,22 +129,21 @@ class Servers:
         for server in [one for one in self.running.values() if one.carried]:
             yield from self._end(self.running.pop(server.connection.number), 1, 0, now)
 
-    def _begin(self, candidate: Candidate, pid: int, now: Moment, *, carried: bool) -> Iterator[Effect]:
+    def _begin(self, candidate: Candidate, pid: int, now: Moment, *, carried: bool) -> list[Effect]:
         running, connection = candidate.running, candidate.connection
         self.starts.observe(now.now - candidate.since)
         server = Server(running, connection, pid, now.now, carried)
         self.running[connection.number] = running.servers[connection.number] = server
         if running.service.end_sessions and connection.source is not None:
             self.sessions.add(connection.number, connection.source)
-        yield Release(connection)
-        if running.behind is None:
-            yield started(running, connection, pid, now)
-        else:
-            for one, process in self._begun_behind(running.behind, server, now):
-                yield started(running, one, process, now)
-        user = candidate.answers.get(Question.USER)
+        effects: list[Effect] = [Release(connection)]
+        begun = ((connection, pid),) if running.behind is None else self._begun_behind(running.behind, server, now)
+        if self._services.tells(running, ServerStarted):
+            effects += [started(running, one, process, now) for one, process in begun]
+        user = candidate.answers.get(Question.USER) if candidate.answers else None
         if user is not None and connection.source is not None:
-            yield Report(UserFound(now.wall, running.number, running.service.id, connection.source, user))
+            effects.append(Report(UserFound(now.wall, running.number, running.service.id, connection.source, user)))
+        return effects
 
     def _begun_behind(self, behind: Behind, server: Server, now: Moment) -> list[tuple[Connection, int]]:
         """A client of an intercepted service, or its server, has begun; what is to be told as started, by whom."""
@@ -205,13 +207,14 @@ class Servers:
         if given.fatal:
             yield refused(known.running, known.connection, Reason.EXEC, now)
 
-    def ended(self, given: Ended, now: Moment) -> Iterator[Effect]:
+    def ended(self, given: Ended, now: Moment) -> Iterable[Effect]:
         """A child was reaped."""
         number = self._numbers.pop(given.pid, None)
         if number is not None:
-            yield from self._end(self.running.pop(number), given.status, given.signal, now)
-        elif self.orders and len(self._early) < EARLY_MOST:
+            return self._end(self.running.pop(number), given.status, given.signal, now)
+        if self.orders and len(self._early) < EARLY_MOST:
             self._early[given.pid] = given
+        return ()
 
     def _end(
         self,
@@ -221,7 +224,7 @@ class Servers:
         now: Moment,
         bytes_in: int | None = None,
         bytes_out: int | None = None,
-    ) -> Iterator[Effect]:
+    ) -> Iterable[Effect]:
         """*server* is over, by exit *status* or by the signal *number*, after so many bytes if they were counted."""
         running, connection = server.running, server.connection
         del running.servers[connection.number]
@@ -234,14 +237,15 @@ class Servers:
             self.visitors.remove(connection.number, source)
         if self.sessions and source is not None:
             self.sessions.remove(connection.number, source)
-        if running.behind is None or running.behind.over(connection):
-            yield Report(
-                ServerEnded(
-                    now.wall, running.number, running.service.id, source, server.pid, status, number, duration,
-                    connection.number, bytes_in, bytes_out,
-                )
-            )  # fmt: skip
-        yield from self._services.done(running, connection)
+        over = running.behind is None or running.behind.over(connection)
+        done = self._services.done(running, connection)
+        if not over or not self._services.tells(running, ServerEnded):
+            return done
+        end = ServerEnded(
+            now.wall, running.number, running.service.id, source, server.pid, status, number, duration,
+            connection.number, bytes_in, bytes_out,
+        )  # fmt: skip
+        return (Report(end), *done)
 
     def adjusted(self, running: Running) -> None:
         """The configuration of *running* changed: whether its servers end when their source gets banned may have."""

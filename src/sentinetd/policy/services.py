@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
-from sentinetd.model.events import ConnectionAdmitted, ConnectionRefused, ServerStarted, ServicePaused
+from sentinetd.model.events import ConnectionAdmitted, ConnectionRefused, Event, ServerStarted, ServicePaused
 from sentinetd.model.manner import Manner, manner_of, multiplexed
 from sentinetd.model.noun import dataclass
 from sentinetd.model.service import Service
@@ -22,9 +22,8 @@ class Running:
     """A running service."""
 
     __slots__ = (
-        "behind", "bucket", "counts", "manner", "number", "paces", "peers", "reopens", "score", "servers", "service",
-        "serving",
-        "stopped",
+        "behind", "bucket", "counts", "logged", "manner", "number", "paces", "peers", "reopens", "score", "servers",
+        "service", "serving", "stopped",
     )  # fmt: skip
 
     def __init__(self, number: int, service: Service, now: float) -> None:
@@ -32,6 +31,7 @@ class Running:
         self.service = service
         self.manner = manner_of(service)
         self.peers = service.proxy_protocol or None  # asked for at every connection
+        self.logged = _logged(service)  # whether the service's log has a line for a server; as often
         self.counts = Counts()
         self.score = Score()
         self.bucket = Bucket(service.cps, now)
@@ -49,6 +49,7 @@ class Running:
         self.service = service
         self.manner = manner_of(service)
         self.peers = service.proxy_protocol or None
+        self.logged = _logged(service)
         self.bucket.limit(service.cps, now)
         if self.behind is not None:
             self.behind.bucket.limit(service.cps, now)
@@ -97,6 +98,8 @@ class Services:
         self.table: dict[int, Running] = {}
         self.processes = 0
         self.gone = Score()  # what services that are gone had counted
+        self.heeded: frozenset[type[Event]] = frozenset()
+        """What somebody listens for of the kinds of event that come for every connection."""
 
     def begin(self, number: int, service: Service, now: float) -> None:
         """The service *number* runs from now on."""
@@ -143,10 +146,16 @@ class Services:
         running.serving = None
         return [] if running.stopped else [Rearm(connection)]
 
-    def done(self, running: Running, connection: Connection) -> list[Effect]:
+    def tells(self, running: Running, kind: type[Event]) -> bool:
+        """Whether anybody wants to hear of events of *kind* about the servers of *running*: they are not made else."""
+        return running.logged or kind in self.heeded
+
+    def done(self, running: Running, connection: Connection) -> Iterable[Effect]:
         """*connection*, which counted, is done with; a stopped service goes with the last one."""
         self.uncount(running, connection)
-        return [*self.take_back(running, connection), *self.bury(running)]
+        if running.serving is None and running.behind is None and not running.stopped:
+            return ()  # as nearly always
+        return (*self.take_back(running, connection), *self.bury(running))
 
     def bury(self, running: Running) -> list[Effect]:
         """Forget a stopped service that serves nobody any more."""
@@ -200,6 +209,10 @@ def started(running: Running, connection: Connection, pid: int, now: Moment) -> 
             connection.number, service.protocol.name, connection.local_port or service.port,
         )
     )  # fmt: skip
+
+
+def _logged(service: Service) -> bool:
+    return service.log_type is not None and bool(service.log_on_success)
 
 
 def whose(source: Address | None) -> Hashable:
