@@ -9,11 +9,11 @@ import pytest
 
 from policy.player import Player, addresses, dgram, events, kinds, reasons, sensor, service
 from sentinetd.model.address import Address
-from sentinetd.model.events import ConnectionAdmitted, ConnectionRefused, ServicePaused
-from sentinetd.model.service import Cps, Flag, Service, SocketType, SourceRate, Type
+from sentinetd.model.events import ConnectionAdmitted, ConnectionRefused, Event, ServicePaused
+from sentinetd.model.service import Cps, FileLog, Flag, OnFailure, Service, SocketType, SourceRate, Type
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.effects import Ask, Pause, Rearm, Refuse, Reply, Resume, Say, Serve, Suspend
-from sentinetd.policy.inputs import Answered, Arrived, Exhausted, Heeded, LaunchFailed, Tick
+from sentinetd.policy.inputs import Answered, Arrived, Exhausted, Heeded, LaunchFailed, Reloaded, Tick
 from sentinetd.policy.waiting import ANSWER_WITHIN, MOST, MOST_OF_SOURCE
 
 SOURCE = "192.0.2.1"
@@ -64,6 +64,35 @@ def test_a_refusal_says_who_came_where() -> None:
     assert event == ConnectionRefused(
         player.moment().wall, 1, "ssh", Address.parse(SOURCE), 4711, Reason.ADDRESS, 1, "tcp", 22
     )
+
+
+LOGGED = {"log_type": FileLog("/var/log/refused"), "log_on_failure": frozenset({OnFailure.HOST})}
+HEEDED = frozenset({ConnectionRefused})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "heeded", "told"),
+    [
+        pytest.param(LOGGED, frozenset(), [Reason.INSTANCES], id="the service logs it"),
+        pytest.param({**LOGGED, "log_type": None}, frozenset(), [], id="there is no log"),
+        pytest.param({**LOGGED, "log_on_failure": frozenset()}, frozenset(), [], id="the log has no line for it"),
+        pytest.param({}, HEEDED, [Reason.INSTANCES], id="somebody listens"),
+        pytest.param({"max_load": 0.0}, frozenset(), [Reason.LOAD], id="the daemon's log has a line for it"),
+    ],
+)
+def test_a_refusal_is_made_where_somebody_wants_it(
+    attributes: dict[str, Any], heeded: frozenset[type[Event]], told: list[Reason]
+) -> None:
+    player = Player(service(instances=0, **attributes))
+    player.give(Heeded(heeded))
+    assert reasons(player.arrive()) == told
+
+
+def test_whoever_is_not_admitted_uses_no_place_of_his_pace() -> None:
+    player = Player(service(only_from=addresses("198.51.100.0/24"), cps_source=SourceRate(1, 60.0)))
+    assert reasons(player.arrive(SOURCE)) == [Reason.ADDRESS]
+    player.give(Reloaded(player.settings, adjust={1: service(cps_source=SourceRate(1, 60.0))}))
+    assert kinds(player.arrive(SOURCE)) == ["Serve"]
 
 
 def test_an_admission_is_told_where_somebody_wants_it() -> None:

@@ -13,7 +13,7 @@ from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.service import Flag, Interval, OnSuccess, Service
 from sentinetd.model.verdict import ADMIT, ADMITTED, Question, Reason, Unknown, Verdict
-from sentinetd.policy.checks import CHAIN, Facts, decide
+from sentinetd.policy.checks import AT_THE_DOOR, CHAIN, FURTHER, OF_SOURCE, Facts, decide
 
 ASK = Unknown(Question.NAME, Address.parse("192.0.2.7"))
 UNKNOWN: dict[Question, str | None] = dict.fromkeys(Question)
@@ -40,7 +40,8 @@ ONLY = frozenset({Flag.IDONLY})
 
 
 def judge(one: Service, facts: Facts = NOTHING_KNOWN, source: str | None = "192.0.2.7") -> Verdict | Unknown:
-    return decide(one, Connection(1, 1, None if source is None else Address.parse(source)), facts)
+    connection = Connection(1, 1, None if source is None else Address.parse(source))
+    return decide(CHAIN, one, connection, facts) or ADMITTED
 
 
 def outcome(verdict: Verdict | Unknown) -> Reason | Question:
@@ -162,6 +163,44 @@ def test_what_is_judged_without_the_name_is_judged_the_same_with_it(lists: list[
     assert isinstance(late, Verdict)
     if isinstance(early, Verdict):
         assert early.allow == late.allow
+
+
+FACTS = st.builds(
+    Facts,
+    minute=st.integers(0, 1439),
+    load=st.sampled_from([0.0, 2.0]),
+    exempt=st.booleans(),
+    banned=st.booleans(),
+    room=st.booleans(),
+    servers=st.integers(0, 6),
+    servers_of_source=st.integers(0, 6),
+    processes=st.integers(0, 6),
+    limit=st.sampled_from([None, 5]),
+    answers=st.dictionaries(st.sampled_from(Question), st.sampled_from([None, "a.example", ADMIT])),
+    pace=st.booleans(),
+    tables=st.booleans(),
+)
+
+
+@given(
+    one=st.sampled_from(
+        [
+            sensor(),
+            service(),
+            service(no_access=addresses("192.0.2.0/24")),
+            limited(only_from=addresses("192.0.2.7", "a.example")),
+            limited(flags=ONLY),
+        ]
+    ),
+    source=st.sampled_from(["192.0.2.7", "198.51.100.7", None]),
+    facts=FACTS,
+)
+def test_what_is_judged_at_the_door_is_judged_the_same_by_all_facts(
+    one: Service, source: str | None, facts: Facts
+) -> None:
+    connection = Connection(1, 1, None if source is None else Address.parse(source))
+    early = decide(AT_THE_DOOR, one, connection, OF_SOURCE[facts.exempt, facts.banned])
+    assert (early or decide(FURTHER, one, connection, facts)) == decide(CHAIN, one, connection, facts)
 
 
 @pytest.mark.parametrize(

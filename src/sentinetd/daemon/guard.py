@@ -374,7 +374,6 @@ class Guard:
 
     def _heed(self, kinds: Collection[str]) -> None:
         """Listeners in the courier want to hear of these *kinds* of event, which are not told otherwise."""
-        self.logs.listen(kinds)
         self.handle(Heeded(frozenset(kind for kind in (*ON_REQUEST, *ROUTINE) if kind.kind in kinds)))
         self._pulse.want(Heartbeat.kind in kinds)
 

@@ -6,17 +6,13 @@ Services that name the same log share it. A log is opened again at a reload, so 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.messages import DAEMON_LOG, FileSink, ServiceLog, SyslogSink
 from sentinetd.errors import EdgeError
-from sentinetd.model.events import ConnectionRefused, Event, ServerEnded, ServerStarted
 from sentinetd.model.service import FileLog, OnFailure, OnSuccess, Service, SyslogLog
-from sentinetd.model.verdict import Reason
 
 Target = FileLog | SyslogLog
-SERVED = (ServerStarted, ServerEnded)
 
 
 def open_log(path: str) -> int:
@@ -40,9 +36,6 @@ class Logs:
         self._link = link
         self._sinks: dict[Target, int] = {}
         self._users: dict[int, Target | None] = {}  # service number -> its log
-        self._successes: set[int] = set()  # services whose admitted connections are logged
-        self._refusals: set[int] = set()  # services whose refused connections are
-        self._wishes: frozenset[str] = frozenset()  # routine kinds of event that are wanted of all services
         self._next = DAEMON_LOG + 1
 
     def follow(self, number: int, service: Service) -> None:
@@ -50,8 +43,6 @@ class Logs:
         target = service.log_type
         sink = None if target is None else self._sink(target, service.id)
         self._users[number] = target
-        _member(self._successes, number, target is not None and bool(service.log_on_success))
-        _member(self._refusals, number, target is not None and bool(service.log_on_failure))
         self._link.service(
             ServiceLog(
                 number,
@@ -61,25 +52,10 @@ class Logs:
             )
         )
 
-    def wants(self, event: Event) -> bool:
-        """Whether anybody wants *event*: what happens for each connection of a service that logs nothing is not even
-        sent to the courier, unless somebody listens there."""
-        if isinstance(event, SERVED):
-            return event.number in self._successes or event.kind in self._wishes
-        if isinstance(event, ConnectionRefused):
-            return event.number in self._refusals or event.reason is Reason.LOAD or event.kind in self._wishes
-        return True
-
-    def listen(self, kinds: Collection[str]) -> None:
-        """Somebody in the courier wants to hear of these routine *kinds* of event, whatever their service logs."""
-        self._wishes = frozenset(kinds)
-
     def leave(self, number: int) -> None:
         """The service *number* is gone and logs no more."""
         if number in self._users:
             del self._users[number]
-            self._successes.discard(number)
-            self._refusals.discard(number)
             self._link.forget(number)
 
     def _sink(self, target: Target, label: str) -> int:
@@ -116,10 +92,3 @@ class Logs:
                 users = [number for number, used in self._users.items() if used == target]
                 troubles.append((min(users, default=0), error))
         return troubles
-
-
-def _member(numbers: set[int], number: int, belongs: bool) -> None:
-    if belongs:
-        numbers.add(number)
-    else:
-        numbers.discard(number)

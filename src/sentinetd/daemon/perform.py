@@ -106,12 +106,8 @@ class Performer:
             ),
             Signal: lambda effect: self._signal(effect.pid, effect.signal),
             Forget: lambda effect: self._forget(effect.number),
-            Report: lambda effect: self._report(effect.event),
+            Report: lambda effect: self._link.tell(effect.event),
         }
-
-    def _report(self, event: Event) -> None:
-        if self._logs.wants(event):
-            self._link.tell(event)
 
     def _service(self, number: int) -> Service:
         """The running service *number*; KeyError if it does not run any more."""

@@ -14,7 +14,7 @@ from sentinetd.model.address import BITS
 from sentinetd.model.connection import Connection
 from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.service import Flag, Interval, OnSuccess, Service, SocketType
-from sentinetd.model.verdict import ADMIT, ADMITTED, Question, Reason, Unknown, Verdict
+from sentinetd.model.verdict import ADMIT, Question, Reason, Unknown, Verdict
 
 NO_ANSWERS: Mapping[Question, str | None] = MappingProxyType({})
 """Nothing was asked yet."""
@@ -44,7 +44,16 @@ class Facts(NamedTuple):  # a dataclass takes six times as long to make, and one
     tables: bool = False
 
 
+OF_SOURCE = {
+    (exempt, banned): Facts(exempt=exempt, banned=banned) for exempt in (False, True) for banned in (False, True)
+}
+"""All that `AT_THE_DOOR` looks at, by whether the source is exempt and whether it is banned."""
+
 BANNED = Verdict(False, Reason.BANNED)
+TRIP = Verdict(False, Reason.SENSOR, "flags", "SENSOR")
+EXEMPT_TRIP = Verdict(False, Reason.EXEMPT, "flags", "SENSOR")
+NO_ACCESS = Verdict(False, Reason.ADDRESS, "no_access")
+NOT_IN_ONLY_FROM = Verdict(False, Reason.ADDRESS, "only_from")
 
 Check = Callable[[Service, Connection, Facts], Verdict | Unknown | None]
 
@@ -53,7 +62,7 @@ def sensor(service: Service, connection: Connection, facts: Facts) -> Verdict | 
     """A sensor serves nobody, whoever comes; an exempt source is not banned for it (xinetd.conf(5), SENSOR)."""
     if not service.sensor:
         return None
-    return Verdict(False, Reason.EXEMPT if facts.exempt else Reason.SENSOR, "flags", "SENSOR")
+    return EXEMPT_TRIP if facts.exempt else TRIP
 
 
 def banned(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
@@ -72,9 +81,9 @@ def addresses(service: Service, connection: Connection, facts: Facts) -> Verdict
     admitted = service.only_from.longest_match(source)
     refused = service.no_access.longest_match(source)
     if refused is not None and refused >= (BITS[source.version] if service.only_from.names else (admitted or 0)):
-        return Verdict(False, Reason.ADDRESS, "no_access")
+        return NO_ACCESS
     if admitted is None and not service.only_from.names:
-        return Verdict(False, Reason.ADDRESS, "only_from")
+        return NOT_IN_ONLY_FROM
     return None
 
 
@@ -196,10 +205,11 @@ def _narrowest(one: int | None, other: int | None) -> int | None:
     return max((length for length in (one, other) if length is not None), default=None)
 
 
+AT_THE_DOOR: tuple[Check, ...] = (sensor, banned, addresses)
+"""The checks of the source alone, which need no count: whom they refuse counts for nothing."""
+
 CHAIN: tuple[Check, ...] = (
-    sensor,
-    banned,
-    addresses,
+    *AT_THE_DOOR,
     source_rate,
     connections_per_second,
     load,
@@ -214,14 +224,18 @@ CHAIN: tuple[Check, ...] = (
 """The checks, in the order in which they are asked. A sensor is judged before any limit, so that no flood blinds it;
 addresses before limits, so that those who are not admitted cannot exhaust what others share."""
 
+FURTHER = CHAIN[len(AT_THE_DOOR) :]
+
 AGAIN: tuple[Check, ...] = (addresses, times)
 """What a running server is judged by when its service's configuration changed (xinetd(8), SIGHUP); the number of
 instances is looked at apart, since it concerns all of them."""
 
 
-def decide(service: Service, connection: Connection, facts: Facts) -> Verdict | Unknown:
-    """The first check that objects, or has to ask, decides; silence admits."""
-    for check in CHAIN:
+def decide(
+    checks: tuple[Check, ...], service: Service, connection: Connection, facts: Facts
+) -> Verdict | Unknown | None:
+    """The first of *checks* that objects, or has to ask, decides; None: nothing stands against it."""
+    for check in checks:
         if (objection := check(service, connection, facts)) is not None:
             return objection
-    return ADMITTED
+    return None

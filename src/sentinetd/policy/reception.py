@@ -10,16 +10,16 @@ from sentinetd.model.connection import Announced, Connection
 from sentinetd.model.events import ConnectionAdmitted, ServerStarted
 from sentinetd.model.manner import Manner
 from sentinetd.model.noun import replace
-from sentinetd.model.service import Service, SocketType, Type
-from sentinetd.model.verdict import Question, Reason, Unknown
+from sentinetd.model.service import SocketType, Type
+from sentinetd.model.verdict import Question, Reason, Unknown, Verdict
 from sentinetd.policy.announcing import Announcing
 from sentinetd.policy.bans import Bans
-from sentinetd.policy.checks import NO_ANSWERS, Facts, decide
+from sentinetd.policy.checks import AT_THE_DOOR, FURTHER, NO_ANSWERS, OF_SOURCE, Facts, decide
 from sentinetd.policy.crowds import Crowds
 from sentinetd.policy.effects import Ask, Effect, Grant, Refuse, Reply, Say
 from sentinetd.policy.inputs import Answered, Arrived, Chosen, Moment, Wanted
 from sentinetd.policy.servers import Servers
-from sentinetd.policy.services import Candidate, Running, Services, admitted, refused, started, whose
+from sentinetd.policy.services import Candidate, Running, Services, admitted, started, whose
 from sentinetd.policy.suspects import Suspects, identifies_refused
 from sentinetd.policy.tally import Recent
 from sentinetd.policy.trips import Trips, speaks
@@ -84,7 +84,7 @@ class Reception:
             return ()  # too late: the connection is gone
         running, connection = awaited.running, awaited.connection
         if announced is None:
-            return (refused(running, connection, Reason.PROXY_HEADER, now), Refuse(connection))
+            return (*self._services.refusal(running, connection, Reason.PROXY_HEADER, now), Refuse(connection))
         if running.service.wait and running.reopens is not None:
             return (Refuse(connection),)
         if announced.source is None:
@@ -151,35 +151,36 @@ class Reception:
         """Run the chain on *connection*. *before*: what it was when it was judged before; cps has counted it then.
         *known*: what there is no asking about, for one that was not judged before."""
         service, source = running.service, connection.source
-        if service.sensor:  # the first check decides, and looks at nothing else
-            facts = Facts(exempt=source is not None and self._bans.exempt(source, service))
-        else:
-            banned = source is not None and self._bans.holds(source, now.now)
+        answers = known if before is None else before.answers
+        sensor = service.sensor
+        banned = not sensor and source is not None and self._bans.holds(source, now.now)
+        # That a source is exempt matters at a sensor, and where it would be refused as banned.
+        exempt = source is not None and (sensor or banned) and self._bans.exempt(source, service)
+        verdict = decide(AT_THE_DOOR, service, connection, OF_SOURCE[exempt, banned])
+        if verdict is None:
             facts = Facts(
                 now.minute,
                 now.load,
-                # That a source is exempt matters where it would be refused as banned, and nowhere else.
-                source is not None and banned and self._bans.exempt(source, service),
+                exempt,
                 banned,
                 before is not None or running.bucket.has_room(now.now),
                 running.counts.total,
                 running.counts.of(source),
                 self._services.processes,
                 self._limit if running.behind is None or running.behind.connection is None else None,
-                known if before is None else before.answers,
+                answers,
                 before is not None or running.paces is None or banned or running.paces.takes(whose(source), now.now),
                 now.tables,
             )
-        verdict = decide(service, connection, facts)
-        if not isinstance(verdict, Unknown) and not verdict.allow:
+            verdict = decide(FURTHER, service, connection, facts)
+        if isinstance(verdict, Verdict):
             if before is None and verdict.reason not in _FREE:
                 running.bucket.take()
-            answers = known if before is None else before.answers
             return self._refuse(running, connection, verdict.reason, now, answers)
         if before is None:
             running.bucket.take()
             before = Candidate(running, connection, known, now.now, known)
-        if isinstance(verdict, Unknown):
+        if verdict is not None:
             return self._ask(before, verdict, now)
         first: list[Effect] = []
         heeded = ConnectionAdmitted in self._services.heeded
@@ -216,38 +217,44 @@ class Reception:
         reason: Reason,
         now: Moment,
         answers: Mapping[Question, str | None] = NO_ANSWERS,
-    ) -> Iterator[Effect]:
+    ) -> list[Effect]:
         service, source = running.service, connection.source
         running.score.reasons[reason] += 1
         identified = identifies_refused(service) and (
             source is None or not self._bans.holds(source, now.now)  # by an earlier trip
         )
-        if reason in (Reason.SENSOR, Reason.EXEMPT):
+        effects: list[Effect] = []
+        if reason is Reason.SENSOR or reason is Reason.EXEMPT:
             exempt = reason is Reason.EXEMPT
-            yield from self._trips.touched(running, connection, now, exempt=exempt)
+            effects += self._trips.touched(running, connection, now, exempt=exempt)
             if exempt and source is not None and service.socket_type is SocketType.STREAM:
-                yield from self._crowds.touched(source, now)
-        elif self._to_be_told(service, connection, reason, now):
-            yield refused(running, connection, reason, now)
+                effects += self._crowds.touched(source, now)
+        elif self._to_be_told(running, connection, reason, now):
+            effects += self._services.refusal(running, connection, reason, now)
         if (
             service.banner_fail
             and speaks(service, connection)
             and reason is not Reason.BANNED
             and running.manner is not Manner.PLAYED
         ):
-            yield Say(connection, service.banner_fail, last=True)
+            effects.append(Say(connection, service.banner_fail, last=True))
         if identified:
-            yield from self._suspects.refuse(running, connection, answers, now)
+            effects += self._suspects.refuse(running, connection, answers, now)
         else:
-            yield Refuse(connection)
-        yield from self._services.take_back(running, connection)
+            effects.append(Refuse(connection))
+        effects += self._services.take_back(running, connection)
         if reason is Reason.CPS and running.reopens is None:
-            yield from self._services.pause(running, "excessive incoming connections", running.service.cps.wait, now)
+            effects += self._services.pause(running, "excessive incoming connections", service.cps.wait, now)
+        return effects
 
-    def _to_be_told(self, service: Service, connection: Connection, reason: Reason, now: Moment) -> bool:
+    def _to_be_told(self, running: Running, connection: Connection, reason: Reason, now: Moment) -> bool:
         """A banned source is told of once a minute and service, and so is one whose datagrams are not admitted; any
         other refusal each time. Who owns an IPv6 /64 has more addresses than any log has lines, and is one source."""
-        if reason is not Reason.BANNED and (service.socket_type is SocketType.STREAM or reason not in _OF_SOURCE):
+        if not self._services.tells_refusals(running, reason):
+            return False
+        if reason is not Reason.BANNED and (
+            running.service.socket_type is SocketType.STREAM or reason not in _OF_SOURCE
+        ):
             return True
         return self._told.first((connection.service, whose(connection.source), reason), now.now)
 

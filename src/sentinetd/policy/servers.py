@@ -24,7 +24,7 @@ from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.behind import Behind, Visitors
 from sentinetd.policy.effects import Effect, HangUp, Refuse, Release, Report, Serve, Signal
 from sentinetd.policy.inputs import Begun, Ended, Finished, Launched, LaunchersGone, LaunchFailed, Moment, SetupFailed
-from sentinetd.policy.services import Candidate, Running, Server, Services, refused, started
+from sentinetd.policy.services import Candidate, Running, Server, Services, started
 
 FORK_ATTEMPTS = 5
 """Failures to make a process after which a connection is given up (xinetd's number)."""
@@ -183,7 +183,7 @@ class Servers:
     def give_up(self, candidate: Candidate, reason: Reason, now: Moment) -> Iterator[Effect]:
         """Refuse one that had been admitted and will have no server."""
         candidate.running.score.reasons[reason] += 1
-        yield refused(candidate.running, candidate.connection, reason, now)
+        yield from self._services.refusal(candidate.running, candidate.connection, reason, now)
         yield Refuse(candidate.connection)
         yield from self._services.done(candidate.running, candidate.connection)
 
@@ -205,7 +205,7 @@ class Servers:
         what = given.what or (service.server if given.step == "execve" else "")
         yield Report(ServerFailed(now.wall, service.id, given.step, what, given.errno, given.fatal))
         if given.fatal:
-            yield refused(known.running, known.connection, Reason.EXEC, now)
+            yield from self._services.refusal(known.running, known.connection, Reason.EXEC, now)
 
     def ended(self, given: Ended, now: Moment) -> Iterable[Effect]:
         """A child was reaped."""

@@ -22,8 +22,8 @@ class Running:
     """A running service."""
 
     __slots__ = (
-        "behind", "bucket", "counts", "logged", "manner", "number", "paces", "peers", "reopens", "score", "servers",
-        "service", "serving", "stopped",
+        "behind", "bucket", "counts", "logged", "manner", "number", "paces", "peers", "refusals_logged", "reopens",
+        "score", "servers", "service", "serving", "stopped",
     )  # fmt: skip
 
     def __init__(self, number: int, service: Service, now: float) -> None:
@@ -32,6 +32,7 @@ class Running:
         self.manner = manner_of(service)
         self.peers = service.proxy_protocol or None  # asked for at every connection
         self.logged = _logged(service)  # whether the service's log has a line for a server; as often
+        self.refusals_logged = _refusals_logged(service)
         self.counts = Counts()
         self.score = Score()
         self.bucket = Bucket(service.cps, now)
@@ -50,6 +51,7 @@ class Running:
         self.manner = manner_of(service)
         self.peers = service.proxy_protocol or None
         self.logged = _logged(service)
+        self.refusals_logged = _refusals_logged(service)
         self.bucket.limit(service.cps, now)
         if self.behind is not None:
             self.behind.bucket.limit(service.cps, now)
@@ -150,6 +152,21 @@ class Services:
         """Whether anybody wants to hear of events of *kind* about the servers of *running*: they are not made else."""
         return running.logged or kind in self.heeded
 
+    def tells_refusals(self, running: Running, reason: Reason) -> bool:
+        """The same of connections that *running* refuses for *reason*; the daemon's log has a line for some."""
+        return running.refusals_logged or ConnectionRefused in self.heeded or reason is Reason.LOAD
+
+    def refusal(self, running: Running, connection: Connection, reason: Reason, now: Moment) -> tuple[Report, ...]:
+        """The report that *connection* is not served, if anybody wants it."""
+        if not self.tells_refusals(running, reason):
+            return ()
+        service = running.service
+        event = ConnectionRefused(
+            now.wall, running.number, service.id, connection.source, connection.port, reason,
+            connection.number, service.protocol.name, connection.local_port or service.port,
+        )  # fmt: skip
+        return (Report(event),)
+
     def done(self, running: Running, connection: Connection) -> Iterable[Effect]:
         """*connection*, which counted, is done with; a stopped service goes with the last one."""
         self.uncount(running, connection)
@@ -189,17 +206,6 @@ def admitted(running: Running, connection: Connection, now: Moment) -> Report:
     )  # fmt: skip
 
 
-def refused(running: Running, connection: Connection, reason: Reason, now: Moment) -> Report:
-    """The report that *connection* is not served."""
-    service = running.service
-    return Report(
-        ConnectionRefused(
-            now.wall, running.number, service.id, connection.source, connection.port, reason,
-            connection.number, service.protocol.name, connection.local_port or service.port,
-        )
-    )  # fmt: skip
-
-
 def started(running: Running, connection: Connection, pid: int, now: Moment) -> Report:
     """The report that the process *pid* serves *connection*; 0: the guard itself."""
     service = running.service
@@ -213,6 +219,10 @@ def started(running: Running, connection: Connection, pid: int, now: Moment) -> 
 
 def _logged(service: Service) -> bool:
     return service.log_type is not None and bool(service.log_on_success)
+
+
+def _refusals_logged(service: Service) -> bool:
+    return service.log_type is not None and bool(service.log_on_failure)
 
 
 def whose(source: Address | None) -> Hashable:
