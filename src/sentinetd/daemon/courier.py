@@ -83,8 +83,10 @@ from sentinetd.store.sqlite import Change, Store, boot_name
 TITLE = "sentinetd-courier"
 LONGER_AT_ONCE = 300
 """Bans of those who came back in one message."""
-BATCH = 4096
-"""Records of one batch, about; the rest waits in the channel, and behind it in the guard."""
+BATCH = 512
+"""Records of one batch, about; the rest waits in the channel, and behind it in the guard, as bytes. Each is half a
+kilobyte of small objects, and a process stays as large as its largest batch. Larger ones would save nothing: a record
+costs the same at 256 to 4,096, one that is a ban 30 us, another 11."""
 SYSLOG_PAUSE = 1.0
 """Seconds until a system log that is away is tried again."""
 IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
