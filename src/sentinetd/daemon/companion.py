@@ -52,7 +52,8 @@ class Companion:
         self._died = died
         self._garbled = garbled
         self._channel: Channel | None = None
-        self._failures = 0
+        self.failures = 0
+        """Deaths in a row."""
         self._since = 0.0
         self._leaving = False
         self._renewing = False
@@ -145,9 +146,9 @@ class Companion:
             return
         now = self._loop.now()
         if now - self._since > STEADY_AFTER:
-            self._failures = 0
-        pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
-        self._failures += 1
+            self.failures = 0
+        pause = PAUSES[min(self.failures, len(PAUSES) - 1)]
+        self.failures += 1
         self._died(what, pause)
         self._loop.after(pause, self._again)
 

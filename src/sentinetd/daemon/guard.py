@@ -52,6 +52,7 @@ from sentinetd.daemon.recipes import recipe_of_program
 from sentinetd.daemon.replies import Replies
 from sentinetd.daemon.sockets import Sockets
 from sentinetd.daemon.whereabouts import Whereabouts
+from sentinetd.errors import EdgeError
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import (
     ON_REQUEST,
@@ -90,8 +91,12 @@ if TYPE_CHECKING:
 
 RESTORE_SILENCE = 20.0
 """Seconds without a word of the courier after which the start goes on without the bans of before."""
+START_DEATHS = 5
+"""So often in a row the courier may die before the daemon works."""
 FAREWELL = 5.0
 """Seconds that the courier has to write what is left when the daemon ends."""
+LAST_BREATH = 1.0
+"""Seconds that all others have to end after that. They end without us, too: a courier may have alerts to send."""
 
 
 class Guard:
@@ -154,6 +159,7 @@ class Guard:
         self._writing = {"courier": False, "porter": False, "herald": False}
         self._failed: set[str] = set()
         self._last_word = 0.0
+        self._last_death = ""
         self.courier = Companion(
             self.loop,
             "sentinetd.daemon.courier",
@@ -400,19 +406,28 @@ class Guard:
 
         self.loop.after(0.0, reload)
 
-    def restore(self) -> str:
-        """Start the courier and wait until the bans of before are in force. What is wrong with the store, or ""."""
+    def restore(self, ending: Callable[[], bool]) -> str:
+        """Start the courier and wait until the bans of before are in force, or we are *ending*. What is wrong with the
+        store, or "". EdgeError if there can be no courier."""
         self.courier.start(self.loop.now())
         self._last_word = self.loop.now()
         self.settle()
-        while self.recall.outcome is None:
+        while self.recall.outcome is None and not ending():
             if self.loop.now() - self._last_word > RESTORE_SILENCE:
                 return f"the courier said nothing for {RESTORE_SILENCE:.0f} seconds"
-            self.turn(1.0)
-        return self.recall.outcome
+            self.await_courier()
+        return self.recall.outcome or ""
+
+    def await_courier(self) -> None:
+        """One turn of a start that waits for the courier. EdgeError if that dies again and again: what this daemon does
+        could not be written down, so the start fails."""
+        self.turn(1.0)
+        if self.courier.failures >= START_DEATHS:
+            raise EdgeError(f"process courier: {self._last_death}, {START_DEATHS} times")
 
     def _companion_died(self, name: str, why: str, pause: float) -> None:
         self._failed.add(name)
+        self._last_death = why
         self._writing[name] = False
         self.tell(ProcessFailed(time.time(), name, why, pause))
 
@@ -450,7 +465,18 @@ class Guard:
         end = self.loop.now() + FAREWELL
         while (not self.offers.gone() or (self.link.behind and self.courier.pid)) and self.loop.now() < end:
             self.turn(0.2)
+        self._await_ends(min(end, self.loop.now() + LAST_BREATH))
         return self.link.remaining()
+
+    def _await_ends(self, end: float) -> None:
+        """Let go of what is left of our processes until *end*: who waits for our exit finds the machine as it was."""
+        self.link.detach()
+        self.launcher.close()
+        ours = (self.courier, self.carrier.companion, self.offers.companion)
+        for one in ours:
+            one.dismiss()
+        while (any(one.pid for one in ours) or not self.launcher.gone) and self.loop.now() < end:
+            self.loop.turn(0.1)
 
 
 def _dice() -> float:

@@ -156,6 +156,18 @@ class Launcher:
         aside = self._asides[order] = Aside(order)
         return aside
 
+    def close(self) -> None:
+        """Let the spawner go; servers live on."""
+        if self._spawner is not None:
+            self._loop.forget(self._socket)
+            self._spawner.close()
+            self._spawner = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether no process that starts servers is left."""
+        return not self._pids
+
     def settle(self) -> None:
         """Watch for room where an order waits for it."""
         spawner = self._spawner

@@ -20,10 +20,10 @@ from sentinetd.daemon.direct import write_directly
 from sentinetd.daemon.dump import consistency, dump
 from sentinetd.daemon.guard import Guard
 from sentinetd.daemon.logs import open_log
-from sentinetd.daemon.main import ANSWERED
 from sentinetd.daemon.messages import DAEMON_LOG, Farewell, FileSink, Greeting, SyslogSink
 from sentinetd.daemon.notify import notify
 from sentinetd.daemon.options import FACILITIES, Options
+from sentinetd.daemon.privileges import closed_above, ids, obstacle
 from sentinetd.daemon.reload import Reloader
 from sentinetd.daemon.sockets import group
 from sentinetd.errors import EdgeError
@@ -36,7 +36,8 @@ from sentinetd.spawn.spawner import Backend
 BACKENDS = {"c": Backend.C, "python": Backend.PYTHON, "": None}
 COURIER_USER = "sentinetd"
 PORTER_USER = "sentinetd-porter"
-NOBODY = "nobody"
+NOBODY, NOBODY_ID = "nobody", "65534"
+"""Who owns nothing: by name, and by number where passwd(5) lacks it."""
 UNANSWERED = tuple(
     number
     for number in (
@@ -57,9 +58,9 @@ class Life:
         self._host = host
         self._environment = host.environment
         self._ident = options.ident or program
-        # Names given relative to where we were started must mean the same from "/".
-        self._log_path = os.path.abspath(options.log_file) if options.log_file else ""
-        self._pid_path = os.path.abspath(options.pid_file) if options.pid_file else ""
+        self._log_path = options.log_file
+        self._pid_path = options.pid_file
+        self._notes: list[str] = []  # what we have to do without
         self._log: int | None = None  # the daemon's log, where it is a file
         self._facility = "daemon"
         self._stderr = 2
@@ -99,15 +100,14 @@ class Life:
         guard.equip(loaded.settings.courier)
         try:
             guard.launcher.start()
-            trouble = guard.restore()
+            trouble = guard.restore(lambda: self._ending)
+            if trouble and loaded.settings.store.required:
+                raise EdgeError(f"the store is required and cannot be used: {trouble}")
+            if trouble:
+                guard.notice(Level.CRITICAL, f"bans of before are not in force: {trouble}")
+            faults = self._reloader.instruct(loaded, lambda: self._ending)
         except EdgeError as error:
             return self._give_up(guard.link.remaining(), str(error))
-        if trouble and loaded.settings.store.required:
-            why = f"the store is required and cannot be used: {trouble}"
-            return self._give_up(guard.link.remaining(), why)
-        if trouble:
-            guard.notice(Level.CRITICAL, f"bans of before are not in force: {trouble}")
-        faults = self._reloader.instruct(loaded, lambda: self._ending)
         if faults:
             self._reloader.diagnose(faults)
             mistakes = "".join(f"\n  {one}" for one in faults)
@@ -158,7 +158,7 @@ class Life:
             return True
         ours, theirs = os.pipe2(os.O_CLOEXEC)
         if os.fork():
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ANSWERED)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.close(theirs)
             self._status = 0 if os.read(ours, 1) else 1
             return False
@@ -174,25 +174,33 @@ class Life:
         """The state directory, which no other daemon uses."""
         uid = os.geteuid()
         state = paths.state_directory(self._options.state, self._config, self._environment, uid)
-        run = paths.run_directory(self._config, self._environment, uid)
+        self._run = run = paths.run_directory(self._config, self._environment, uid)
         readers = group() if uid == 0 else None
-        if readers is None:
-            paths.make_directory(run, uid, os.getegid())
-        else:  # those who may use the control socket come through
-            paths.make_directory(run, uid, readers, paths.OF_GROUP)
-        self._run = run
-        self._lock = paths.Lock(paths.lock_directory(self._environment, uid), state)
+        try:
+            if readers is None:
+                paths.make_directory(run, uid, os.getegid())
+            else:  # those who may use the control socket come through
+                paths.make_directory(run, uid, readers, paths.OF_GROUP)
+            self._lock = paths.Lock(paths.lock_directory(self._environment, uid), state)
+        except paths.Unusable as error:
+            self._notes.append(
+                f"there is no place for our control socket, and nothing keeps a second daemon from {state}: {error}"
+            )
         return state
 
     def _make_guard(self, settings: Settings, state: str, files: int) -> Guard:
         courier, porter = self._companion_user(COURIER_USER), self._companion_user(PORTER_USER)
         arguments = ["--state", state, *(["--required"] if settings.store.required else [])]
-        notes = []
         try:
-            uid, gid = _ids(courier) if courier else (os.geteuid(), os.getegid())
+            uid, gid = ids(courier) if courier else (os.geteuid(), os.getegid())
             paths.make_directory(state, uid, gid)
+            if courier and (closed := closed_above(state)):
+                self._notes.append(
+                    f"user {courier} cannot reach the state directory {state}, so bans are not kept: let everybody "
+                    f"pass {closed} (chmod o+x), or give another --state DIR"
+                )
         except EdgeError as error:
-            notes.append(f"the state directory cannot be made: {error}")
+            self._notes.append(f"the state directory cannot be made: {error}")
         guard = Guard(
             settings,
             greeting=Greeting(self._ident, os.getpid()),
@@ -205,9 +213,9 @@ class Life:
             run=self._run,
             config=self._config,
         )
-        for text in notes:
+        for text in self._notes:
             guard.notice(Level.ERROR, text)
-        if NOBODY in (courier, porter):
+        if {NOBODY, NOBODY_ID} & {courier, porter}:
             guard.notice(
                 Level.WARNING,
                 f"there is no user {COURIER_USER} or no user {PORTER_USER}: what they should own runs as {NOBODY}; "
@@ -215,16 +223,16 @@ class Life:
             )
         return guard
 
-    @staticmethod
-    def _companion_user(wanted: str) -> str:
+    def _companion_user(self, wanted: str) -> str:
         """Whom a companion runs as; empty: as we do, since we cannot change it."""
         if os.geteuid() != 0:
             return ""
-        try:
-            pwd.getpwnam(wanted)
-        except KeyError:
-            return NOBODY
-        return wanted
+        user = next((name for name in (wanted, NOBODY) if _known(name)), NOBODY_ID)
+        why_not = obstacle(user)
+        if why_not:
+            self._notes.append(f"nothing of ours can run as user {user}, {wanted} keeps what rights we have: {why_not}")
+            return ""
+        return user
 
     def _tell_log(self, guard: Guard) -> None:
         """Let the courier have the daemon's own log."""
@@ -282,7 +290,7 @@ class Life:
             },
             UNANSWERED,
         )
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ANSWERED)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _reload(self) -> None:
         if self._ending or not self._works or self._reloading:
@@ -399,9 +407,12 @@ def _prepare_process() -> int:
     return hard
 
 
-def _ids(user: str) -> tuple[int, int]:
-    row = pwd.getpwnam(user)
-    return row.pw_uid, row.pw_gid
+def _known(user: str) -> bool:
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
 
 
 def _null(*descriptors: int) -> None:

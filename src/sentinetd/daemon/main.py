@@ -20,10 +20,12 @@ ANSWERED = (
     signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT,
 )  # fmt: skip
 """Signals that wait from our first moment on until the daemon can answer them."""
+STDERR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with *arguments* (default: the process's own). The exit status: 0 done, 1 not."""
+    _hold_standard()
     program = os.path.basename(sys.argv[0]).removesuffix("main.py") or "sentinetd"
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
@@ -36,29 +38,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.version:
         print(version_text(), file=sys.stderr if options.version == "-version" else sys.stdout)
         return 0
-    # A name given relative to where we were started must mean the same at every reload, from "/".
-    options = replace(options, config=os.path.abspath(options.config))
-    if options.settings is not None:
-        options = replace(options, settings=os.path.abspath(options.settings))
+    # A name given relative to where we were started must mean the same from "/", and at every reload.
+    options = replace(
+        options,
+        config=_from_start(options.config),
+        settings=options.settings and _from_start(options.settings),
+        log_file=options.log_file and _from_start(options.log_file),
+        pid_file=options.pid_file and _from_start(options.pid_file),
+        state=options.state and _from_start(options.state),
+    )
     if options.check:
         from sentinetd.config.host import Host
         from sentinetd.daemon.check import check, read
 
-        return check(program, read(options, Host(os.environ)))
+        return check(program, read(options, Host(os.environ, start_directory())))
     return live(options, program)
 
 
 def live(options: Options, program: str) -> int:
     """Be the daemon; its exit status."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, ANSWERED)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ANSWERED)  # and none that whoever started us may have blocked
     from sentinetd.config.host import Host
     from sentinetd.daemon.life import Life
 
     try:
-        return Life(options, Host(os.environ), program).run()
+        return Life(options, Host(os.environ, start_directory()), program).run()
     except EdgeError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 1
+
+
+def _hold_standard() -> None:
+    """Have /dev/null where a standard descriptor is closed: a socket or a log would take its number otherwise."""
+    while (descriptor := os.open("/dev/null", os.O_RDWR)) <= STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
+def start_directory() -> str:
+    """Where we were started; the root if that is gone or out of reach."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"
+
+
+def _from_start(path: str) -> str:
+    return os.path.abspath(os.path.join(start_directory(), path))
 
 
 def version_text() -> str:

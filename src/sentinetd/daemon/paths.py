@@ -32,7 +32,7 @@ PRIVATE, PASSABLE, OF_GROUP = 0o700, 0o755, 0o750
 
 
 def make_directory(path: str, uid: int, gid: int, mode: int = PRIVATE) -> None:
-    """Make *path* and give it to the user *uid* and the group *gid*; what is missing above it stays ours. EdgeError if
+    """Make *path* and give it to the user *uid* and the group *gid*; what is missing above it stays ours. Unusable if
     that cannot be.
 
     The directory of the default configuration has those of other configurations below it, so it can be passed through.
@@ -40,7 +40,7 @@ def make_directory(path: str, uid: int, gid: int, mode: int = PRIVATE) -> None:
     if path in (STATE, RUN):
         mode = PASSABLE
     try:
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        _make_above(os.path.dirname(path))
         if not os.path.isdir(path):
             os.mkdir(path, mode)
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -51,7 +51,19 @@ def make_directory(path: str, uid: int, gid: int, mode: int = PRIVATE) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise EdgeError(f"{path}: {error.strerror}") from error
+        raise Unusable(f"{path}: {error.strerror}") from error
+
+
+def _make_above(path: str) -> None:
+    """Make *path* and what is missing above it, for everybody to pass, whatever the umask says."""
+    if not os.path.isdir(path):
+        _make_above(os.path.dirname(path))
+        os.mkdir(path)
+        os.chmod(path, PASSABLE)
+
+
+class Unusable(EdgeError):
+    """A directory or a file in it cannot be made: read-only, say."""
 
 
 class Lock:
@@ -66,7 +78,7 @@ class Lock:
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise EdgeError(f"{self._path}: {error.strerror}") from error
+            raise Unusable(f"{self._path}: {error.strerror}") from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

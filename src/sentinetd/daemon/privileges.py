@@ -18,26 +18,34 @@ PR_SET_NAME = 15
 PR_SET_NO_NEW_PRIVS = 38
 
 STDERR = 2
+WITHOUT_PROC = 1 << 16
+"""Descriptors that are closed where proc(5) does not tell which are open."""
 
 
 def out_of_reach(paths: Collection[str]) -> bool:
     """Whether some of *paths* could not be read by just any user, as in the home of root: what is loaded from there has
     to be loaded before rights are given up."""
-    return any(not _passable(path) for path in paths)
+    return any(not _readable(path) or closed_above(path) for path in paths)
 
 
-def _passable(path: str) -> bool:
-    """Whether everybody may read *path* and pass all directories above it."""
+def _readable(path: str) -> bool:
     try:
-        if not os.stat(path).st_mode & 0o004:
-            return False
-        while path != "/":
-            path = os.path.dirname(os.path.realpath(path))
-            if not os.stat(path).st_mode & 0o001:
-                return False
+        return bool(os.stat(path).st_mode & 0o004)
     except OSError:
         return False
-    return True
+
+
+def closed_above(path: str) -> str:
+    """The directory nearest above *path* that not everybody may pass; "" if there is none."""
+    path = os.path.realpath(path)
+    while path != "/":
+        path = os.path.dirname(path)
+        try:
+            if not os.stat(path).st_mode & 0o001:
+                return path
+        except OSError:
+            return path
+    return ""
 
 
 def confine(title: str, keep: Collection[int], user: str | None = None, group: str | None = None) -> None:
@@ -64,7 +72,7 @@ def drop(user: str, group: str | None = None) -> None:
 
     EdgeError if there is no such user or group, or we may not become it.
     """
-    uid, gid = _user(user)
+    uid, gid = ids(user)
     if group is not None:
         gid = _group(group)
     try:
@@ -77,8 +85,27 @@ def drop(user: str, group: str | None = None) -> None:
     _add_nothing()
 
 
-def _user(word: str) -> tuple[int, int]:
-    """Number and group of the user *word*. A number needs no entry in passwd(5); its group is then the same number."""
+def obstacle(user: str) -> str:
+    """Why this process, which is root's, could not `drop` its rights to *user*; "" if it could. It stays as it is.
+
+    A root without capabilities cannot, nor one of a user namespace in which *user* has no number.
+    """
+    uid, gid = ids(user)
+    own = os.geteuid(), os.getegid()
+    try:
+        os.setresgid(-1, gid, -1)
+        os.setresgid(-1, own[1], -1)
+        os.setresuid(-1, uid, -1)
+        os.setresuid(-1, own[0], -1)
+        os.setgroups(os.getgroups())
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def ids(word: str) -> tuple[int, int]:
+    """Number and group of the user *word*, EdgeError if there is none. A number needs no entry in passwd(5); its group
+    is then the same number."""
     try:
         row = pwd.getpwuid(int(word)) if _is_number(word) else pwd.getpwnam(word)
     except KeyError:
@@ -106,13 +133,16 @@ def _keep_only(keep: Collection[int]) -> None:
     for standard in (0, 1):
         if standard not in keep:
             os.dup2(null, standard)
-    for name in os.listdir("/proc/self/fd"):
-        descriptor = int(name)
+    try:
+        held: Collection[int] = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        held = range(WITHOUT_PROC)
+    for descriptor in held:
         if descriptor > STDERR and descriptor not in keep:
             try:
                 os.close(descriptor)
             except OSError:
-                continue  # the one that listed the directory is closed already
+                continue  # it was not open, or the one that listed the directory is closed already
 
 
 def _add_nothing() -> None:

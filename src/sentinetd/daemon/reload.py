@@ -78,12 +78,13 @@ class Reloader:
         done(next((str(one) for one in mistakes if one.scope in (Scope.FILE, Scope.INCLUDE)), "it cannot be used"))
 
     def instruct(self, loaded: Loaded, ending: Callable[[], bool]) -> Sequence[Diagnostic]:
-        """At the start: wait until the courier has said what is wrong with its part of *loaded*, or we are *ending*."""
+        """At the start: wait until the courier has said what is wrong with its part of *loaded*, or we are *ending*.
+        EdgeError if there can be no courier."""
         heard: list[Sequence[Diagnostic]] = []
         self._guard.instructions.propose(loaded, heard.append)
         self._guard.settle()
         while not heard and not ending():
-            self._guard.turn(1.0)
+            self._guard.await_courier()
         return heard[0] if heard else ()
 
     def diagnose(self, diagnostics: Sequence[Diagnostic]) -> None:
