@@ -7,7 +7,7 @@ VENV ?= .venv
 JOBS ?= 4
 export PYTHON CC VENV
 
-.PHONY: help run test check bench bench-ledger bench-firewall soak flood fuzz clean
+.PHONY: help run test check bench bench-ledger bench-firewall profile soak flood fuzz clean
 
 help:
 	@echo "make run                         run the article's example on loopback, in the foreground"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench                       measure beside xinetd (as root)"
 	@echo "make bench-ledger                measure up to a million bans (as root)"
 	@echo "make bench-firewall              measure bans in the kernel (as root)"
+	@echo "make profile WORK=trip           where the CPU time of a workload goes: tables, flame graphs (as root)"
 	@echo "make soak COUNT=1000000          so many conversations under reloads; nothing may be left (as root)"
 	@echo "make kills RUNS=60                kill -9 amid trips, so often; no ban that was told may be lost (as root)"
 	@echo "make flood RATE=20000 SECONDS=10 events into sinks of which one hangs and one refuses; clients beside (as root)"
@@ -73,6 +74,11 @@ bench-firewall:
 	@scripts/install-test-needs
 	@$(MAKE) --no-print-directory in-place
 	$(VENV)/bin/python bench/firewall.py
+
+profile:
+	@scripts/environment bench
+	@$(MAKE) --no-print-directory in-place
+	$(VENV)/bin/python bench/profiles.py $(WORK)
 
 soak:
 	@scripts/environment ""
