@@ -1,4 +1,4 @@
-"""What the tests of this room share: a server that costs as little as one can, and the limit that C sets."""
+"""What the tests of this room share: programs in C, compiled."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ import pytest
 
 from rig.network import run, temporary
 
-BENCH = Path(__file__).resolve().parents[2] / "bench"
+
+@pytest.fixture(scope="session")
+def programs() -> Iterator[Path]:
+    """The directory of `hello`, a server that says hello and ends, and `limit`, what the kernel allows; any user may
+    run them."""
+    directory = temporary("rig")
+    try:
+        for name, flag in (("hello", "-static"), ("limit", "-O2")):
+            source = Path(__file__).with_name(f"{name}.c")
+            run("cc", "-O2", flag, "-o", str(directory / name), str(source))
+        yield directory
+    finally:
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")
-def hello() -> Iterator[Path]:
+def hello(programs: Path) -> Path:
     """A static program that says hello and ends."""
-    directory = temporary("rig")
-    try:
-        program = directory / "hello"
-        run("cc", "-O2", "-static", "-o", str(program), str(BENCH / "hello.c"))
-        yield program
-    finally:
-        shutil.rmtree(directory)
+    return programs / "hello"
