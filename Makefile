@@ -7,15 +7,17 @@ VENV ?= .venv
 JOBS ?= 4
 export PYTHON CC VENV
 
-.PHONY: help run test check bench bench-ledger bench-firewall profile soak flood fuzz clean
+.PHONY: help run test check bench bench-quick bench-ledger bench-firewall profile soak flood fuzz clean
 
 help:
 	@echo "make run                         run the article's example on loopback, in the foreground"
 	@echo "make run CONF=/etc/xinetd.conf   run your own configuration, in the foreground"
 	@echo "make test                        install what the tests need, and run them all (as root)"
 	@echo "make check                       ruff and mypy alone"
-	@echo "make bench                       measure beside xinetd (as root)"
-	@echo "make bench-ledger                measure up to a million bans (as root)"
+	@echo "make bench                       measure beside all other super-servers: 20 minutes (as root)"
+	@echo "make bench-quick                 a first look beside xinetd: 2 minutes (as root)"
+	@echo "make bench BENCH='--only-workload redirect'    what has this in its name"
+	@echo "make bench-ledger                a ban in memory, up to a million of them"
 	@echo "make bench-firewall              measure bans in the kernel (as root)"
 	@echo "make profile WORK=trip           where the CPU time of a workload goes: tables, flame graphs (as root)"
 	@echo "make soak COUNT=1000000          so many conversations under reloads; nothing may be left (as root)"
@@ -55,9 +57,12 @@ lint:
 	$(VENV)/bin/mypy
 
 bench:
-	@scripts/install-test-needs
+	@scripts/install-bench-needs
 	@$(MAKE) --no-print-directory in-place
-	$(VENV)/bin/python bench/run.py
+	$(VENV)/bin/python bench/run.py $(BENCH)
+
+bench-quick:
+	@$(MAKE) --no-print-directory bench BENCH=--quick
 
 # What is measured is this source tree, with the spawner that was built for the environment.
 .PHONY: in-place
@@ -66,12 +71,11 @@ in-place:
 	@cp "$$($(VENV)/bin/python -P -c 'from sentinetd.spawn.spawner import PROGRAM; print(PROGRAM)')" src/sentinetd/spawn/
 
 bench-ledger:
-	@scripts/install-test-needs
-	@$(MAKE) --no-print-directory in-place
+	@scripts/environment ""
 	$(VENV)/bin/python bench/ledger.py
 
 bench-firewall:
-	@scripts/install-test-needs
+	@scripts/install-bench-needs
 	@$(MAKE) --no-print-directory in-place
 	$(VENV)/bin/python bench/firewall.py
 

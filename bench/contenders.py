@@ -1,7 +1,4 @@
-"""Those who are compared: xinetd, sentinetd, and a loop in C that shows what the kernel allows.
-
-Both daemons run the same configuration, but for the ports and the paths of their logs.
-"""
+"""Contenders at work: started with the services they are to offer, watched, ended."""
 
 from __future__ import annotations
 
@@ -10,203 +7,251 @@ import pwd
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
-from dataclasses import dataclass
-from enum import Enum, IntEnum
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import doors
+import peers
 import processes
+from doors import Door
+from machine import CACHE, SOURCES, BenchError, Site
+from peers import Kind
 
-XINETD = "/usr/sbin/xinetd"
-SOURCES = Path(__file__).resolve().parent.parent / "src"
-OUTSIDER = "127.0.0.3"
-"""The source that `no_access` names."""
-READY = "Started working"
-BANNED = "Adding "
-SERVICE_LOG = "service.log"
-START_WITHIN = 30.0  # seconds
-STOP_WITHIN = 10.0
-QUIET_WITHIN = 30.0
+BANNED = b"Adding "
+SETTINGS = "[bans]\nexempt_own = false\n"
+START_WITHIN = 120.0  # seconds
+STOP_WITHIN = 60.0
+QUIET_WITHIN = 60.0
 QUIET = 0.1
 """Seconds in which a daemon that rests uses no CPU."""
+SETTLED = 0.05
+"""Seconds in which no process of a daemon has gone, and no other come."""
+RESTS = 0.002
+"""CPU seconds in that time which a clock or a heartbeat may use."""
+LOOPS = {"echo": "echo", "daytime": "say", "chargen": "pour"}
+DAYTIME_LINE = "26"
+"""Bytes of the daytime of the C loop: as many as ctime(3) has with its CR LF."""
 
 
-class BenchError(Exception):
-    """The benchmark cannot go on; the text says why and what to do."""
-
-
-class Kind(Enum):
-    XINETD = "xinetd"
-    SENTINETD = "sentinetd"
-    LIMIT = "C loop"
-
-
-class Door(IntEnum):
-    """The services; the value is added to the contender's first port."""
-
-    SERVE = 0
-    SERVE_LOGGED = 1
-    REFUSE = 2
-    REFUSE_LOGGED = 3
-    SENSOR = 4
-    SPARE_1 = 5  # the rest fill the configuration up to ten services
-    SPARE_2 = 6
-    SPARE_3 = 7
-    SPARE_4 = 8
-    SPARE_5 = 9
-
-
-FIRST_PORT = {Kind.XINETD: 4100, Kind.SENTINETD: 4200, Kind.LIMIT: 4300}
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where a run takes place: the compiled *programs*, a directory for *work*, and the *user* of the servers."""
-
-    programs: Path
-    work: Path
-    user: str
-
-    @property
-    def hello(self) -> Path:
-        return self.programs / "hello"
-
-
-def configuration(kind: Kind, site: Site, directory: Path) -> str:
-    """The xinetd.conf of *kind*, its service log in *directory*."""
-    server = f"user = {site.user}\nserver = {site.hello}"
-    log = f"log_type = FILE {directory / SERVICE_LOG}"
-    entries = {
-        Door.SERVE: server,
-        Door.SERVE_LOGGED: f"{server}\n{log}\nlog_on_success = HOST PID DURATION EXIT",
-        Door.REFUSE: f"{server}\nno_access = {OUTSIDER}",
-        Door.REFUSE_LOGGED: f"{server}\nno_access = {OUTSIDER}\n{log}\nlog_on_failure = HOST",
-        Door.SENSOR: f"user = {site.user}\ntype = INTERNAL UNLISTED\nflags = SENSOR\ndeny_time = 60",
-    }
-    return "defaults\n{\n}\n" + "".join(_entry(kind, door, entries.get(door, server)) for door in Door)
-
-
-def _entry(kind: Kind, door: Door, text: str) -> str:
-    """One service. NOLIBWRAP: reading hosts.allow at every connection is not what is measured."""
-    lines = [
-        "socket_type = stream",
-        "protocol = tcp",
-        "wait = no",
-        "bind = 127.0.0.1",
-        f"port = {FIRST_PORT[kind] + door}",
-        "cps = 1000000 1",
-        "instances = UNLIMITED",
-        "per_source = UNLIMITED",
-        *text.splitlines(),
-    ]
-    if door is not Door.SENSOR:
-        lines += ["type = UNLISTED", "flags = NOLIBWRAP"]
-    body = "".join(f"\t{line}\n" for line in lines)
-    return f"service {door.name.lower().replace('_', '-')}\n{{\n{body}}}\n"
+def address_of(kind: Kind) -> str:
+    """Where a contender is: each has an address of its own, so that all have the same ports."""
+    return f"198.18.5.{list(Kind).index(kind) + 1}"
 
 
 class Running:
-    """A contender at work in *directory*, which is its own. `stop` ends it."""
+    """A contender at work in *directory*, which is its own and has to be new. `stop` ends it."""
 
-    def __init__(self, kind: Kind, site: Site, directory: Path, settings: str = "", state: Path | None = None) -> None:
-        """*settings*: more of sentinetd.toml; *state*: sentinetd's state directory, where it is not a new one."""
+    def __init__(
+        self,
+        kind: Kind,
+        wanted: Sequence[Door],
+        site: Site,
+        directory: Path,
+        *,
+        name: str = "",
+        address: str = "",
+        settings: str = "",
+        state: Path | None = None,
+        awaited: Callable[[], bool] | None = None,
+    ) -> None:
+        """Of *wanted* it offers what it can. *name*: what it is called in reports, if there are several of its kind.
+
+        *settings*: more of sentinetd.toml; *state*: sentinetd's state directory, where it is not a new one; *awaited*:
+        a quicker way to see that every service is there.
+        """
         self.kind = kind
-        self._settings = settings
-        self._directory = directory
+        self.name = name or kind.value
+        self.address = address or address_of(kind)
+        self.doors = tuple(door for door in wanted if peers.offers(kind, door))
+        self.directory = directory
+        self.config = directory / "configuration"
+        self._settings = SETTINGS + settings
         self._state = directory / "state" if state is None else state
         self._log = directory / "daemon.log"
+        self._processes: list[int] = []
+        self._children: list[subprocess.Popen[bytes]] = []
         directory.mkdir(mode=0o755)
-        self._process = self._start(site)
+        self.begun = time.monotonic()
         try:
-            self._await_ready()
+            self._start(site)
+            self._await_ready(awaited or self._offers_all)
+            self.ready = time.monotonic()
+            if not self._processes:
+                self._processes += self._settled()
         except BaseException:
             self.stop()
             raise
         self.roles = self._roles()
         """What the daemon's processes are for, by their numbers; its servers are not among them."""
 
-    def port(self, door: Door) -> int:
-        """Where a service is."""
-        return FIRST_PORT[self.kind] + door
-
     def await_quiet(self) -> None:
         """Wait until the daemon has done what it put off. BenchError if it never rests."""
         deadline = time.monotonic() + QUIET_WITHIN
-        used, before = processes.cpu(self.roles), None
-        while used != before:
+        used, before = self.used(), -1.0
+        while used - before > RESTS or before < 0:
             if time.monotonic() > deadline:
-                raise BenchError(f"{self.kind.value} does not rest: {used}")
+                raise BenchError(f"{self.name} does not rest")
             time.sleep(QUIET)
-            used, before = processes.cpu(self.roles), used
+            used, before = self.used(), used
+
+    def used(self) -> float:
+        """CPU seconds up to now, with those of its servers that have ended."""
+        cpu = processes.cpu(self.roles)
+        return sum(cpu.own.values()) + cpu.children
+
+    def write_configuration(self, wanted: Sequence[Door]) -> None:
+        """What it reads at its start and at a reload."""
+        if self.kind in (Kind.XINETD, Kind.SENTINETD):
+            own = self.kind is Kind.SENTINETD
+            text = doors.xinetd_conf(wanted, self.address, self.directory, own=own)
+        elif self.kind is Kind.RLINETD:
+            text = doors.rlinetd_conf(wanted, self.address)
+        else:
+            text = doors.inetd_conf(wanted, self.address)
+        self.config.write_text(text)
+
+    def reload(self) -> None:
+        """Tell it that its configuration has changed."""
+        os.kill(self._processes[0], signal.SIGHUP)
 
     def logged(self, word: str) -> int:
         """How often *word* stands in the service log."""
-        path = self._directory / SERVICE_LOG
+        path = self.directory / doors.SERVICE_LOG
         return path.read_bytes().count(word.encode()) if path.exists() else 0
 
     def bans_kept(self) -> int:
         """Bans that are logged, and stored by whoever has a store."""
-        logged = self._log.read_bytes().count(BANNED.encode())
+        logged = self._log.read_bytes().count(BANNED)
         return min(logged, self._stored()) if self.kind is Kind.SENTINETD else logged
+
+    def sizes(self) -> Mapping[str, int]:
+        """Memory of the daemon's processes by their roles, in bytes (PSS)."""
+        found: dict[str, int] = {}
+        for pid, role in self.roles.items():
+            found[role] = found.get(role, 0) + processes.proportional_size(pid)
+        return found
 
     def stop(self) -> None:
         """End it, and wait until it is gone."""
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(STOP_WITHIN)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _start(self, site: Site) -> subprocess.Popen[bytes]:
-        config = self._directory / "xinetd.conf"
-        usual = ["-dontfork", "-f", str(config), "-filelog", str(self._log), "-pidfile", str(self._directory / "pid")]
-        environment = dict(os.environ)
-        output = self._directory / "output"
-        if self.kind is Kind.LIMIT:
-            user = pwd.getpwnam(site.user)
-            command = [str(site.programs / "limit"), str(FIRST_PORT[self.kind]), str(user.pw_uid), str(user.pw_gid)]
-            command.append(str(site.hello))
-            output = self._log
-        elif self.kind is Kind.XINETD:
-            config.write_text(configuration(self.kind, site, self._directory))
-            command = [XINETD, *usual]
-        else:
-            config.write_text(configuration(self.kind, site, self._directory))
-            settings = self._directory / "sentinetd.toml"
-            settings.touch(mode=0o600)
-            settings.write_text(f"[bans]\nexempt_own = false\n{self._settings}")
-            command = [*sentinetd_command(), *usual, "--state", str(self._state)]
-            environment["PYTHONPATH"] = str(SOURCES)
-        with output.open("wb") as file:
-            return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd="/"
-            )
-
-    def _await_ready(self) -> None:
-        deadline = time.monotonic() + START_WITHIN
-        while True:
-            said = self._log.read_text(errors="replace") if self._log.exists() else ""
-            if READY in said:
-                break
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise BenchError(f"{self.kind.value} did not start; it said:\n{said}{self._output()}")
+        for pid in self._processes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_WITHIN
+        for child in self._children:
+            try:
+                child.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        while any(_lives(pid) for pid in self._processes):
+            if time.monotonic() > deadline:
+                raise BenchError(f"{self.name} does not end")
             time.sleep(0.01)
-        if self.kind is not Kind.LIMIT and f"{READY}: {len(Door)} available" not in said:
-            raise BenchError(f"{self.kind.value} did not start all {len(Door)} services; it said:\n{said}")
+        self._processes.clear()
+
+    def _start(self, site: Site) -> None:
+        if self.kind in (Kind.TCPSERVER, Kind.TCPSVD, Kind.SYSTEMD, Kind.LIMIT):
+            for door in self.doors:
+                self._run(self._command_for(door, site), door.name)
+            return
+        self.write_configuration(self.doors)
+        program = peers.program(self.kind) or ""
+        config = str(self.config)
+        usual = ["-dontfork", "-f", config, "-filelog", str(self._log), "-pidfile", str(self.directory / "pid")]
+        if self.kind is Kind.XINETD:
+            self._run([program, *usual])
+        elif self.kind is Kind.SENTINETD:
+            settings = self.directory / "sentinetd.toml"
+            settings.touch(mode=0o600)
+            settings.write_text(self._settings)
+            self._run([*peers.sentinetd_command(), *usual, "--settings", str(settings), "--state", str(self._state)])
+        elif self.kind is Kind.OPENBSD:
+            self._run([program, "-i", "-q", doors.BACKLOG, "-R", doors.NO_LIMIT, config])
+        elif self.kind is Kind.INETUTILS:
+            self._detached([program, "-R", doors.NO_LIMIT, f"--pidfile={self.directory / 'pid'}", config])
+        else:
+            parser = next((CACHE / "rlinetd").glob("usr/lib/*/rlinetd/libparse.so"), None)
+            self._detached([program, *(["-p", str(parser)] if parser else []), "-f", config])
+
+    def _command_for(self, door: Door, site: Site) -> list[str]:
+        program = peers.program(self.kind) or ""
+        if self.kind is Kind.TCPSERVER:
+            return doors.tcpserver_command(program, door, self.address, self.directory)
+        if self.kind is Kind.TCPSVD:
+            return doors.tcpsvd_command(program, door, self.address, self.directory)
+        if self.kind is Kind.SYSTEMD:
+            return doors.activate_command(program, door, self.address)
+        place = [self.address, str(door.port)]
+        if door.denied or door.per_source is not None:
+            return [site.program("loops"), "refuse", *place]
+        if door.internal:
+            what = "reflect" if door.datagram else LOOPS[door.internal]
+            return [site.program("loops"), what, *place, DAYTIME_LINE]
+        user = pwd.getpwnam(door.user)
+        limits = [*(value for _, value in doors.LIMITS), doors.NICE] if door.limited else [0] * (len(doors.LIMITS) + 1)
+        return [site.program("limit"), *place, *map(str, (user.pw_uid, user.pw_gid, *limits)), *door.server]
+
+    def _run(self, command: Sequence[str], name: str = "output") -> None:
+        """Start a process that stays where it is."""
+        environment = {**os.environ, "PYTHONPATH": str(SOURCES)} if self.kind is Kind.SENTINETD else None
+        with (self.directory / f"{name}.out").open("wb") as file:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, cwd="/"
+            )
+        self._children.append(child)
+        self._processes.append(child.pid)
+
+    def _detached(self, command: Sequence[str]) -> None:
+        """Start a daemon that goes into the background."""
+        with (self.directory / "output.out").open("wb") as file:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd="/", check=False, timeout=START_WITHIN
+            )
+        if done.returncode:
+            raise BenchError(f"{self.name} did not start; it said:\n{self._said()}")
+
+    def _await_ready(self, awaited: Callable[[], bool]) -> None:
+        """Wait until every service is there. sentinetd has to say so, too: until then its courier is on its way."""
+        deadline = time.monotonic() + START_WITHIN
+        for there in (awaited, self._says_so):
+            while not there():
+                if any(child.poll() is not None for child in self._children) or time.monotonic() > deadline:
+                    raise BenchError(f"{self.name} does not offer all of its services; it said:\n{self._said()}")
+                time.sleep(0.005)
+
+    def _settled(self) -> list[int]:
+        """A daemon that went into the background, by way of several processes: the one that stays."""
+        deadline = time.monotonic() + START_WITHIN
+        found, before = processes.with_word(str(self.config)), [-1]
+        while len(found) != 1 or found != before:
+            if time.monotonic() > deadline:
+                raise BenchError(f"{self.name} is not to be seen; it said:\n{self._said()}")
+            time.sleep(SETTLED)
+            found, before = processes.with_word(str(self.config)), found
+        return found
+
+    def _offers_all(self) -> bool:
+        return {(door.protocol, door.port) for door in self.doors} <= processes.listening(self.address)
+
+    def _says_so(self) -> bool:
+        if self.kind is not Kind.SENTINETD:
+            return True
+        return self._log.exists() and b"Started working" in self._log.read_bytes()
 
     def _roles(self) -> dict[int, str]:
+        if self.kind is not Kind.SENTINETD:
+            return dict.fromkeys(self._processes, self.kind.value)
         roles = {}
-        for pid in processes.family(self._process.pid):
+        for pid in processes.family(self._processes[0]):
             words = processes.command_line(pid)
-            found = [role for role in ("courier", "porter", "spawner") if role in words]
-            roles[pid] = found[0] if found else "guard" if self.kind is Kind.SENTINETD else self.kind.value
+            roles[pid] = next((role for role in ("courier", "porter", "spawner") if role in words), "guard")
         return roles
 
-    def _output(self) -> str:
-        path = self._directory / "output"
-        return path.read_text(errors="replace") if path.exists() else ""
+    def _said(self) -> str:
+        paths = [self._log, *sorted(self.directory.glob("*.out"))]
+        return "".join(path.read_text(errors="replace") for path in paths if path.exists())[-4000:]
 
     def _stored(self) -> int:
         """Bans in sentinetd's store, as another process sees them: those that are committed."""
@@ -218,26 +263,8 @@ class Running:
         return int(count)
 
 
-def sentinetd_command() -> list[str]:
-    """How the sentinetd of this source tree is started; PYTHONPATH has to name `SOURCES`."""
-    return [sys.executable, "-m", "sentinetd.daemon.main"]
-
-
-def version(kind: Kind) -> str:
-    """What *kind* says of itself; BenchError if it is not there."""
-    if kind is Kind.LIMIT:
-        return "bench/limit.c"
-    command = [XINETD] if kind is Kind.XINETD else sentinetd_command()
-    environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
-    try:
-        done = subprocess.run([*command, "-version"], capture_output=True, text=True, check=False, env=environment)
-    except FileNotFoundError:
-        raise BenchError(f"{command[0]} is not there; on Debian: apt install xinetd") from None
-    if done.returncode and kind is Kind.SENTINETD:
-        raise BenchError(f"{' '.join(command)} does not run:\n{done.stderr}")
-    return (done.stdout + done.stderr).strip()
-
-
-def server_user() -> str:
-    """Whom the servers run as: nobody, if we may choose, else ourselves."""
-    return "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+def _lives(pid: int) -> bool:
+    """Whether a process is there; one that detached itself is reaped, for inside we are everybody's parent."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    return Path(f"/proc/{pid}").exists()

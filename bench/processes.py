@@ -13,8 +13,8 @@ TICKS = os.sysconf("SC_CLK_TCK")  # per second; the unit of the times in /proc/P
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """CPU seconds, user and system, to within 1 / TICKS: *own* of processes by their roles, *children* of those of
-    their children that have ended and were reaped."""
+    """CPU seconds, user and system: *own* of processes by their roles, as exact as the kernel counts; *children* of
+    those of their children that have ended and were reaped, to within 2 / TICKS a process."""
 
     own: Mapping[str, float]
     children: float
@@ -30,9 +30,17 @@ def cpu(roles: Mapping[int, str]) -> Cpu:
     children = 0.0
     for pid, role in roles.items():
         fields = _stat(pid)
-        own[role] = own.get(role, 0.0) + (int(fields[11]) + int(fields[12])) / TICKS
+        own[role] = own.get(role, 0.0) + max(_ran(pid), (int(fields[11]) + int(fields[12])) / TICKS)
         children += (int(fields[13]) + int(fields[14])) / TICKS
     return Cpu(own, children)
+
+
+def _ran(pid: int) -> float:
+    """CPU seconds of the threads of *pid* that live, to the nanosecond; 0 where the kernel does not say (proc(5))."""
+    try:
+        return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
 
 
 def family(pid: int) -> list[int]:
@@ -50,12 +58,42 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def parent(pid: int) -> int:
+    """Who has made *pid*."""
+    return int(_stat(pid)[1])
+
+
 def proportional_size(pid: int) -> int:
     """Memory of *pid* in bytes, each shared page divided by the number of processes that have it (PSS)."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     raise ValueError(f"no Pss in /proc/{pid}/smaps_rollup")
+
+
+def with_word(word: str) -> list[int]:
+    """Processes that have *word* in their command lines, without ourselves."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if word in command_line(int(entry.name)):
+                    found.append(int(entry.name))
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended since
+    return found
+
+
+def listening(address: str) -> set[tuple[str, int]]:
+    """Where somebody waits at an IPv4 *address*: protocol (tcp, udp) and port."""
+    wanted = "".join(f"{int(part):02X}" for part in reversed(address.split(".")))
+    found = set()
+    for protocol, waits in (("tcp", "0A"), ("udp", "07")):
+        for line in Path(f"/proc/net/{protocol}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == waits and fields[1].startswith(wanted):
+                found.add((protocol, int(fields[1].partition(":")[2], 16)))
+    return found
 
 
 def command_line(pid: int) -> str:

@@ -1,71 +1,63 @@
-"""Measures sentinetd beside xinetd and prints ratios. One command; see README.md in this directory.
+"""Measures sentinetd beside other super-servers and prints ratios. One command; see README.md in this directory.
 
-As root it works in namespaces of its own, so that nothing of it is seen outside and nothing of it is left behind.
+It works in namespaces of its own, so that nothing of it is seen outside and nothing of it is left behind.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import processes
-from contenders import BenchError, Kind, Running, Site, server_user, version
-from figures import Results, as_json, markdown
-from workloads import AFTER_TRIPS, TIMED, TRIPS, TRIPS_KEPT, Workload, ban_one, measure, measure_trips
+from machine import HERE, INSIDE, BenchError, Site, built, enter_namespaces, facts
+from peers import Kind, debian, missing, present, version
+from report import as_json, markdown
+from results import Results
+from rounds import FULL, QUICK, Plan, Round, Stage
+from stages.table import STAGES
+from targets import judge, read
 
-HERE = Path(__file__).resolve().parent
-PROGRAMS = {"hello": ["-static"], "limit": [], "load": []}
-"""What is compiled, and the flags that it needs."""
-IDLE = 1.0
-"""Seconds after the start for which the daemons are left alone before their memory is read. What the machine does in
-that time is not ours."""
-LOCAL_PORTS = "10000 65535"
-"""Ports of clients: above those of the daemons, and enough of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How long it takes: *rounds*, in each *seconds* for every timed workload and *trips* of the sensor.
-
-    No more than 10,000 trips: xinetd's list is full at 10,240, and its sensors stop banning.
-    """
-
-    rounds: int
-    seconds: float
-    trips: int
-
-
-FULL = Plan(rounds=5, seconds=1.5, trips=10_000)
-QUICK = Plan(rounds=2, seconds=0.5, trips=2_000)
+FEW = [Kind.XINETD, Kind.SENTINETD, Kind.LIMIT]
+"""Who takes part in a first look."""
+BUILD = 5.0
+"""Seconds before the first round, about."""
 
 
 def main() -> int:
     """Run the benchmark; 0 if every connection went as expected."""
     options = _options()
-    if os.geteuid() == 0 and not options.inside:
-        _enter_namespaces()
-    if options.inside:
-        furnish_namespaces()
-    kinds = [Kind(name) for name in options.only] if options.only else list(Kind)
+    if options.list:
+        print("\n".join(name for stage in STAGES for name in stage.names))
+        return 0
+    enter_namespaces()
+    for line in missing():
+        print(f"bench: {line}", file=sys.stderr)
+    wanted = Wanted(tuple(options.only_workload), options.quick)
+    chosen = [Kind(name) for name in options.only] or (FEW if options.quick else list(Kind))
+    kinds = tuple(kind for kind in chosen if present(kind))
     plan = QUICK if options.quick else FULL
-    with ExitStack() as stack:
-        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sentinetd-bench-")))
+    plan = replace(plan, rounds=options.rounds or plan.rounds, seconds=options.seconds or plan.seconds)
+    with tempfile.TemporaryDirectory(prefix="sentinetd-bench-") as name:
+        work = Path(name)
         work.chmod(0o755)  # the servers' user must get at the program
         try:
-            site = Site(built(work), work, server_user())
-            results = Results(_facts(kinds, plan, site))
-            for number in range(plan.rounds):
-                print(f"round {number + 1} of {plan.rounds}", file=sys.stderr, flush=True)
-                _round(number, kinds, plan, site, results)
+            results = Results(_facts(kinds, plan, work))
+            rounds = [
+                Round(number, plan, Site(work / "programs", work), kinds, wanted, results)
+                for number in range(plan.rounds)
+            ]
+            if not any(wanted.stage(stage) for stage in STAGES):
+                raise BenchError("no workload has such a name; --list shows them")
+            _announce(rounds, wanted)
+            if options.dry_run:
+                return 0
+            built(work)
+            for one in rounds:
+                _run(one, wanted)
         except BenchError as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
@@ -74,118 +66,84 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure sentinetd beside xinetd.")
-    parser.add_argument("--quick", action="store_true", help="less than a minute, for a first look")
-    parser.add_argument("--only", nargs="+", metavar="WHO", choices=[kind.value for kind in Kind], help="not all three")
+    parser = argparse.ArgumentParser(description="Measure sentinetd beside other super-servers (as root).")
+    parser.add_argument("--quick", action="store_true", help="a first look, in a minute or two")
+    parser.add_argument(
+        "--only", nargs="+", metavar="WHO", choices=[kind.value for kind in Kind], default=[], help="not all of them"
+    )
+    parser.add_argument(
+        "--only-workload", nargs="+", metavar="TEXT", default=[], help="only what has one of these in its name"
+    )
+    parser.add_argument("--list", action="store_true", help="print the names of all that can be measured")
+    parser.add_argument("--dry-run", action="store_true", help="say what is to come and how long it takes, no more")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often everything is measured")
+    parser.add_argument("--seconds", type=float, metavar="S", help="how long each workload takes")
     parser.add_argument("--results", type=Path, metavar="DIR", default=HERE / "results", help="where the reports go")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(INSIDE, action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _enter_namespaces() -> None:
-    """Begin again in namespaces of our own; whatever is left there ends with us."""
-    spaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    try:
-        os.execvp("unshare", ["unshare", *spaces, sys.executable, __file__, "--inside", *sys.argv[1:]])
-    except FileNotFoundError:
-        sys.exit("bench: unshare is not there; on Debian: apt install util-linux")
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be measured: with *words*, whatever has one of them in its name; else all, or with *quick* what a
+    first look needs."""
+
+    words: tuple[str, ...]
+    quick: bool
+
+    def __call__(self, name: str) -> bool:
+        """Whether to measure what is called so."""
+        if self.words:
+            return any(word in name for word in self.words)
+        return not self.quick or any(name in stage.first for stage in STAGES)
+
+    def stage(self, stage: Stage) -> bool:
+        """Whether a stage has anything to measure."""
+        return any(map(self, stage.names))
 
 
-def furnish_namespaces() -> None:
-    """Loopback, a place for sockets, and ports enough."""
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)  # the daemons' sockets and locks
-    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(LOCAL_PORTS)
+def _announce(rounds: Sequence[Round], wanted: Wanted) -> None:
+    """Say what is to come, and about how long it takes on a machine that is not slow."""
+    whole = BUILD
+    for stage in STAGES:
+        if wanted.stage(stage):
+            takes = sum(stage.takes(one) for one in rounds)
+            whole += takes
+            count = sum(map(wanted, stage.names))
+            print(f"bench: {stage.name}: {count} of {len(stage.names)} workloads, {takes:.0f} s", file=sys.stderr)
+    who = ", ".join(kind.value for kind in rounds[0].kinds)
+    print(f"bench: {len(rounds)} rounds with {who}: about {whole / 60:.1f} minutes", file=sys.stderr, flush=True)
 
 
-def built(work: Path) -> Path:
-    """The directory with the compiled programs, below *work*."""
-    programs = work / "programs"
-    programs.mkdir(mode=0o755)
-    for name, flags in PROGRAMS.items():
-        command = ["cc", "-O2", *flags, "-o", str(programs / name), str(HERE / f"{name}.c")]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            raise BenchError("no C compiler; on Debian: apt install gcc libc6-dev") from None
-        if done.returncode:
-            raise BenchError(f"{' '.join(command)} failed:\n{done.stderr}")
-    return programs
-
-
-def _facts(kinds: Sequence[Kind], plan: Plan, site: Site) -> dict[str, str]:
+def _facts(kinds: Sequence[Kind], plan: Plan, work: Path) -> dict[str, str]:
     """What the figures depend on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    filesystem = subprocess.run(["df", "--output=fstype", site.work], capture_output=True, text=True, check=False)
     return {
-        "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "machine": f"{model[0] if model else platform.machine()}, {len(os.sched_getaffinity(0))} CPUs",
-        "kernel": platform.release(),
-        "Python": platform.python_version(),
+        **facts(work),
         **{kind.value: version(kind) for kind in kinds},
-        "rounds": f"{plan.rounds} of {plan.seconds} s a workload and {plan.trips} trips",
-        "servers run as": site.user,
-        "files on": filesystem.stdout.split()[-1] if filesystem.stdout else "?",
+        "TFTP server": debian("/usr/sbin/in.tftpd") or "none",
+        "rounds": f"{plan.rounds} of {plan.seconds:g} s a workload and {plan.trips:,} trips",
     }
 
 
-def _round(number: int, kinds: Sequence[Kind], plan: Plan, site: Site, results: Results) -> None:
-    """Start every contender anew, measure workload by workload in turn, end them.
-
-    Who is first changes from workload to workload, so that no one always has the cold or the warm machine.
-    """
-    load = site.programs / "load"
-    with ExitStack() as stack:
-        all_running = []
-        for kind in kinds:
-            running = Running(kind, site, site.work / f"{number}-{kind.name.lower()}")
-            stack.callback(running.stop)
-            all_running.append(running)
-        results.idle.append(processes.idle_share(IDLE))
-        _weigh("idle, 10 services", all_running, results)
-        daemons = [running for running in all_running if running.kind is not Kind.LIMIT]
-        for running in daemons:
-            ban_one(load, running)
-        turn = number
-        for workload in TIMED:
-            for running in _in_turn(all_running, workload, turn):
-                results.add(workload.name, running.kind, measure(load, workload, running, plan.seconds))
-            turn += 1
-        for running in _in_turn(daemons, TRIPS, turn):
-            hung_up, kept = measure_trips(load, running, plan.trips)
-            results.add(TRIPS.name, running.kind, hung_up)
-            results.add(TRIPS_KEPT, running.kind, kept)
-        _weigh(f"with {plan.trips:,} bans", daemons, results)
-        for workload in AFTER_TRIPS:
-            turn += 1
-            for running in _in_turn(daemons, workload, turn):
-                results.add(workload.name, running.kind, measure(load, workload, running, plan.seconds))
-
-
-def _in_turn(all_running: Sequence[Running], workload: Workload, turn: int) -> Iterator[Running]:
-    """Those who have *workload*, another one first each time."""
-    taking_part = [running for running in all_running if running.kind in workload.kinds]
-    for offset in range(len(taking_part)):
-        yield taking_part[(turn + offset) % len(taking_part)]
-
-
-def _weigh(occasion: str, all_running: Sequence[Running], results: Results) -> None:
-    """Note the memory of each process. Only root may look: sentinetd's processes hide theirs from their own user."""
-    if os.geteuid() == 0:
-        for running in all_running:
-            sizes = {role: processes.proportional_size(pid) for pid, role in running.roles.items()}
-            results.add_memory(occasion, running.kind, sizes)
+def _run(one: Round, wanted: Wanted) -> None:
+    """Every stage that has something to do."""
+    begun = time.monotonic()
+    for stage in STAGES:
+        if wanted.stage(stage):
+            print(f"round {one.number + 1} of {one.plan.rounds}: {stage.name}", file=sys.stderr, flush=True)
+            stage.run(one)
+    print(f"round {one.number + 1} took {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
 
 
 def _write(results: Results, directory: Path) -> None:
     """Print the report and keep it in *directory*."""
-    text = markdown(results)
+    judged = judge(read(), results)
+    text = markdown(results, judged)
     print(text)
     directory.mkdir(parents=True, exist_ok=True)
     stem = time.strftime("%Y%m%d-%H%M%S")
     (directory / f"{stem}.md").write_text(text)
-    (directory / f"{stem}.json").write_text(as_json(results))
+    (directory / f"{stem}.json").write_text(as_json(results, judged))
     print(f"written to {directory / stem}.md and .json", file=sys.stderr)
 
 
