@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -14,8 +16,9 @@ from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.recipes import recipe_of_program
 from sentinetd.errors import EdgeError
 from sentinetd.model.events import Event, ProcessMended
+from sentinetd.model.service import Service
 from sentinetd.model.values import Credentials
-from sentinetd.policy.inputs import Input, LaunchersGone
+from sentinetd.policy.inputs import Input, Launched, LaunchersGone, LaunchFailed, SetupFailed
 from sentinetd.spawn.spawner import Backend, available
 
 
@@ -26,9 +29,33 @@ class Stage:
         self.loop = Loop()
         self.inputs: list[Input] = []
         self.events: list[Event] = []
-        self.launcher = Launcher(self.loop, 1024, backend, dict, self.inputs.append, self.events.append)
+        self.returned: list[tuple[int, int]] = []
+        self.launcher = Launcher(self.loop, 1024, backend, dict, self.inputs.append, self.events.append, self.give_back)
         self.launcher.start()
         self.ends: list[int] = []
+
+    def give_back(self, number: int, descriptor: int) -> None:
+        self.returned.append((number, descriptor))
+
+    def order(self, number: int, *command: str) -> socket.socket:
+        """Have connection *number* served by *command*, by nothing if there is none; the client's end."""
+        ours, theirs = socket.socketpair()
+        ours.settimeout(20)
+        with theirs:
+            if command:
+                path = command[0]
+                self.launcher.teach(1, Service(name="s", id="s", server=path, server_args=command[1:]))
+            assert self.launcher.launch(number, 1 if command else 2, theirs.fileno(), "192.0.2.1")
+        return ours
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        """Go round the loop until *condition* holds."""
+
+        def holds() -> bool:
+            self.loop.turn(0.05)
+            return bool(condition())
+
+        wait_for(holds, what)
 
     def start(self, *command: str, uid: int | None = None) -> tuple[Aside, socket.socket]:
         ours, theirs = socket.socketpair()
@@ -52,6 +79,8 @@ class Stage:
             if pid == 0:
                 return
             how = f"killed by {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit status {status >> 8}"
+            self.launcher.hear()
+            assert self.launcher.owns(pid)
             self.launcher.reaped(pid, how)
             self.ends.append(pid)
 
@@ -152,3 +181,59 @@ def test_the_engine_hears_nothing_of_programs_when_the_spawner_dies(stage: Stage
     again, ours = stage.start("/bin/sh", "-c", "echo there")
     assert heard(ours) == b"there\n"
     stage.until_faulty(again)
+
+
+# Servers of connections.
+
+
+def test_what_became_of_an_order_is_heard_before_long(stage: Stage) -> None:
+    """While the server runs, and though nothing else happens."""
+    with stage.order(1, "/bin/cat"):
+        stage.until(lambda: stage.inputs, "the answer to the order")
+        (launched,) = stage.inputs
+        assert isinstance(launched, Launched)
+    os.waitpid(launched.pid, 0)
+
+
+def test_it_is_heard_with_the_end_of_the_server(stage: Stage) -> None:
+    """Without a turn of the loop: no deadline, no readable socket."""
+    with stage.order(1, "/bin/true"):
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED)
+        assert ended is not None
+        wait_for(lambda: stage.launcher.hear(awaited=True) or stage.inputs, "the answer to the order")
+    assert stage.inputs == [Launched(1, ended.si_pid)]
+
+
+def test_what_kept_a_server_from_starting_is_heard_too(stage: Stage) -> None:
+    with stage.order(1, "/nonexistent/program"):
+        stage.until(lambda: len(stage.inputs) == 2, "the failure")
+    launched, failed = sorted(stage.inputs, key=lambda one: isinstance(one, SetupFailed))
+    assert isinstance(launched, Launched)
+    assert failed == SetupFailed(1, "execve", "", errno.ENOENT, True)
+    os.waitpid(launched.pid, 0)
+
+
+def test_a_connection_comes_back_if_it_cannot_be_served(stage: Stage) -> None:
+    with stage.order(1) as ours:
+        stage.until(lambda: stage.inputs, "the failure")
+        assert stage.inputs == [LaunchFailed(1, errno.ENOENT)]
+        ((number, descriptor),) = stage.returned
+        assert number == 1
+        os.write(descriptor, b"again")
+        os.close(descriptor)
+        assert heard(ours) == b"again"
+
+
+def test_the_spawners_end_is_noticed_when_all_is_answered(stage: Stage) -> None:
+    """By its socket alone: it was not watched while an order waited for its answer."""
+    with stage.order(1, "/bin/true"):
+        stage.until(lambda: stage.inputs, "the answer to the order")
+    spawner = stage.launcher._spawner
+    assert spawner is not None
+    os.kill(spawner.pid, signal.SIGKILL)
+    stage.until(lambda: LaunchersGone(()) in stage.inputs, "the spawner's end")
+    os.waitid(os.P_PID, spawner.pid, os.WEXITED)
+    stage.until(lambda: any(isinstance(event, ProcessMended) for event in stage.events), "another spawner")
+    launched = stage.inputs[0]
+    assert isinstance(launched, Launched)
+    os.waitpid(launched.pid, 0)

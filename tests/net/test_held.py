@@ -50,10 +50,52 @@ def test_close_hangs_up_one() -> None:
     os.close(second)
 
 
+def test_what_is_lent_is_not_ours() -> None:
+    held = Held()
+    reader = pipe_into(held, 1)
+    held.lend(1)
+    assert hung_up(reader)
+    assert 1 in held
+    with pytest.raises(KeyError):
+        held.peek(1)
+    held.close(1)
+    assert 1 not in held
+    pipe_into(held, 2)
+    held.lend(2)
+    held.close_all()
+    assert held.count == 0
+    os.close(reader)
+
+
+def test_what_comes_back_is_held_again() -> None:
+    held = Held()
+    os.close(pipe_into(held, 1))
+    held.lend(1)
+    reader, writer = os.pipe()
+    held.give_back(1, writer)
+    assert held.peek(1) == writer
+    held.close(1)
+    assert hung_up(reader)
+    os.close(reader)
+
+
+@pytest.mark.parametrize("held_too", [False, True], ids=["nobody waits for it", "there is another"])
+def test_what_comes_back_too_late_is_closed(held_too: bool) -> None:
+    held = Held()
+    others = [pipe_into(held, 1)] if held_too else []
+    reader, writer = os.pipe()
+    held.give_back(1, writer)
+    assert hung_up(reader)
+    assert not any(map(hung_up, others))
+    held.close_all()
+    for one in (reader, *others):
+        os.close(one)
+
+
 def test_unknown_numbers_are_our_own_mistake() -> None:
     held = Held()
     reader = pipe_into(held, 1)
-    for ask in (held.take, held.peek, held.close):
+    for ask in (held.take, held.peek, held.lend, held.close):
         with pytest.raises(KeyError):
             ask(2)
     with pytest.raises(KeyError):

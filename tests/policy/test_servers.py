@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,15 @@ def idle(player: Player) -> bool:
     """Whether nothing is counted, kept or due any more."""
     engine = player.engine
     return not (engine.servers() or engine.retries() or engine.ordered() or engine._services.processes)
+
+
+@pytest.mark.parametrize(("attributes", "final"), [({}, True), ({"wait": True}, False)], ids=["a client", "a listener"])
+def test_there_is_no_second_attempt_for_a_client_that_is_gone(attributes: dict[str, Any], final: bool) -> None:
+    player = Player(service(**attributes))
+    player.arrive()
+    effects = player.give(LaunchFailed(1, errno.EBADF))
+    assert [event.final for event in events(effects, ForkFailed)] == [final]
+    assert idle(player) == final
 
 
 # From an order to an end.

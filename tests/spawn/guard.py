@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from sentinetd.spawn.protocol import Launched, Reply
+from sentinetd.spawn.protocol import Launched, LaunchFailed, Reply
 from sentinetd.spawn.recipe import Recipe
 from sentinetd.spawn.spawner import Backend, Spawner
 
@@ -61,6 +61,7 @@ class Guard:
     def __init__(self, backend: Backend | None) -> None:
         self.spawner = Spawner(backend)
         self.replies: list[Reply] = []
+        self.returned: dict[int, int] = {}  # descriptor by order: of launches that failed
         self.exits: dict[int, int] = {}  # pid to status as os.waitstatus_to_exitcode gives it
         self.running: set[int] = {self.spawner.pid}
         self._connections: list[socket.socket] = []
@@ -73,6 +74,8 @@ class Guard:
     ) -> None:
         """End everything that was started here, and reap it."""
         self.spawner.close()
+        for order in tuple(self.returned):
+            self.drop(order)
         for connection in self._connections:
             connection.close()
         for pid in self.running:
@@ -88,6 +91,12 @@ class Guard:
             self.spawner.launch(order, number, theirs.fileno(), host)
         ours.settimeout(WITHIN)
         return ours
+
+    def drop(self, order: int) -> None:
+        """Close the descriptor that a launch gave back, if it did."""
+        descriptor = self.returned.pop(order)
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def serve(self, recipe: Recipe, host: str = "", order: int = 1) -> Server:
         """A server that echoes, made by *recipe* and past its exec."""
@@ -133,6 +142,7 @@ class Guard:
             replies = self.spawner.receive()
             self.replies += replies
             self.running |= {reply.pid for reply in replies if isinstance(reply, Launched)}
+            self.returned |= {reply.order: reply.descriptor for reply in replies if isinstance(reply, LaunchFailed)}
         self.reap()
 
     def reap(self) -> None:

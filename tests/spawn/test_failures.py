@@ -15,7 +15,7 @@ import sentinetd
 from sentinetd.spawn.protocol import SETUP_STATUS, Launched, LaunchFailed, Step
 from sentinetd.spawn.recipe import Recipe
 from sentinetd.spawn.spawner import Backend
-from spawn.guard import TRUE, Guard
+from spawn.guard import ECHO, TRUE, Guard
 
 STORIES = Path(__file__).with_name("unprivileged.py")
 
@@ -83,6 +83,20 @@ def test_no_descriptor_free_in_the_spawner(guard: Guard) -> None:
         guard.heard(order + 1)
     assert [type(reply) for reply in guard.replies] == [Launched, LaunchFailed, Launched]
     assert guard.replies[1] == LaunchFailed(1, errno.EMFILE)
+    assert guard.returned == {1: -1}
+
+
+def test_what_failed_gives_its_descriptor_back(guard: Guard) -> None:
+    """Whoever ordered it may have let go of it, and can order again."""
+    guard.spawner.teach(1, ECHO)
+    connection = guard.launch(5, 2)
+    guard.heard(1)
+    guard.spawner.launch(6, 1, guard.returned[5], "")
+    guard.drop(5)
+    connection.sendall(b"?")
+    assert connection.recv(1) == b"?"
+    guard.pid(6)
+    assert not guard.spawner.awaited
 
 
 def test_a_recipe_taught_again(guard: Guard) -> None:

@@ -65,6 +65,7 @@ def fork_failure(guard: Guard) -> None:
     guard.pid(1)  # now as many as may be: this process, the spawner, the first server
     connection = guard.launch(2)
     guard.heard(2)
+    guard.drop(2)
     assert connection.recv(1) == b""
     guard.end_servers()
     guard.launch(3)

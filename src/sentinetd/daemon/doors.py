@@ -235,6 +235,15 @@ class Doors:
             raise KeyError(connection.service)
         return listener.address, listener.port
 
+    def lend(self, connection: Connection) -> None:
+        """Let go of the descriptor of *connection*, which was sent on. A listener stays ours."""
+        if connection.number in self._held:
+            self._held.lend(connection.number)
+
+    def give_back(self, number: int, descriptor: int) -> None:
+        """The *descriptor* of connection *number* is ours again: who had it could not use it."""
+        self._held.give_back(number, descriptor)
+
     def release(self, connection: Connection) -> None:
         """The server has its own copy of the descriptor."""
         if connection.number in self._held:

@@ -83,6 +83,7 @@ from sentinetd.policy.inputs import (
     Wanted,
 )
 from sentinetd.policy.inputs import Moment as PolicyMoment
+from sentinetd.spawn.protocol import EXEC_STATUS, SETUP_STATUS
 from sentinetd.spawn.spawner import Backend
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ RESTORE_SILENCE = 20.0
 """Seconds without a word of the courier after which the start goes on without the bans of before."""
 START_DEATHS = 5
 """So often in a row the courier may die before the daemon works."""
+TROUBLED = frozenset({SETUP_STATUS << 8, EXEC_STATUS << 8})
+"""How a server ends that never began, as wait(2) gives it; so may any other."""
 FAREWELL = 5.0
 """Seconds that the courier has to write what is left when the daemon ends."""
 LAST_BREATH = 1.0
@@ -173,7 +176,9 @@ class Guard:
         self.recall = Recall(
             self.handle, lambda: len(self.engine.bans.ledger), self.tell, lambda why: self._garbled("courier", why)
         )
-        self.launcher = Launcher(self.loop, files, backend, lambda: self.engine.services, self.handle, self.tell)
+        self.launcher = Launcher(
+            self.loop, files, backend, lambda: self.engine.services, self.handle, self.tell, self.doors.give_back
+        )
         self.carrier = Carrier(
             self.loop,
             porter_arguments,
@@ -313,26 +318,34 @@ class Guard:
 
     def reap(self) -> None:
         """Collect every child that has ended."""
+        ended: list[tuple[int, int]] = []  # process id, and status as wait(2) gives it
+        troubled = False
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                break
             if pid == 0:
-                return
+                break
+            ended.append((pid, status))
+            troubled = troubled or status in TROUBLED
+        if ended:
+            self.launcher.hear(awaited=not troubled)  # whose they are, and what kept them from serving
+        for pid, status in ended:
             number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
             code = -1 if number else os.WEXITSTATUS(status)
-            how = f"killed by {signal.Signals(number).name}" if number else f"exit status {code}"
             if pid == self.courier.pid:
                 self.link.detach()
-                self.courier.reaped(how)
+                self.courier.reaped(_how(code, number))
             elif pid == self.carrier.companion.pid:
                 self._writing["porter"] = False
-                self.carrier.reaped(how)
+                self.carrier.reaped(_how(code, number))
             elif pid == self.offers.companion.pid:
                 self._writing["herald"] = False
-                self.offers.reaped(how)
-            elif not self.launcher.reaped(pid, how):
+                self.offers.reaped(_how(code, number))
+            elif self.launcher.owns(pid):
+                self.launcher.reaped(pid, _how(code, number))
+            else:
                 self.handle(Ended(pid, code, number))
 
     # The courier.
@@ -477,6 +490,13 @@ class Guard:
             one.dismiss()
         while (any(one.pid for one in ours) or not self.launcher.gone) and self.loop.now() < end:
             self.loop.turn(0.1)
+
+
+def _how(code: int, number: int) -> str:
+    """How a process has ended, in words: by exit status *code* or by the signal *number*."""
+    if not number:
+        return f"exit status {code}"
+    return f"killed by {next((one.name for one in signal.Signals if one == number), f'signal {number}')}"
 
 
 def _dice() -> float:

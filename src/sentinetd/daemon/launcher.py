@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from errno import EAGAIN
 
-from sentinetd.daemon.loop import Loop
+from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.daemon.recipes import recipe_of
 from sentinetd.errors import EdgeError
 from sentinetd.model.events import Event, ProcessFailed, ProcessMended
@@ -19,6 +19,9 @@ from sentinetd.spawn import protocol
 from sentinetd.spawn.recipe import Recipe
 from sentinetd.spawn.spawner import Backend, Spawner, SpawnerBusy, SpawnerGone
 
+HEARD_WITHIN = 0.02
+"""Seconds after an order within which its answer is read. Nothing depends on it sooner: most servers end before, and
+then it is read with their end, which saves the guard a turn of its loop for every connection."""
 PAUSE = 1.0
 """Seconds before a spawner is replaced that could not be started, or died as soon as it was."""
 
@@ -70,7 +73,7 @@ class Aside:
 class Launcher:
     """*files*: open files that a server gets by default; *backend*: what starts servers, None for the best there is;
     *services* gives those that run, to teach a new spawner. *handle* takes what the engine is to know, *report* what is
-    to be told."""
+    to be told; *give_back* the descriptor of an order that failed."""
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class Launcher:
         services: Callable[[], Mapping[int, Service]],
         handle: Callable[[Input], None],
         report: Callable[[Event], None],
+        give_back: Callable[[int, int], None],
     ) -> None:
         self._loop = loop
         self._files = files
@@ -87,10 +91,12 @@ class Launcher:
         self._services = services
         self._handle = handle
         self._report = report
+        self._give_back = give_back
         self._spawner: Spawner | None = None
         self._pids: set[int] = set()  # of spawners that are not reaped yet
         self._socket = -1
         self._since = -math.inf
+        self._hearing: Moment | None = None  # when the spawner's socket is read next, while it is not watched
         self._writing = False
         self._asides: dict[int, Aside] = {}  # by order, until the spawner has said what became of it
         self._running: dict[int, Aside] = {}  # by pid
@@ -108,7 +114,7 @@ class Launcher:
         self._since = self._loop.now()
         self._socket = self._spawner.fileno()
         self._writing = False
-        self._loop.read(self._socket, self._said)
+        self._loop.read(self._socket, self.hear)
 
     def teach(self, number: int, service: Service) -> None:
         """Let the spawner know how to start the servers of *service*, if it has any."""
@@ -127,19 +133,25 @@ class Launcher:
             except SpawnerGone as gone:
                 self._gone(gone)
 
-    def launch(self, order: int, number: int, descriptor: int, remote_host: str) -> None:
+    def launch(self, order: int, number: int, descriptor: int, remote_host: str) -> bool:
         """Order a server of service *number* on *descriptor*, which stays the caller's. The engine hears what comes of
-        it under *order*, the connection's number."""
+        it under *order*, the connection's number. Whether the order was taken."""
         if self._spawner is None:
             self._handle(LaunchFailed(order, EAGAIN))  # tried again in a while
-            return
+            return False
         try:
             self._spawner.launch(order, number, descriptor, remote_host)
         except SpawnerBusy:
             self._handle(LaunchFailed(order, EAGAIN))
+            return False
         except SpawnerGone as gone:
             self._handle(LaunchFailed(order, EAGAIN))
             self._gone(gone)
+            return False
+        if self._hearing is None and not self._asides:
+            self._loop.read(self._socket, None)
+            self._hearing = self._loop.after(HEARD_WITHIN, self._hear_again)
+        return True
 
     def start_aside(self, recipe: Recipe, descriptor: int) -> Aside:
         """Order a program by *recipe* on *descriptor*, which stays the caller's. EdgeError if no order is taken."""
@@ -154,6 +166,7 @@ class Launcher:
             self._gone(gone)
             raise
         aside = self._asides[order] = Aside(order)
+        self._watch()
         return aside
 
     def close(self) -> None:
@@ -175,21 +188,33 @@ class Launcher:
             self._writing = spawner.wants_write
             self._loop.write(self._socket, self._flush if self._writing else None)
 
-    def reaped(self, pid: int, how: str) -> bool:
-        """A child has ended; whether it was a spawner, or a program that serves no connection."""
-        if self._asides:
-            self._said()  # it may be one of those: the spawner has said so by now
+    def hear(self, *, awaited: bool = False) -> None:
+        """Learn what the spawner has said; *awaited*: the answers to orders are enough."""
+        if self._spawner is None:
+            return
+        try:
+            replies = self._spawner.receive(awaited=awaited)
+        except SpawnerGone as gone:
+            self._gone(gone)
+            return
+        for reply in replies:
+            self._reply(reply)
+
+    def owns(self, pid: int) -> bool:
+        """Whether the child *pid* is a spawner, or a program that serves no connection; true of the latter once the
+        spawner has been heard."""
+        return pid in self._running or pid in self._pids
+
+    def reaped(self, pid: int, how: str) -> None:
+        """A child that we own has ended."""
         aside = self._running.pop(pid, None)
         if aside is not None:
             aside.pid = 0
             aside.fault = aside.fault or how
-            return True
-        if pid not in self._pids:
-            return False
+            return
         self._pids.discard(pid)
         if self._spawner is not None and self._spawner.pid == pid:
             self._gone(self._spawner.ended(how))
-        return True
 
     def _flush(self) -> None:
         if self._spawner is not None:
@@ -198,16 +223,24 @@ class Launcher:
             except SpawnerGone as gone:
                 self._gone(gone)
 
-    def _said(self) -> None:
-        if self._spawner is None:
-            return
-        try:
-            replies = self._spawner.receive()
-        except SpawnerGone as gone:
-            self._gone(gone)
-            return
-        for reply in replies:
-            self._reply(reply)
+    def _watch(self) -> None:
+        """Read what the spawner says as soon as it comes."""
+        if self._hearing is not None:
+            self._hearing.cancel()
+            self._hearing = None
+            self._loop.read(self._socket, self.hear)
+
+    def _hear_again(self) -> None:
+        """Read what it has said; watch it again when no order waits for an answer."""
+        self._hearing = None
+        spawner = self._spawner
+        self.hear()
+        if self._hearing is not None or spawner is None or self._spawner is not spawner:
+            return  # another order was given for what it said, or it has gone
+        if spawner.awaited:
+            self._hearing = self._loop.after(HEARD_WITHIN, self._hear_again)
+        else:
+            self._loop.read(self._socket, self.hear)
 
     def _reply(self, reply: protocol.Reply) -> None:
         if reply.order >= FIRST_ASIDE:
@@ -215,6 +248,8 @@ class Launcher:
         elif isinstance(reply, protocol.Launched):
             self._handle(Launched(reply.order, reply.pid))
         elif isinstance(reply, protocol.LaunchFailed):
+            if reply.descriptor >= 0:
+                self._give_back(reply.order, reply.descriptor)
             self._handle(LaunchFailed(reply.order, reply.errno))
         else:
             what = PARTS[protocol.Part(reply.detail)] if reply.step is protocol.Step.LABEL else ""
@@ -231,11 +266,16 @@ class Launcher:
             aside.pid = reply.pid
             self._running[reply.pid] = aside
         else:
+            if reply.descriptor >= 0:
+                os.close(reply.descriptor)
             aside.fault = f"no process could be made: {os.strerror(reply.errno)}"
 
     def _gone(self, gone: SpawnerGone) -> None:
         """The spawner has ended: start another at once, or after a pause if it lived no longer than one."""
         spawner, self._spawner = self._spawner, None
+        if self._hearing is not None:
+            self._hearing.cancel()
+            self._hearing = None
         if spawner is not None:
             self._loop.forget(self._socket)
             spawner.close()

@@ -206,7 +206,8 @@ class Performer:
             return
         source = connection.source
         host = NO_ADDRESS if source is None else source.text
-        self._launcher.launch(connection.number, connection.service, descriptor, host)
+        if self._launcher.launch(connection.number, connection.service, descriptor, host):
+            self._doors.lend(connection)
 
     def _signal(self, pid: int, number: int) -> None:
         try:

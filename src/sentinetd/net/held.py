@@ -1,12 +1,15 @@
 """The descriptors that the guard holds between accept and launch, each under its connection's number.
 
 Every descriptor has one owner. From `put` on it is `Held`; `take` hands it to whoever asks, who closes it; `close`
-ends it. A number that is not held is a mistake of ours and raises KeyError.
+ends it. One that was sent to another process is lent: only its number stays, until it is closed or comes back. A number
+that is not held is a mistake of ours and raises KeyError.
 """
 
 from __future__ import annotations
 
 import os
+
+_LENT = -1
 
 
 class Held:
@@ -28,21 +31,39 @@ class Held:
         return self._descriptors.pop(number)
 
     def peek(self, number: int) -> int:
-        """The descriptor of connection *number*, which stays held: to send it to another process, or to write."""
-        return self._descriptors[number]
+        """The descriptor of connection *number*, which stays held: to send it to another process, or to write. KeyError
+        also if it is lent."""
+        descriptor = self._descriptors[number]
+        if descriptor == _LENT:
+            raise KeyError(number)
+        return descriptor
+
+    def lend(self, number: int) -> None:
+        """Let go of the descriptor of connection *number*: another process has a copy."""
+        os.close(self._descriptors[number])
+        self._descriptors[number] = _LENT
+
+    def give_back(self, number: int, descriptor: int) -> None:
+        """Hold *descriptor* for connection *number* again, which it was lent for; close it if nobody waits for it."""
+        if self._descriptors.get(number) == _LENT:
+            self._descriptors[number] = descriptor
+        else:
+            os.close(descriptor)
 
     def close(self, number: int) -> None:
-        """Hang up connection *number* and forget it."""
-        os.close(self._descriptors.pop(number))
+        """Hang up connection *number*, as far as it is ours, and forget it."""
+        descriptor = self._descriptors.pop(number)
+        if descriptor != _LENT:
+            os.close(descriptor)
 
     def close_all(self) -> None:
         """Hang up every connection that is held."""
         while self._descriptors:
-            os.close(self._descriptors.popitem()[1])
+            self.close(next(iter(self._descriptors)))
 
     @property
     def count(self) -> int:
-        """How many connections are held."""
+        """How many connections are held or lent."""
         return len(self._descriptors)
 
     def __contains__(self, number: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -167,7 +168,8 @@ class Servers:
         self._drop_strangers()
         running = candidate.running
         candidate.failures += 1
-        final = Flag.NORETRY in running.service.flags or candidate.failures >= FORK_ATTEMPTS or running.stopped
+        lost = given.errno == errno.EBADF and not running.service.wait  # nobody has the client's connection any more
+        final = lost or Flag.NORETRY in running.service.flags or candidate.failures >= FORK_ATTEMPTS or running.stopped
         yield Report(ForkFailed(now.wall, running.service.id, given.errno, candidate.failures, final))
         if final:
             yield from self.give_up(candidate, Reason.FORK, now)

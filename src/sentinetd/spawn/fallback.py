@@ -134,7 +134,7 @@ class Fallback:
         elif kind == LAUNCH:
             error = self._launch(value, number, descriptors, flags, payload)
             if error:
-                self._tell(LAUNCH_FAILED, 0, value, error, 0)
+                self._give_back(value, error, descriptors)
         else:
             raise MessageError(f"a message of unknown kind {kind}")
 
@@ -175,6 +175,17 @@ class Fallback:
 
     def _tell(self, kind: int, step: int, order: int, value: int, detail: int) -> None:
         self._guard.send(REPLY.pack(kind, step, order, value, detail), socket.MSG_NOSIGNAL)
+
+    def _give_back(self, order: int, error: int, descriptors: list[int]) -> None:
+        """Tell of a launch that failed, its descriptor going along."""
+        reply = REPLY.pack(LAUNCH_FAILED, 0, order, error, 0)
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _INT.pack(descriptor)) for descriptor in descriptors]
+        try:
+            self._guard.sendmsg([reply], rights, socket.MSG_NOSIGNAL)
+        except OSError as failed:
+            if failed.errno != errno.ETOOMANYREFS:  # too many under way (unix(7))
+                raise
+            self._guard.send(reply, socket.MSG_NOSIGNAL)
 
     def _report(self, step: Step, order: int, error: int | None, detail: int = 0) -> None:
         """In the new process: tell of a failed step. Where nobody listens any more, go on without."""

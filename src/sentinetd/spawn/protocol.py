@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 from sentinetd.errors import MessageError
-from sentinetd.model.noun import dataclass
+from sentinetd.model.noun import dataclass, field
 
-VERSION = "2"
+VERSION = "3"
 
 DESCRIPTOR = 3
 """Where a spawner finds its socket."""
@@ -75,10 +75,14 @@ class Launched:
 @dataclass(frozen=True, slots=True)
 class LaunchFailed:
     """No process was made for *order*: what fork gave (EAGAIN, ENOMEM), or EMFILE (no descriptor free in the spawner),
-    ENOENT (no such recipe), EBADMSG (an order not of its form)."""
+    ENOENT (no such recipe), EBADMSG (an order not of its form).
+
+    *descriptor* is the order's own, given back to whoever reads this, who closes it; -1 where that could not be.
+    """
 
     order: int
     errno: int
+    descriptor: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +126,15 @@ def launch(order: int, number: int, remote_host: str) -> bytes:
     return HEADER.pack(LAUNCH, number, order) + host
 
 
-def read_reply(message: bytes) -> Reply:
-    """The reply that *message* spells. MessageError if it spells none."""
+def read_reply(message: bytes, descriptor: int = -1) -> Reply:
+    """The reply that *message*, with which *descriptor* came, spells. MessageError if it spells none."""
     try:
         kind, step, order, value, detail = REPLY.unpack(message)
-        if kind == LAUNCHED and value > 0:
+        if kind == LAUNCHED and value > 0 and descriptor < 0:
             return Launched(order, value)
         if kind == LAUNCH_FAILED:
-            return LaunchFailed(order, value)
-        if kind == SETUP_FAILED:
+            return LaunchFailed(order, value, descriptor)
+        if kind == SETUP_FAILED and descriptor < 0:
             return SetupFailed(order, Step(step), value, Part(detail) if step == Step.LABEL else detail)
     except (struct.error, ValueError) as error:
         raise MessageError(f"reply of the spawner: {error}") from error

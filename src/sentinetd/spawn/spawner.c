@@ -13,7 +13,8 @@
  * answer. The end of the socket, and nothing else, ends this program.
  *
  * Messages are described in recipes.h; numbers are in the machine's own byte order. A message that is not of its form is
- * dropped with a line on standard error; a launch is always answered.
+ * dropped with a line on standard error; a launch is always answered, one that failed with its descriptor: the guard has
+ * let go of it, and may try again.
  *
  * cc -O2 -Wall -Wextra -Wpedantic -static-pie -o sentinetd-spawner spawner.c birth.c label.c recipes.c
  */
@@ -32,16 +33,29 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static void tell(uint32_t kind, uint64_t order, int value)
+union rights {
+	struct cmsghdr head;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+/* *connection*, unless it is -1, goes along with the reply. */
+static void tell(uint32_t kind, uint64_t order, int value, int connection)
 {
 	struct reply reply = {kind, 0, order, value, 0};
-	ssize_t sent;
+	struct iovec all = {&reply, sizeof reply};
+	union rights rights = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+	struct msghdr header = {.msg_iov = &all, .msg_iovlen = 1};
 
-	do
-		sent = send(GUARD, &reply, sizeof reply, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	if (sent < 0)
-		exit(0); /* the guard has gone */
+	if (connection >= 0) {
+		memcpy(CMSG_DATA(&rights.head), &connection, sizeof connection);
+		header.msg_control = &rights;
+		header.msg_controllen = sizeof rights;
+	}
+	while (sendmsg(GUARD, &header, MSG_NOSIGNAL) < 0)
+		if (errno == ETOOMANYREFS) /* too many under way: the client is lost, the guard is not (unix(7)) */
+			header.msg_controllen = 0;
+		else if (errno != EINTR)
+			exit(0); /* the guard has gone */
 }
 
 /* errno of a launch that cannot be tried, 0 once it was. *truncated*: the descriptor did not fit into our table. */
@@ -59,19 +73,16 @@ static int launch(const struct message *message, size_t length, int connection, 
 	pid = give_birth(recipe, message->value, connection, message->payload, length);
 	if (pid < 0)
 		return errno;
-	tell(LAUNCHED, message->value, pid);
+	tell(LAUNCHED, message->value, pid, -1);
 	return 0;
 }
 
 /* One message and the descriptor that came with it (or -1). Its length; 0 at the end of the socket. */
 static size_t receive(struct message *message, int *connection, int *flags)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
+	union rights rights;
 	struct iovec all = {message, sizeof *message};
-	struct msghdr header = {.msg_iov = &all, .msg_iovlen = 1, .msg_control = &control};
+	struct msghdr header = {.msg_iov = &all, .msg_iovlen = 1, .msg_control = &rights};
 	struct cmsghdr *first;
 	ssize_t size;
 
@@ -111,7 +122,7 @@ static void obey(const struct message *message, size_t size, int connection, int
 		break;
 	case LAUNCH:
 		if ((error = launch(message, size - HEADER, connection, flags & MSG_CTRUNC)) != 0)
-			tell(LAUNCH_FAILED, message->value, error);
+			tell(LAUNCH_FAILED, message->value, error, connection);
 		break;
 	default:
 		warnx("a message of unknown kind %u, dropped", message->kind);

@@ -31,6 +31,9 @@ REPLIES_AT_ONCE = 256
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sentinetd-spawner")
 """Where the C spawner is when it was built."""
 
+_RIGHTS = socket.CMSG_LEN(struct.calcsize("=i"))
+"""Room for one descriptor: others that come are closed by the kernel (unix(7))."""
+
 _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS)  # the last: unix(7), SCM_RIGHTS
 _NO_PEER = (errno.EPIPE, errno.ECONNRESET)
 
@@ -144,8 +147,8 @@ class Spawner:
         """Order a server by recipe *number*, with *descriptor* as its 0, 1 and 2. Replies name it by *order* (64 bit).
 
         REMOTE_HOST is added to its environment unless *remote_host* is empty. The caller keeps *descriptor* and may
-        close it when this returns. Raises SpawnerBusy or SpawnerGone when the order was not taken: no reply will come,
-        and it is not among the unanswered.
+        close it when this returns: a launch that fails gives it back with its reply. Raises SpawnerBusy or SpawnerGone
+        when the order was not taken: no reply will come, and it is not among the unanswered.
         """
         message = protocol.launch(order, number, remote_host)
         if self._waiting >= MAX_QUEUED:
@@ -164,10 +167,20 @@ class Spawner:
                 self._waiting -= 1
                 os.close(descriptor)
 
-    def receive(self) -> list[Reply]:
-        """The replies that have come, at most `REPLIES_AT_ONCE`, never waiting for one."""
+    @property
+    def awaited(self) -> bool:
+        """Whether an order is unanswered."""
+        return bool(self._unanswered)
+
+    def receive(self, *, awaited: bool = False) -> list[Reply]:
+        """The replies that have come, at most `REPLIES_AT_ONCE`, never waiting for one. The last look, which finds
+        none, costs as much as one that does: *awaited* leaves it out once every order is answered, and with it a
+        `SetupFailed` that may have come."""
         replies: list[Reply] = []
-        while len(replies) < REPLIES_AT_ONCE and (reply := self._reply()) is not None:
+        while len(replies) < REPLIES_AT_ONCE and (self._unanswered or not awaited):
+            reply = self._reply()
+            if reply is None:
+                break
             replies.append(reply)
         if self._gone and not replies:
             raise self.ended(self._gone)
@@ -199,11 +212,11 @@ class Spawner:
         if self._gone:
             return None
         try:
-            message = self._socket.recv(protocol.REPLY.size + 1)
+            message, rights, _, _ = self._socket.recvmsg(protocol.REPLY.size + 1, _RIGHTS, socket.MSG_CMSG_CLOEXEC)
             if not message:
                 self._gone = "it has ended"
                 return None
-            reply = protocol.read_reply(message)
+            reply = _read(message, rights) if rights else protocol.read_reply(message)
         except BlockingIOError:
             return None
         except ConnectionResetError:  # told once, before the replies that wait: it died with orders unread (unix(7))
@@ -241,6 +254,16 @@ class Spawner:
                 raise self.ended("it takes no more orders") from error
             raise
         return True
+
+
+def _read(message: bytes, rights: list[tuple[int, int, bytes]]) -> Reply:
+    """The reply that *message* spells, with the descriptor that came with it; closed if it spells none."""
+    (descriptor,) = struct.unpack("=i", rights[0][2])  # nothing else can come: we asked for no credentials
+    try:
+        return protocol.read_reply(message, descriptor)
+    except MessageError:
+        os.close(descriptor)
+        raise
 
 
 def _start(wanted: Backend | None) -> tuple[Backend, socket.socket, int]:
