@@ -97,6 +97,7 @@ class Launcher:
         self._socket = -1
         self._since = -math.inf
         self._hearing: Moment | None = None  # when the spawner's socket is read next, while it is not watched
+        self._busy = False  # something was ordered since it was read last
         self._writing = False
         self._asides: dict[int, Aside] = {}  # by order, until the spawner has said what became of it
         self._running: dict[int, Aside] = {}  # by pid
@@ -148,6 +149,7 @@ class Launcher:
             self._handle(LaunchFailed(order, EAGAIN))
             self._gone(gone)
             return False
+        self._busy = True
         if self._hearing is None and not self._asides:
             self._loop.read(self._socket, None)
             self._hearing = self._loop.after(HEARD_WITHIN, self._hear_again)
@@ -231,13 +233,14 @@ class Launcher:
             self._loop.read(self._socket, self.hear)
 
     def _hear_again(self) -> None:
-        """Read what it has said; watch it again when no order waits for an answer."""
+        """Read what it has said; watch it again when nothing was ordered for a while and all is answered."""
         self._hearing = None
+        busy, self._busy = self._busy, False
         spawner = self._spawner
         self.hear()
         if self._hearing is not None or spawner is None or self._spawner is not spawner:
             return  # another order was given for what it said, or it has gone
-        if spawner.awaited:
+        if busy or spawner.awaited:
             self._hearing = self._loop.after(HEARD_WITHIN, self._hear_again)
         else:
             self._loop.read(self._socket, self.hear)
