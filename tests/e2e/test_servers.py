@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ftplib
 import io
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -135,3 +136,17 @@ def test_git_daemon(kind: Kind, lab: Lab, make_daemon: Maker, tmp_path: Path) ->
         ["git", "-C", str(tmp_path / "clone"), "log", "--format=%s"], check=True, capture_output=True, text=True
     )
     assert log.stdout == "first\n"
+
+
+def test_a_server_that_a_nameless_signal_ends(kind: Kind, lab: Lab, make_daemon: Maker) -> None:
+    """The daemon lives on, and says which: most real-time signals have a number only (signal(7))."""
+    daemon = make_daemon(
+        kind, service("dies", 7100, "type = UNLISTED", "server = @WORK@/dies", "log_on_success = HOST EXIT")
+    )
+    daemon.work.write("dies", "#!/bin/sh\nread line\nkill -40 $$\n").chmod(0o755)
+    daemon.start()
+    for _ in range(2):
+        with lab.clients[20].entered(), socket.create_connection((SIX, 7100), timeout=20) as connection:
+            connection.sendall(b"\n")
+            assert connection.recv(1) == b""
+    wait_for(lambda: sum("EXIT: dies signal=40" in line for line in daemon.service_log()) == 2, daemon.story)
