@@ -467,6 +467,7 @@ class Guard:
 
     def farewell(self, last: Any) -> list[Event]:
         """Have everything written and the other processes ended. What could not be written in time."""
+        self.launcher.hear()
         self.catching.close()
         self.sockets.close()
         self.enforcement.close()
