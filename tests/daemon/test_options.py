@@ -19,8 +19,11 @@ from sentinetd.errors import UsageError
         pytest.param(["-dontfork"], Options(foreground=True, stay_alive=True), id="dontfork stays alive"),
         pytest.param(["-limit", "12"], Options(limit=12), id="limit"),
         pytest.param(["-limit", "0"], Options(limit=None), id="a limit of 0 is none"),
+        pytest.param(["-limit", "-3"], Options(limit=None), id="a limit below 0 is none"),
+        pytest.param(["-limit", " +12"], Options(limit=12), id="a limit as strtoull(3) takes it"),
         pytest.param(["-cc", "30"], Options(check_interval=30), id="consistency check"),
         pytest.param(["-filelog", "l", "-pidfile", "p"], Options(log_file="l", pid_file="p"), id="files"),
+        pytest.param(["-version", "stray"], Options(version="-version"), id="nothing is looked at after -version"),
         pytest.param(["-reuse"], Options(notes=("option -reuse has no effect",)), id="without effect in xinetd too"),
         pytest.param(
             ["-shutdownprocs", "3"], Options(notes=("option -shutdownprocs has no effect",)), id="its value is taken"
@@ -43,7 +46,9 @@ def test_understood(words: list[str], expected: Options) -> None:
         pytest.param(["-"], "'-' is not an option", id="a lone dash"),
         pytest.param(["-f"], "-f needs a value", id="value missing"),
         pytest.param(["-limit", "many"], "-limit needs a number, not 'many'", id="no number"),
-        pytest.param(["-limit", "-3"], "-limit needs a number, not '-3'", id="negative limit"),
+        pytest.param(["-cc", "-3"], "-cc needs a number of seconds greater than 0", id="negative interval"),
+        pytest.param(["-limit", "+"], "-limit needs a number, not '+'", id="a sign alone"),
+        pytest.param(["-limit", "9" * 30], f"-limit needs a smaller number than {'9' * 30}", id="too large a number"),
         pytest.param(["-cc", "0"], "-cc needs a number of seconds greater than 0", id="an endless timer"),
         pytest.param(["--foreground=yes"], "--foreground takes no value", id="value for a switch"),
         pytest.param(["--spawner", "rust"], "'rust' is neither c nor python", id="unknown spawner"),

@@ -67,7 +67,10 @@ def test_the_pid_file_is_ours_or_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     path.write_text("1\n")
     pid_file = PidFile(str(path))
+    mask = os.umask(0o077)
     pid_file.write()
+    os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644  # for everybody to read, as xinetd's
     assert path.read_text() == f"{os.getpid()}\n"
     assert os.listdir(tmp_path) == ["pid"]
     path.write_text("1\n")

@@ -77,6 +77,7 @@ TABLE = (
 )
 """Every option that has an effect."""
 
+WORD = 1 << 64
 OLD = {"-reuse": 0, "-shutdownprocs": 1}
 """Options of xinetd that do nothing, and how many values they take."""
 
@@ -116,6 +117,8 @@ def parse(words: Sequence[str]) -> Options:
             elif equals:
                 raise UsageError(f"{name} takes no value")
             options = replace(options, **{option.field: _read(option, word, value)})
+            if options.version or options.help:
+                return options  # what follows is not looked at, as in xinetd
         elif name in OLD:
             for _ in range(OLD[name]):
                 _next(rest, word)
@@ -141,10 +144,13 @@ def _next(rest: list[str], word: str) -> str:
 def _read(option: _Option, word: str, value: Any) -> Any:
     """The value of *option*, of the type of its field."""
     if option.field == "limit":
-        return _number(word, value) or None
-    if option.field in ("log_procs", "check_interval"):
         number = _number(word, value)
-        if option.field == "check_interval" and number == 0:
+        return number if number > 0 else None
+    if option.field == "log_procs":
+        return _number(word, value) % WORD
+    if option.field == "check_interval":
+        number = _number(word, value)
+        if number <= 0:
             raise UsageError(f"{word} needs a number of seconds greater than 0")
         return number
     if option.field == "spawner" and value not in ("c", "python"):
@@ -153,6 +159,12 @@ def _read(option: _Option, word: str, value: Any) -> Any:
 
 
 def _number(word: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit()):
+    """A whole number of 64 bits as strtoull(3) takes it, by which xinetd reads: white space and a sign may stand before
+    it, and one below 0 is a huge one, so no limit."""
+    digits = value.lstrip()
+    if not (digits[1:] if digits[:1] in ("+", "-") else digits).isdigit() or not digits.isascii():
         raise UsageError(f"{word} needs a number, not {value!r}")
-    return int(value)
+    if abs(int(digits)) >= WORD:
+        raise UsageError(f"{word} needs a smaller number than {digits}")
+    return int(digits)
+

@@ -108,6 +108,7 @@ class PidFile:
         try:
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             with open(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o644)  # whatever the mask: start scripts of others read it
                 file.write(b"%d\n" % os.getpid())
             os.rename(fresh, self._path)
         except OSError as error:
