@@ -11,7 +11,7 @@ from sentinetd.config.host import Host
 from sentinetd.config.lookup import looked_up, words_looked_up
 from sentinetd.config.syntax import Line
 from sentinetd.model.address import AddressSet, Network
-from sentinetd.model.attribute import Attribute, BadValue, Kind
+from sentinetd.model.attribute import Attribute, BadValue, Kind, UnreadWord
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.noun import dataclass, field, replace
 from sentinetd.model.readers import nearest
@@ -173,14 +173,18 @@ def _value(draft: Draft, line: Line, row: Attribute, host: Host) -> Any:
 
 
 def _addresses(draft: Draft, line: Line, row: Attribute, host: Host) -> AddressSet:
-    """The set of all words; each bad one is told of, not only the first."""
+    """The set of all words; each bad one is told of, not only the first. Where words admit, one that cannot be read is
+    left out, as in xinetd; where they refuse, that would let somebody in."""
     networks: list[Network] = []
     names: list[str] = []
     for word in line.words:
         try:
             part: AddressSet = looked_up(row.name, row.read((word,)), host)
         except BadValue as bad:
-            draft.wrong(bad.text, bad.way_out, line.name, line.place)
+            if isinstance(bad, UnreadWord) and row.name == "only_from" and line.operator != "-=":
+                draft.warn(bad.text, f"{bad.way_out}; the word admits nobody", line.name, line.place, Level.ERROR)
+            else:
+                draft.wrong(bad.text, bad.way_out, line.name, line.place)
             continue
         draft.places[f"{row.name} {word}"] = line.place
         for one in (*part.networks, *part.names):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sentinetd.model.address import Address, AddressSet, Network
-from sentinetd.model.attribute import BadValue, Remark, Words
+from sentinetd.model.attribute import BadValue, Remark, UnreadWord, Words
 
 _BELOW_FULL = (1 << 32) - 1
 SHORTEST = {4: 8, 6: 32}
@@ -131,35 +131,35 @@ def _networks(word: str) -> list[Network] | None:
         try:
             return [Network.parse(word)]
         except ValueError:
-            raise BadValue(f"failed to parse {word}: not an IPv6 address", _FORMS) from None
+            raise UnreadWord(f"failed to parse {word}: not an IPv6 address", _FORMS) from None
     number = inet_aton(word)
     if number is not None:
         return [Network(4, number, _trailing_zeros_rule(number))]
     if not _is_name(word):
-        raise BadValue(f"failed to parse {word}: neither an address nor a name", _FORMS)
+        raise UnreadWord(f"failed to parse {word}: neither an address nor a name", _FORMS)
     return None
 
 
 def _with_bits(word: str) -> Network:
     spelled, _, bits = word.partition("/")
     if "." in bits and inet_aton(bits) is not None:
-        raise BadValue(
+        raise UnreadWord(
             f"failed to parse {word}: the netmask {bits} is not a number of bits", _netmask_way_out(spelled, bits)
         )
     if ":" in spelled:
         try:
             return Network.parse(word)
         except ValueError as wrong:
-            raise BadValue(
+            raise UnreadWord(
                 f"failed to parse {word}: {wrong}", "write an IPv6 address and 0 to 128 bits, as 2001:db8::/32"
             ) from None
     number = inet_aton(spelled)
     if number is None:
-        raise BadValue(
+        raise UnreadWord(
             f"failed to parse {word}: {spelled} is not an address", "only numeric addresses take a prefix length"
         )
     if not (bits.isascii() and bits.isdigit()) or len(bits) > 4 or int(bits) > 32:
-        raise BadValue(
+        raise UnreadWord(
             f"failed to parse {word}: {bits or 'nothing'} is not a number of bits", "write 0 to 32 after the slash"
         )
     return Network.of(Address(4, number, ""), int(bits))
@@ -210,11 +210,11 @@ def _trailing_zeros_rule(number: int) -> int:
 
 
 def _host_bits(word: str, spelled: str, bits: str) -> Remark | None:
-    cut = _with_bits(word)
     try:
+        cut = _with_bits(word)
         number = inet_aton(spelled) if ":" not in spelled else Address.parse(spelled).value
     except ValueError:
-        return None
+        return None  # told where the word is read
     if number is None or number == cut.value:
         return None
     suffix = "" if str(cut).endswith(f"/{cut.length}") else f"/{bits}"

@@ -28,6 +28,10 @@ class BadValue(ValueError):
         return f"{self.text}; {self.way_out}"
 
 
+class UnreadWord(BadValue):
+    """A word of a list that is of none of its forms, where the other words can be used."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """Something about a usable value that its writer should know."""

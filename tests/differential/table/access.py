@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from differential.stage import A6, B6, A, B, C, Case, Per
-from differential.steps import log, meet, talk
+from differential.steps import log, meet, talk, told
 from rig.entries import defaults, service
 
 FAR, ZERO = "192.168.2.9", "192.168.2.0"
@@ -42,6 +42,15 @@ def lists(name: str, only_from: str, no_access: str, expect: tuple[object, ...],
 
 
 CASES = (
+    *(
+        Case(
+            id=f"only_from: a word that cannot be read admits nobody, the others hold: {word}",
+            config=service("p", 7001, f"only_from = {word} {A}") + service("q", 7002, f"only_from = {word}"),
+            steps=(meet(7001), meet(7001, source=B), meet(7002), told(f"failed to parse {word}")),
+            expect=("served", "closed", "closed", True),
+        )
+        for word in ("192.168.1.*", "192.168.1.256", "192.168.1.0/", "a!b")
+    ),
     admits(A, (A,), (B, A6)),
     admits(f"{A} {B}", (A, B), (C, FAR)),
     admits("192.168.1.0", (A, B, C), (FAR, A6)),
