@@ -75,9 +75,9 @@ def test_statements(text: str, statements: str) -> None:
             id="comments behind braces",
         ),
         pytest.param("service a\n{ x = 1\n}\n", "a[]", ["entry 2 text behind the brace"], id="text behind a brace"),
-        pytest.param("service a\nx = 1\n}\n", "a[x= 1]", ["file 1 Service a: missing '{'"], id="no opening brace"),
+        pytest.param("service a\nx = 1\n}\n", "a[x= 1]", ["entry 1 Service a: missing '{'"], id="no opening brace"),
         pytest.param(
-            "service a\nservice b\n{\n}\n", "a[] b[]", ["file 1 Service a: missing '{'"], id="no block at all"
+            "service a\nservice b\n{\n}\n", "a[] b[]", ["entry 1 Service a: missing '{'"], id="no block at all"
         ),
         pytest.param(
             "service a\n{\nservice b\n{\n}\n",

@@ -214,7 +214,8 @@ class _Parser:
     def _opened(
         self, row: Row, rest: tuple[str, ...], header: str, name: str, wrong: Scope, told: list[Diagnostic]
     ) -> bool:
-        """Take the opening brace, which should stand alone on the next row; whether attribute lines follow."""
+        """Take the opening brace, which should stand alone on the next row; whether attribute lines follow. Where it is
+        missing, the closing one still says how far the entry goes."""
 
         def tell(scope: Scope, text: str, way_out: str, level: Level) -> None:
             told.append(Diagnostic(scope, row.place, text, way_out, service=name, level=level))
@@ -238,7 +239,7 @@ class _Parser:
             self._advance()
             return True
         text = f"Service {name or '(null)'}: missing '{{'"
-        self._tell(Scope.FILE, row.place, text, f"write {{ alone on the line after {header}")
+        tell(wrong, text, f"write {{ alone on the line after {header}", Level.ERROR)
         return following is not None and (bool(following.wrong) or following.words[0].lower() not in _KEYWORDS)
 
     def _behind_brace(self, row: Row, wrong: Scope, name: str, told: list[Diagnostic]) -> None:

@@ -67,6 +67,12 @@ CASES = (
         expect=(Per("refused", "served"), "served"),
     ),
     Case(
+        id="grammar: an entry without its opening brace is left out alone",
+        config=service("p", 7001).replace("{\n", "", 1) + service("q", 7002),
+        steps=(meet(7001), meet(7002), told("Service p: missing '{'")),
+        expect=("refused", "served", True),
+    ),
+    Case(
         id="grammar: carriage returns",
         config=service("p", 7001).replace("\n", "\r\n"),
         steps=(meet(7001),),
