@@ -46,7 +46,7 @@ class Channel:
         """
         return self.send_packet(encode(sequence, messages), descriptors)
 
-    def send_packet(self, packet: bytes, descriptors: Sequence[int] = ()) -> bool:
+    def send_packet(self, packet: bytes | memoryview, descriptors: Sequence[int] = ()) -> bool:
         """Send *packet*, which `encode` made; as `send`."""
         if len(packet) > PACKET:
             raise MessageError(f"a packet of {len(packet)} bytes; {PACKET} is the most")

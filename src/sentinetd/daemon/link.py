@@ -3,8 +3,8 @@
 Records are numbered and go in order, in packets. The courier answers with the number up to which everything is
 written; what is not answered when it dies goes to its successor. So nothing is lost, and a line may be written twice.
 
-What waits for an answer is kept as the bytes of its packets, about 150 for a line, not as objects: how far the courier
-gets behind changes from moment to moment, and arenas full of small objects do not go back to the system.
+What waits for an answer is kept as the bytes of its packets, about 110 for a line, not as objects, and in pages of its
+own: how far the courier gets behind changes from moment to moment, and the guard is not to grow by it for good.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from sentinetd.daemon.messages import (
     SinkGone,
     SyslogSink,
 )
+from sentinetd.daemon.spool import Spool
 from sentinetd.errors import MessageError
 from sentinetd.model.events import (
     EVENTS,
@@ -74,7 +75,7 @@ class _Packet:
 
     last: int
     count: int
-    content: bytes | FileSink | Handed
+    content: memoryview | FileSink | Handed
     again: bool
 
 
@@ -90,6 +91,7 @@ class Link:
         self._kept: deque[_Packet] = deque()  # told before, not answered
         self._unsent: deque[_Packet] = deque()  # what this courier has not been sent
         self._behind = 0
+        self._spool = Spool()
         self._lost = 0
         self._urgent = False
         self._sinks: dict[int, FileSink | SyslogSink] = {}
@@ -224,10 +226,23 @@ class Link:
     def _pack(self) -> None:
         """What was told last becomes packets."""
         fresh, self._fresh = self._fresh, []
-        packets = tuple(_packets(fresh, self._sequence - 1, self._lasting))
+        packets = tuple(self._packets(fresh, self._sequence - 1, self._lasting))
         self._kept += packets
         if self._channel is not None:
             self._unsent += packets
+
+    def _packets(self, records: list[Any], last: int, again: bool) -> Iterator[_Packet]:
+        """The packets of *records*, of which the last has that number: one, or more if their texts are long."""
+        if type(records[0]) in WITH_FILE:
+            yield _Packet(last, 1, records[0], again)
+            return
+        content = encode(last, records)
+        if len(content) <= PACKET or len(records) == 1:
+            yield _Packet(last, len(records), self._spool.keep(content), again)
+            return
+        half = len(records) // 2
+        yield from self._packets(records[:half], max(0, last - len(records) + half), again)
+        yield from self._packets(records[half:], last, again)
 
     def attach(self, channel: Channel, greeting: Greeting) -> None:
         """A new courier: tell it what there is, then all events that no courier has answered."""
@@ -237,7 +252,7 @@ class Link:
         self._kept = deque(packet for packet in self._kept if packet.again)
         self._behind = sum(packet.count for packet in self._kept)
         directives = (greeting, *self._sinks.values(), *self._services.values(), *self._instructions())
-        self._unsent = deque(packet for batch in _batches(directives) for packet in _packets(batch, 0, again=False))
+        self._unsent = deque(packet for batch in _batches(directives) for packet in self._packets(batch, 0, False))
         self._unsent += self._kept
         self._urgent = True
 
@@ -270,7 +285,7 @@ class Link:
     def _send(self, channel: Channel, packet: _Packet) -> bool:
         """Whether *channel* took *packet*."""
         record = packet.content
-        if isinstance(record, bytes):
+        if isinstance(record, memoryview):
             return channel.send_packet(record)
         held = self._handed.get(record) if isinstance(record, Handed) else self._files.get(record.sink)
         if held is not None:
@@ -287,8 +302,8 @@ class Link:
 
     def remaining(self) -> list[Event]:
         """Events that no courier has answered: to be written without one."""
-        packed = [packet.content for packet in self._kept if packet.again]
-        records = [record for content in packed if isinstance(content, bytes) for record in self._unpacked(content)]
+        packed = [packet.content for packet in self._kept if isinstance(packet.content, memoryview) and packet.again]
+        records = [record for content in packed for record in self._unpacked(bytes(content))]
         return [record for record in (*records, *self._fresh) if isinstance(record, Event)]
 
     def _unpacked(self, content: bytes) -> list[Any]:
@@ -315,17 +330,3 @@ def _batches(records: Iterable[Any]) -> Iterator[list[Any]]:
             batch = []
         batch.append(record)
     yield batch
-
-
-def _packets(records: list[Any], last: int, again: bool) -> Iterator[_Packet]:
-    """The packets of *records*, of which the last has that number: one, or more if their texts are long."""
-    if type(records[0]) in WITH_FILE:
-        yield _Packet(last, 1, records[0], again)
-        return
-    content = encode(last, records)
-    if len(content) <= PACKET or len(records) == 1:
-        yield _Packet(last, len(records), content, again)
-        return
-    half = len(records) // 2
-    yield from _packets(records[:half], max(0, last - len(records) + half), again)
-    yield from _packets(records[half:], last, again)
