@@ -1,23 +1,27 @@
 """Counts the steps of a guard in this very process, for one connection of each kind: listeners, engine, what is done of
 what it wants, and what is told to a courier, which here only takes it off the channel. Beside it runs a spawner.
 
-``python -m cost.indoors SERVICES``, with so many services of which all but a few are idle, prints JSON: by kind of
-connection, instructions of the interpreter and function calls.
+``python -m cost.indoors SERVICES``, with so many idle services beside, prints JSON: by kind of connection, instructions
+of the interpreter, function calls, and CPU seconds (0 where a server is started). ``python -m cost.indoors SERVICES
+trip`` prints the functions that a connection of this kind goes through, with the instructions in each, most first.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from cost.steps import Steps, steps
+from cost.steps import Steps, least_time, steps
 from policy.player import addresses, sensor
 from policy.player import service as entry
 from rig.daemon import children_of
@@ -29,11 +33,13 @@ from sentinetd.model.service import Service, Type
 from sentinetd.model.settings import BanSettings, Settings
 from sentinetd.policy.inputs import Reloaded
 
-HERE, OUTSIDER, PEACEFUL = "127.0.0.1", "127.0.0.3", "127.0.0.2"
+HERE, PEACEFUL, OUTSIDER, BANNED = (f"127.0.0.{last}" for last in range(1, 5))
 AT_ONCE = 64
 """Clients that wait together."""
 TURNS = 12
 """Turns of the loop in which all of them are seen to."""
+TIMES = 9
+"""Looks at the time that they take."""
 WITHIN = 30.0  # seconds
 SERVE, REFUSE, SENSOR, DAYTIME, IDLE = range(1, 6)
 """Numbers of the services; the idle ones go on from there."""
@@ -58,6 +64,8 @@ class Indoors:
     def __init__(self, directory: Path, services: Mapping[int, Service]) -> None:
         settings = Settings(bans=BanSettings(exempt_own=False))
         greeting = Greeting("sentinetd", os.getpid())
+        self.functions: Counter[str] = Counter()
+        """Instructions of each, since it was cleared."""
         self._guard = guard = Guard(
             settings, greeting=greeting, limit=None, log_procs=8, files=1024, backend=None, courier_arguments=[],
             porter_arguments=[], run=str(directory), config="",
@@ -76,8 +84,27 @@ class Indoors:
     def burst(self, number: int, sources: Iterator[str]) -> Steps:
         """The steps for one of `AT_ONCE` clients of service *number* that wait when the guard looks. What is told of
         them goes over in the same turns."""
+        with self._waiting(number, sources):
+            counted = steps(self._turns, self.functions)
+        return counted.each(AT_ONCE)
+
+    def time(self, number: int, sources: Iterator[str]) -> float:
+        """CPU seconds for one of them, when nothing gets in the way: the least of `TIMES`."""
+        least = float("inf")
+        for _ in range(TIMES):
+            with self._waiting(number, sources):
+                least = min(least, least_time(self._turns, 1))
+        return least / AT_ONCE
+
+    def _turns(self) -> None:
+        for _ in range(TURNS):
+            self._guard.turn(0.0)
+
+    @contextmanager
+    def _waiting(self, number: int, sources: Iterator[str]) -> Iterator[None]:
+        """Clients wait at service *number*, and have been hung up on when the block ends."""
         clients = [self._client(number, next(sources)) for _ in range(AT_ONCE)]
-        counted = steps(lambda: [self._guard.turn(0.0) for _ in range(TURNS)])
+        yield
         for client in clients:
             client.settimeout(WITHIN)
             while client.recv(100):
@@ -86,20 +113,27 @@ class Indoors:
         with suppress(BlockingIOError):
             while self._courier.recv(PACKET):
                 pass
-        return counted.each(AT_ONCE)
 
     def served(self) -> Steps:
         """The steps for one client whose server is started, begins and ends: it comes in one turn of the loop; that it
-        was started and has ended is learnt in another."""
-        client = self._client(SERVE, PEACEFUL)
-        turns: list[Steps] = []
+        was started and has ended is learnt in another. The least of some, for on a busy machine there are turns in
+        between."""
+        return min((self._served() for _ in range(5)), key=lambda one: one.instructions)
+
+    def _served(self) -> Steps:
+        self.functions.clear()
         engine = self._guard.engine
-        while not (engine.ordered() or engine.servers()):  # on a busy machine there are turns in between
-            turns.append(steps(lambda: self._guard.turn(WITHIN)))
+        client = self._client(SERVE, PEACEFUL)
+        taken = Steps(0, 0)
+        while not (engine.ordered() or engine.servers()):
+            taken += self._turn()
         client.close()
         while engine.ordered() or engine.servers():
-            turns.append(steps(lambda: self._guard.turn(WITHIN)))
-        return Steps(sum(one.instructions for one in turns), sum(one.calls for one in turns))
+            taken += self._turn()
+        return taken
+
+    def _turn(self) -> Steps:
+        return steps(lambda: self._guard.turn(WITHIN), self.functions)
 
     def _client(self, number: int, source: str) -> socket.socket:
         listener = self._guard.doors.listener(number)
@@ -121,25 +155,38 @@ def intruders() -> Iterator[str]:
     return (f"127.{first}.{second}.{third}" for first in range(1, 9) for second in range(99) for third in range(1, 255))
 
 
-def counted(indoors: Indoors) -> dict[str, tuple[float, float]]:
-    """By kind of connection. The third time counts: everything is there then that is made once."""
-    strangers = intruders()
-    kinds: dict[str, Callable[[], Steps]] = {
-        "refuse": lambda: indoors.burst(REFUSE, again(OUTSIDER)),
-        "trip": lambda: indoors.burst(SENSOR, strangers),
-        "banned": lambda: indoors.burst(SERVE, again("127.1.0.1")),
-        "daytime": lambda: indoors.burst(DAYTIME, again(PEACEFUL)),
-        "serve": lambda: min((indoors.served() for _ in range(5)), key=lambda one: one.instructions),
+def counted(indoors: Indoors, wanted: Sequence[str]) -> str:
+    """The third time counts: everything is there then that is made once."""
+    found: dict[str, tuple[float, float, float]] = {}
+    bursts = {
+        "refuse": (REFUSE, again(OUTSIDER)),
+        "trip": (SENSOR, intruders()),
+        "banned": (SERVE, again(BANNED)),
+        "daytime": (DAYTIME, again(PEACEFUL)),
     }
-    found = {kind: [work() for _ in range(3)][-1] for kind, work in kinds.items()}
-    return {kind: (one.instructions, one.calls) for kind, one in found.items()}
+    indoors.burst(SENSOR, again(BANNED))
+    works: dict[str, Callable[[], Steps]] = {
+        kind: partial(indoors.burst, number, sources) for kind, (number, sources) in bursts.items()
+    }
+    for kind, work in {**works, "serve": indoors.served}.items():
+        for _ in range(3):
+            indoors.functions.clear()
+            one = work()
+        if kind in wanted:
+            times = AT_ONCE if kind in bursts else 1
+            rows = [f"{count / times:7.1f}  {name}" for name, count in indoors.functions.most_common()]
+            return "\n".join([f"{one.instructions:7.1f}  all", *rows])
+        found[kind] = (one.instructions, one.calls, indoors.time(*bursts[kind]) if kind in bursts else 0.0)
+    return json.dumps(found)
 
 
 def main() -> None:
     """Count, print, and leave no process behind."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory() as directory:
         try:
-            print(json.dumps(counted(Indoors(Path(directory), services(int(sys.argv[1]))))))
+            print(counted(Indoors(Path(directory), services(int(sys.argv[1]))), sys.argv[2:]))
         finally:
             for child in children_of(os.getpid()):
                 os.kill(child, signal.SIGKILL)

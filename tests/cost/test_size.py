@@ -24,7 +24,7 @@ from rig.network import Lab
 from sentinetd.policy.ledger import Ledger
 
 BARE = "import signal, sys; print(flush=True); signal.pause()"
-MEASURED = {"guard": 4.5, "courier": 7.2, "porter": 5.2}
+MEASURED = {"guard": 3.35, "courier": 6.5, "porter": 4.4}
 """Times the anonymous memory of a bare interpreter, with CPython 3.11."""
 MARGIN = 1.3
 ALL = 64 << 20
