@@ -162,8 +162,9 @@ def test_beyond_the_bound_bans_are_kept_and_the_rest_is_counted(monkeypatch: pyt
 def test_a_full_channel_waits() -> None:
     link = Link(lambda: 1.0)
     courier = Courier(link)
-    for number in range(40_000):
-        link.tell(event(number))
+    told = [Notice(1.0, Level.INFO, f"{number:0>100}") for number in range(40_000)]
+    for one in told:
+        link.tell(one)
     link.pump()
     assert link.wants_write
     heard = []
@@ -171,7 +172,7 @@ def test_a_full_channel_waits() -> None:
         heard += courier.heard()
         link.pump()
     heard += courier.heard()
-    assert heard == [event(number) for number in range(40_000)]
+    assert heard == told
     courier.die()
 
 

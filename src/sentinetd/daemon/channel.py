@@ -1,7 +1,8 @@
 """One end of a SOCK_SEQPACKET pair between two of our processes: batches of typed messages, descriptors with them.
 
-A packet is the JSON list ``[sequence, [[kind, fields], ...]]``; *sequence* numbers its last message. Never blocks. The
-owner watches `fileno()`: for reading, and for writing after `send` gave False.
+A packet is the JSON list ``[sequence, [[kind, fields, ...], ...]]``, where messages of one kind that follow each other
+share its name, and trips are gathered in runs; *sequence* numbers the last message. Never blocks. The owner watches
+`fileno()`: for reading, and for writing after `send` gave False.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import json
 import socket
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import chain, groupby
 from typing import Any
 
 from sentinetd.errors import EdgeError, MessageError
-from sentinetd.model.wire import pack, unpack
+from sentinetd.model.trip_run import TripRun, gathered
+from sentinetd.model.wire import packer, reader
 
 PACKET = 131_072
 """Longest packet in bytes. The kernel refuses one that is longer than half its socket buffer."""
@@ -105,8 +108,8 @@ class Channel:
 
 def encode(sequence: int, messages: Sequence[Any]) -> bytes:
     """The packet that carries *messages*."""
-    records = [(type(message).__name__, pack(message)) for message in messages]
-    return json.dumps((sequence, records), separators=(",", ":")).encode()
+    runs = [(kind.__name__, *map(packer(kind), run)) for kind, run in groupby(gathered(messages), type)]
+    return json.dumps((sequence, runs), separators=(",", ":")).encode()
 
 
 def decode(packet: bytes, accepts: dict[str, type[Any]]) -> tuple[int, list[Any]]:
@@ -117,13 +120,15 @@ def decode(packet: bytes, accepts: dict[str, type[Any]]) -> tuple[int, list[Any]
         raise MessageError(f"not JSON: {error}") from None
     if not (isinstance(value, list) and len(value) == 2 and type(value[0]) is int and isinstance(value[1], list)):
         raise MessageError("a packet is a sequence number and a list")
-    messages = []
-    for record in value[1]:
-        if not (isinstance(record, list) and len(record) == 2 and isinstance(record[0], str)):
-            raise MessageError(f"a message is a kind and its fields, not {record!r:.80}")
-        if record[0] not in accepts:
-            raise MessageError(f"a message of kind {record[0]!r:.40} may not come here")
-        messages.append(unpack(accepts[record[0]], record[1]))
+    messages: list[Any] = []
+    for run in value[1]:
+        if not (isinstance(run, list) and len(run) > 1 and isinstance(run[0], str)):
+            raise MessageError(f"messages are a kind and their fields, not {run!r:.80}")
+        if run[0] not in accepts:
+            raise MessageError(f"a message of kind {run[0]!r:.40} may not come here")
+        kind = accepts[run[0]]
+        found = map(reader(kind), run[1:])
+        messages += chain.from_iterable(one.events() for one in found) if kind is TripRun else found
     return value[0], messages
 
 

@@ -43,6 +43,7 @@ from sentinetd.model.events import (
 )
 from sentinetd.model.events import ROUTINE as ROUTINE_EVENTS
 from sentinetd.model.noun import dataclass
+from sentinetd.model.trip_run import TripRun
 
 KEPT_MOST = 50_000
 """Records that wait for the courier's answer; beyond it, events that change no ban are dropped and counted."""
@@ -309,7 +310,7 @@ class Link:
     def _unpacked(self, content: bytes) -> list[Any]:
         """The records of a packet, or, where the courier could not have read it either, word of that."""
         try:
-            return decode(content, {kind.__name__: kind for kind in LASTING})[1]
+            return decode(content, {kind.__name__: kind for kind in (TripRun, *LASTING)})[1]
         except MessageError as error:
             return [Notice(self._wall(), Level.ERROR, f"what was told last cannot be written: {error}")]
 

@@ -28,6 +28,7 @@ from sentinetd.model.state import (
     Tally,
     Topic,
 )
+from sentinetd.model.trip_run import TripRun
 from sentinetd.model.values import Decoy
 from sentinetd.model.verdict import Question
 
@@ -646,7 +647,7 @@ ANSWERS = (StatusAnswer, ServicesAnswer, ServersAnswer, ExplainAnswer, TallyAnsw
 """What a `Query` is answered with."""
 TO_COURIER = (
     Greeting, FileSink, SyslogSink, SinkGone, ServiceLog, ServiceGone, Handed, Instructed, InForce, Obeyed, Farewell,
-    *ANSWERS, *EVENTS,
+    TripRun, *ANSWERS, *EVENTS,
 )  # fmt: skip
 FROM_COURIER = (
     Restored, RestoredExemptions, LongerBans, Ready, Written, Agreed, Disagreed, Full, Curious, Query, *ORDERS

@@ -44,6 +44,14 @@ class Address:
         scope = getattr(parsed, "scope_id", None) or ""
         return cls(parsed.version, int(parsed), str(parsed), scope)
 
+    @classmethod
+    def of(cls, version: int, value: int, scope: str = "") -> Self:
+        """The address with the number *value*."""
+        if version == 4:
+            return cls(4, value, _dotted(value))
+        text = str(ipaddress.IPv6Address(value))
+        return cls(6, value, f"{text}%{scope}" if scope else text, scope)
+
     def __hash__(self) -> int:
         """The hash of the text, which the interpreter keys and remembers. Numbers are hashed without a key, so that the
         owner of an IPv6 /48 could choose half a million addresses that collide in every table."""

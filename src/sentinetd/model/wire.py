@@ -33,15 +33,28 @@ _Step = Callable[[Any], Any]
 
 def pack(value: Any) -> list[Any]:
     """The fields of the dataclass instance *value* as a list that `json.dumps` takes."""
-    kind: Any = type(value)
-    return _packer(kind)(value)  # type: ignore[no-any-return]
+    return packer(type(value))(value)  # type: ignore[no-any-return]
 
 
 def unpack(kind: type[T], packed: Any) -> T:
     """The instance of the dataclass *kind* that `pack` made *packed* of. MessageError if it is not of that form."""
-    hint: Any = kind
-    return _reader(hint)(packed)  # type: ignore[no-any-return]
+    return reader(kind)(packed)  # type: ignore[no-any-return]
 
+
+def packer(kind: type[Any]) -> _Step:
+    """`pack` for instances of *kind*."""
+    hint: Any = kind
+    return _packer(hint)
+
+
+def reader(kind: type[Any]) -> _Step:
+    """`unpack` of *kind*."""
+    hint: Any = kind
+    return _reader(hint)
+
+
+# Both are expressions that are compiled when the first of a kind crosses: a flood of trips is as many records as the
+# two processes can write and read, and what is looked up for each field of each record is half of that.
 
 _PLAIN = (int, str, bool)
 
@@ -50,19 +63,17 @@ _PLAIN = (int, str, bool)
 def _packer(kind: Any) -> _Step:
     """How an instance of the dataclass *kind* becomes a list."""
     hints = get_type_hints(kind)
-    names = [field.name for field in fields(kind)]
-    if not names:
-        return lambda value: []
-    steps = [(place, step) for place, name in enumerate(names) if (step := _writer(hints[name])) is not None]
-    get = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
-
-    def packer(value: Any) -> list[Any]:
-        packed = list(get(value))
-        for place, step in steps:
-            packed[place] = step(packed[place])
-        return packed
-
-    return packer
+    names: dict[str, Any] = {"inf": math.inf}
+    values: list[str] = []
+    for place, field in enumerate(fields(kind)):
+        value, step = f"noun.{field.name}", _writer(hints[field.name])
+        if hints[field.name] is float:
+            value = f'"inf" if {value} == inf else {value}'
+        elif step is not None:
+            names[f"step{place}"] = step
+            value = f"step{place}({value})"
+        values.append(value)
+    return eval(f"lambda noun: [{', '.join(values)}]", names)  # type: ignore[no-any-return]
 
 
 def _writer(hint: Any) -> _Step | None:
@@ -78,7 +89,7 @@ def _writer(hint: Any) -> _Step | None:
     if hint is bytes:
         return lambda value: b64encode(value).decode("ascii")
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return attrgetter("value")
+        return attrgetter("_value_")  # `value` is a function of the library's
     if is_dataclass(hint):
         kind: Any = hint
         return _packer(kind)
@@ -191,26 +202,33 @@ def _list(packed: Any) -> list[Any]:
     return packed
 
 
+_AT_ONCE = {
+    int: "type({0}) is int and -LARGEST < {0} < LARGEST",
+    float: "type({0}) is float and -LARGEST < {0} < LARGEST",
+    str: "type({0}) is str and len({0}) <= LONGEST_TEXT",
+    bool: "type({0}) is bool",
+}
+"""By which a value of the plain types passes as it is; any other is for the type's reader."""
+
+
 def _dataclass_reader(kind: Any) -> _Step:
-    """A reader of its fields in place. Plain ones, which are most, are checked without a call for each: a flood of
-    trips is as many records as the courier can read."""
+    """A reader of its fields in their places."""
     hints = get_type_hints(kind)
-    names = [field.name for field in fields(kind)]
-    count = len(names)
-    texts = tuple(place for place, name in enumerate(names) if hints[name] is str)
-    steps = tuple((place, _reader(hints[name])) for place, name in enumerate(names) if hints[name] is not str)
-    by_name = any(field.kw_only for field in fields(kind))
+    names: dict[str, Any] = {"kind": kind, "LARGEST": LARGEST, "LONGEST_TEXT": LONGEST_TEXT}
+    arguments: list[str] = []
+    for place, field in enumerate(fields(kind)):
+        hint, packed = hints[field.name], f"packed[{place}]"
+        names[f"read{place}"] = _reader(hint)
+        value = f"read{place}({packed})"
+        if hint in _AT_ONCE:
+            value = f"{packed} if {_AT_ONCE[hint].format(packed)} else {value}"
+        arguments.append(f"{field.name}={value}" if field.kw_only else value)
+    count = len(arguments)
+    made = eval(f"lambda packed: kind({', '.join(arguments)})", names)
 
     def reader(packed: Any) -> Any:
-        if not isinstance(packed, list) or len(packed) != count:
+        if type(packed) is not list or len(packed) != count:
             raise MessageError(f"{kind.__name__} is a list of {count} fields, not {packed!r:.80}")
-        read = packed.copy()
-        for place in texts:
-            text = read[place]
-            if type(text) is not str or len(text) > LONGEST_TEXT:
-                raise MessageError(f"str expected, not {text!r:.80}")
-        for place, step in steps:
-            read[place] = step(read[place])
-        return kind(**dict(zip(names, read, strict=True))) if by_name else kind(*read)
+        return made(packed)
 
     return reader
