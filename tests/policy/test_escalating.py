@@ -129,6 +129,7 @@ def test_a_dry_run_lengthens_nothing_in_the_kernel() -> None:
 
 
 ENDING = {"end_sessions": True}
+ELSEWHERE = Redirect("198.51.100.1", 80)
 
 
 def test_sessions_end_with_the_ban_of_their_source_where_the_service_says_so() -> None:
@@ -162,11 +163,22 @@ def test_any_ban_ends_them_but_of_an_exempt_source() -> None:
 
 
 def test_what_the_porter_carries_is_hung_up_on() -> None:
-    player = Player(sensor(60.0), service("relay", redirect=Redirect("198.51.100.1", 80), **ENDING))
+    player = Player(sensor(60.0), service("relay", redirect=ELSEWHERE, **ENDING))
     player.arrive(SOURCE, 2)
     number = player.connections
     player.give(Begun(number, 50))
     assert HangUp(number) in player.arrive(SOURCE, 1)
+
+
+def test_whoever_is_banned_while_his_server_is_made_loses_it_too() -> None:
+    player = Player(sensor(60.0), service("mild"), service("strict", **ENDING), service("relay", redirect=ELSEWHERE))
+    player.adjust(4, **ENDING)
+    for number in (2, 3, 4):
+        player.arrive(SOURCE, number)
+    assert "Signal" not in kinds(player.arrive(SOURCE, 1)), "nobody knows yet whom to signal"
+    assert "Signal" not in kinds(player.launch(1))
+    assert [one.pid for one in player.launch(2) if isinstance(one, Signal)] == [player.pids]
+    assert HangUp(3) in player.give(Begun(3, 50))
 
 
 def test_a_reload_changes_what_ends() -> None:

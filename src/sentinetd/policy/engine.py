@@ -100,7 +100,7 @@ class Engine:
         self._suspects = Suspects(self._agenda, log_procs)
         self._announcing = Announcing(self._agenda)
         self._plays = Plays()
-        self._servers = Servers(self._services, self._agenda)
+        self._servers = Servers(self.bans, self._services, self._agenda)
         self._told = Recent(TELL_AGAIN_AFTER, TOLD_AT_MOST)
         servers = self._servers
         trips = Trips(self.bans, servers, self._plays)

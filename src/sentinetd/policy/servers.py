@@ -22,6 +22,7 @@ from sentinetd.model.manner import Manner
 from sentinetd.model.service import Flag, SocketType
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.agenda import Agenda, Due
+from sentinetd.policy.bans import Bans
 from sentinetd.policy.behind import Behind, Visitors
 from sentinetd.policy.effects import Effect, HangUp, Refuse, Release, Report, Serve, Signal
 from sentinetd.policy.inputs import Begun, Ended, Finished, Launched, LaunchersGone, LaunchFailed, Moment, SetupFailed
@@ -45,9 +46,11 @@ LATE_MOST = 1_000
 
 
 class Servers:
-    """From an order to the end of the process. Every candidate and every server here counts in `Services`."""
+    """From an order to the end of the process. Every candidate and every server here counts in `Services`. *bans* say
+    who was banned while his server was being made."""
 
-    def __init__(self, services: Services, agenda: Agenda) -> None:
+    def __init__(self, bans: Bans, services: Services, agenda: Agenda) -> None:
+        self._bans = bans
         self._services = services
         self._agenda = agenda
         self.orders: dict[int, Candidate] = {}  # by connection: ordered, not yet named
@@ -82,7 +85,7 @@ class Servers:
         self._drop_strangers()
         if ended is not None:
             effects += self.ended(ended, now)
-        elif (candidate.running.stopped and not self.spared) or candidate.unwanted:
+        elif self._overtaken(candidate, now):
             effects += self.terminate(self.running[given.number], now)
         return effects
 
@@ -92,8 +95,17 @@ class Servers:
         if candidate is None:
             return
         yield from self._begin(candidate, given.pid, now, carried=True)
-        if (candidate.running.stopped and not self.spared) or candidate.unwanted:
+        if self._overtaken(candidate, now):
             yield from self.terminate(self.running[given.number], now)
+
+    def _overtaken(self, candidate: Candidate, now: Moment) -> bool:
+        """Whether *candidate*, whose server has just begun, is to lose it again for what happened meanwhile."""
+        running, connection = candidate.running, candidate.connection
+        return (
+            (running.stopped and not self.spared)
+            or candidate.unwanted
+            or (running.service.end_sessions and self._bans.refuses(connection, running.service, now))
+        )
 
     def finished(self, given: Finished, now: Moment) -> Iterator[Effect]:
         """The porter is done with a connection."""
