@@ -10,92 +10,75 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from itertools import cycle
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
 
-import processes
+from contenders import Running
+from load import Workload, target, trip_once
+from machine import HERE, BenchError, Site, built, enter_namespaces
+from peers import Kind
+from stages.internal import DAYTIME, ECHO, STREAMS
+from stages.refusing import BANNED, DOORS, REFUSALS, SENSOR, SERVE, TRIPS
+from stages.spawning import HELLO, furnished
 
-HERE = Path(__file__).resolve().parent
-SOURCES = HERE.parent / "src"
 RESULTS = HERE / "results" / "profiles"
-INSIDE, CLIENTS = "--inside", "--clients"
-ADDRESS = "127.0.0.1"
-OUTSIDER, BANNED, PEACEFUL = "127.0.0.3", "127.0.0.4", "127.0.0.2"
-AT_ONCE = 32
-"""Clients."""
-START_WITHIN = 30.0  # seconds
+STRANGERS = "10.0.0.0/8"
+"""More sources than `machine.NETWORK` has: here, too, all of it on loopback."""
 ROWS = 25
 """Lines of a table."""
 RATE = 499
-"""Samples in a second: no divisor of what a timer might do."""
+"""py-spy's samples in a second: no divisor of what a timer might do."""
+OFTEN = 1999
+"""perf's, which stops nobody."""
 WAITING = ("epoll_wait", "epoll_pwait", "poll", "ppoll", "select")
 """Where a process that has nothing to do stands, which py-spy takes for work."""
-IP_BIND_ADDRESS_NO_PORT = 24  # of <linux/in.h>
-RESET = struct.pack("ii", 1, 0)
-"""struct linger: a client that hangs up leaves nothing behind that would use up ports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Clients at *port* from *source*, empty: each from another one. *roles*: the processes that have to do with it."""
+    """Clients, and the daemon's processes that have to do with them."""
 
-    port: int
-    source: str
+    load: Workload
     roles: tuple[str, ...] = ("guard",)
-    says: bytes = b""
 
 
-SERVICES = {
-    "serve": (4500, "type = UNLISTED\nuser = nobody\nserver = /bin/true"),
-    "refuse": (4501, f"type = UNLISTED\nuser = nobody\nserver = /bin/true\nno_access = {OUTSIDER}"),
-    "sensor": (4502, "type = UNLISTED INTERNAL\nflags = SENSOR\ndeny_time = 60"),
-    "echo": (4503, "type = UNLISTED INTERNAL"),
-    "daytime": (4504, "type = UNLISTED INTERNAL"),
-}
-"""Ports and attributes."""
 WORKS = {
-    "refuse": Work(4501, OUTSIDER),
-    "banned": Work(4500, BANNED),
-    "trip": Work(4502, "", ("guard", "courier")),
-    "serve": Work(4500, PEACEFUL, ("guard", "spawner")),
-    "daytime": Work(4504, PEACEFUL),
-    "echo": Work(4503, PEACEFUL, ("guard", "porter"), b"hello\n"),
+    "refuse": Work(REFUSALS[0]),
+    "banned": Work(BANNED),
+    "trip": Work(replace(TRIPS, source="10.0.0.1", words=("distinct",)), ("guard", "courier")),
+    "serve": Work(Workload(name="serve", door=SERVE, expected=HELLO), ("guard", "spawner")),
+    "echo": Work(STREAMS[0], ("guard", "porter")),
+    "daytime": Work(STREAMS[1]),
 }
 
 
 def main() -> int:
-    """Profile what was asked for; 1 if there is nothing to do it with."""
-    if CLIENTS in sys.argv:
-        come(WORKS[sys.argv[-1]])
+    """Profile what was asked for; 1 if that cannot be done."""
     options = _options()
-    if not options.inside:
-        _enter_namespaces()
+    enter_namespaces()
     tools = Tools(_program("py-spy"), _program("perf"), options.seconds, options.results)
     for lack in tools.lacks():
         print(f"profile: {lack}", file=sys.stderr)
     if not (tools.py_spy or tools.perf):
         return 1
-    _furnish()
     options.results.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["ip", "route", "add", "local", STRANGERS, "dev", "lo"], check=True)
     with tempfile.TemporaryDirectory(prefix="sentinetd-profile-") as name:
         work = Path(name)
-        work.chmod(0o755)  # the courier's user has to get at its state
-        for what in WORKS if "all" in options.work else options.work:
-            with daemon(work / what) as roles, clients(what):
-                for role in WORKS[what].roles:
-                    tools.look(f"{what}, {role}", roles[role])
+        work.chmod(0o755)  # the servers' user must get at the program
+        try:
+            site = Site(built(work), work)
+            for what in WORKS if "all" in options.work else options.work:
+                _profile(what, WORKS[what], site, tools)
+        except BenchError as error:
+            print(f"profile: {error}", file=sys.stderr)
+            return 1
     print(f"flame graphs and all else: {options.results}")
     return 0
 
@@ -104,10 +87,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Show where the CPU time of a workload goes.")
     parser.add_argument("work", nargs="*", choices=["all", *WORKS], default="all", help="all if none is named")
     parser.add_argument("--seconds", type=float, default=5.0, help="of looking at a process, for each tool")
-    parser.add_argument(
-        "--results", type=Path, metavar="DIR", default=HERE / "results" / "profiles", help="what is kept"
-    )
-    parser.add_argument(INSIDE, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--results", type=Path, metavar="DIR", default=RESULTS, help="where what was seen is kept")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -116,115 +97,32 @@ def _program(name: str) -> str:
     return shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}") or ""
 
 
-def _enter_namespaces() -> None:
-    """Begin again in namespaces of our own; whatever is left there ends with us."""
-    if os.geteuid():
-        sys.exit("profile: must be run as root: it makes namespaces and looks into processes that hide from others")
-    spaces = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+def _profile(what: str, work: Work, site: Site, tools: Tools) -> None:
+    """Start a daemon, let clients come, look at its processes."""
+    doors = [furnished(door, site.programs) for door in (*DOORS, ECHO, DAYTIME)]
+    running = Running(Kind.SENTINETD, doors, site, site.work / what)
     try:
-        os.execvp("unshare", ["unshare", *spaces, sys.executable, __file__, INSIDE, *sys.argv[1:]])
-    except FileNotFoundError:
-        sys.exit("profile: unshare is not there; on Debian: apt install util-linux")
-
-
-def _furnish() -> None:
-    """Loopback, and a place for sockets."""
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
-
-
-# What is looked at.
-
-
-def configuration() -> str:
-    """The services, without limits."""
-    text = ""
-    for name, (port, lines) in SERVICES.items():
-        usual = f"socket_type = stream\nprotocol = tcp\nwait = no\nbind = {ADDRESS}\nport = {port}"
-        limits = "cps = 1000000 1\ninstances = UNLIMITED\nper_source = UNLIMITED"
-        flags = "" if name == "sensor" else "flags = NOLIBWRAP\n"
-        text += f"service {name}\n{{\n{usual}\n{limits}\n{lines}\n{flags}}}\n"
-    return text
+        trip_once(Path(site.program("load")), SENSOR, running, BANNED.source)
+        running.await_quiet()
+        pids = {role: pid for pid, role in running.roles.items()}
+        with _clients(work.load, running, site):
+            for role in work.roles:
+                tools.look(f"{what}, {role}", pids[role])
+    finally:
+        running.stop()
 
 
 @contextmanager
-def daemon(directory: Path) -> Iterator[dict[str, int]]:
-    """A daemon at work, its processes by what they are for; one source has touched the sensor."""
-    directory.mkdir(mode=0o755)
-    (directory / "xinetd.conf").write_text(configuration())
-    (directory / "sentinetd.toml").write_text("[bans]\nexempt_own = false\n")
-    (directory / "sentinetd.toml").chmod(0o600)
-    log = directory / "log"
-    command = [sys.executable, "-m", "sentinetd.daemon.main", "-dontfork", "-f", str(directory / "xinetd.conf")]
-    command += ["-filelog", str(log), "-pidfile", str(directory / "pid"), "--state", str(directory / "state")]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
-    with (directory / "output").open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd="/")
-    try:
-        deadline = time.monotonic() + START_WITHIN
-        while not (log.exists() and "Started working" in log.read_text()):
-            if process.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"profile: sentinetd did not start; it said:\n{(directory / 'output').read_text()}")
-            time.sleep(0.01)
-        connection(SERVICES["sensor"][0], BANNED).close()
-        yield {_role(pid): pid for pid in processes.family(process.pid)}
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(START_WITHIN)
-
-
-def _role(pid: int) -> str:
-    words = processes.command_line(pid)
-    return next((role for role in ("courier", "porter", "spawner") if role in words), "guard")
-
-
-# Clients.
-
-
-@contextmanager
-def clients(what: str) -> Iterator[None]:
-    """A process from which they come, until the block ends."""
-    process = subprocess.Popen([sys.executable, __file__, CLIENTS, what])
-    try:
-        yield
-        if process.poll() is not None:
-            sys.exit("profile: the clients gave up; what they said is above")
-    finally:
-        process.kill()
-        process.wait()
-
-
-def come(work: Work) -> NoReturn:
-    """Come again and again, many at once."""
-    sources = cycle([work.source]) if work.source else strangers()
-    while True:
-        waiting = [connection(work.port, next(sources)) for _ in range(AT_ONCE)]
-        for client in waiting:
-            with client, suppress(ConnectionResetError):
-                if work.says:
-                    client.sendall(work.says)
-                    client.shutdown(socket.SHUT_WR)
-                while client.recv(4096):
-                    pass
-
-
-def connection(port: int, source: str) -> socket.socket:
-    """A client's."""
-    client = socket.socket()
-    client.settimeout(START_WITHIN)
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    client.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-    client.bind((source, 0))
-    client.connect((ADDRESS, port))
-    return client
-
-
-def strangers() -> Iterator[str]:
-    """Sources, none of them twice."""
-    return (f"127.{a}.{b}.{c}" for a in range(1, 255) for b in range(255) for c in range(1, 255))
-
-
-# Tools.
+def _clients(load: Workload, running: Running, site: Site) -> Iterator[None]:
+    """They come until the block ends."""
+    command = [site.program("load"), "-c", str(load.clients), "-t", "86400", target(load, running)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield
+            if process.poll() is not None:
+                raise BenchError("the load generator gave up; what it said is above")
+        finally:
+            process.kill()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +160,7 @@ class Tools:
 
     def _symbols(self, path: Path, pid: int) -> str:
         """By the clock, since not every machine counts cycles for its guests."""
-        words = ["record", "-q", "-e", "cpu-clock", "-F", str(4 * RATE), "-o", str(path), "-p", str(pid)]
+        words = ["record", "-q", "--no-inherit", "-e", "cpu-clock", "-F", str(OFTEN), "-o", str(path), "-p", str(pid)]
         _run(self.perf, *words, "--", "sleep", str(self.seconds))
         said = _run(self.perf, "report", "-q", "--stdio", "--sort", "dso,symbol", "-i", str(path))
         lines = [line.rstrip(" -") for line in said.splitlines() if line.strip() and not line.startswith("#")]
@@ -270,9 +168,10 @@ class Tools:
 
 
 def _run(*command: str) -> str:
+    """What a tool prints. BenchError, with what it says, if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"profile: {' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+        raise BenchError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
