@@ -14,8 +14,10 @@ from pathlib import Path
 from cost.subject import WITHIN, status
 from rig.deadline import wait_for
 
-WAITING = frozenset({"epoll_wait", "epoll_pwait", "poll", "ppoll", "select", "pselect6", "futex", "restart_syscall"})
-"""Calls that wait for something to do, or look whether there is something."""
+WAITING = frozenset(
+    {"epoll_wait", "epoll_pwait", "epoll_ctl", "poll", "ppoll", "select", "pselect6", "futex", "restart_syscall"}
+)
+"""Calls that wait for something to do, look whether there is something, or say what is to be waited for."""
 _CALL = re.compile(r"(?P<name>\w+)\(.* = (?P<result>-?\w+|\?)(?: .*)?")
 
 
