@@ -7,7 +7,7 @@ VENV ?= .venv
 JOBS ?= 4
 export PYTHON CC VENV
 
-.PHONY: help run test check bench bench-quick bench-ledger bench-firewall profile soak flood fuzz clean
+.PHONY: help run test check bench bench-quick bench-curves bench-docs bench-ledger bench-firewall profile soak flood fuzz clean
 
 help:
 	@echo "make run                         run the article's example on loopback, in the foreground"
@@ -17,6 +17,8 @@ help:
 	@echo "make bench                       measure beside all other super-servers: 20 minutes (as root)"
 	@echo "make bench-quick                 a first look beside xinetd: 2 minutes (as root)"
 	@echo "make bench BENCH='--only-workload redirect'    what has this in its name"
+	@echo "make bench-curves                how cost grows with services, bans, servers: 6 minutes (as root)"
+	@echo "make bench-docs                  docs/performance.md and its picture, from the newest reports of both"
 	@echo "make bench-ledger                a ban in memory, up to a million of them"
 	@echo "make bench-firewall              measure bans in the kernel (as root)"
 	@echo "make profile WORK=trip           where the CPU time of a workload goes: tables, flame graphs (as root)"
@@ -69,6 +71,15 @@ bench-quick:
 in-place:
 	@scripts/environment ""
 	@cp "$$($(VENV)/bin/python -P -c 'from sentinetd.spawn.spawner import PROGRAM; print(PROGRAM)')" src/sentinetd/spawn/
+
+bench-curves:
+	@scripts/install-bench-needs
+	@$(MAKE) --no-print-directory in-place
+	$(VENV)/bin/python bench/curves.py $(BENCH)
+
+bench-docs:
+	@scripts/environment bench
+	$(VENV)/bin/python bench/page.py $(BENCH)
 
 bench-ledger:
 	@scripts/environment ""

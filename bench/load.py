@@ -57,6 +57,8 @@ class Sample:
     p99: float
     own_cpu: Mapping[str, float]
     children_cpu: float
+    resent: int = 0
+    """Datagrams that were lost, and sent again."""
 
     @property
     def rate(self) -> float:
@@ -127,6 +129,7 @@ def sampled(said: Mapping[str, Any], cpu: processes.Cpu) -> Sample:
         p99=said["p99_us"] / 1e6,
         own_cpu=cpu.own,
         children_cpu=cpu.children,
+        resent=said["resent"],
     )
 
 

@@ -29,7 +29,7 @@ def markdown(results: Results, judged: Sequence[Judged]) -> str:
         values_table(results),
         "## Memory by process\n",
         memory_table(results),
-        "## Remarks\n\n" + _list(results.remarks),
+        "## Remarks\n\n" + _list([*results.remarks, *results.resent()]),
         "## Failures\n\n" + _list(failures),
     ]
     return "\n".join(parts)
@@ -172,7 +172,7 @@ def as_json(results: Results, judged: Sequence[Judged]) -> str:
             for name, by in results.values.items()
         },
         "pss_bytes": results.memory,
-        "remarks": results.remarks,
+        "remarks": [*results.remarks, *results.resent()],
         "failures": results.failures(),
     }
     return json.dumps(whole, indent=1) + "\n"

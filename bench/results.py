@@ -89,6 +89,16 @@ class Results:
         if text not in self.remarks:
             self.remarks.append(text)
 
+    def resent(self) -> list[str]:
+        """Workloads in which datagrams were lost."""
+        return [
+            f"{workload}, {who}: {count} of {sum(one.connections for one in samples)} datagrams were thrown away, and "
+            "sent again after 0.2 s"
+            for workload, by in self.samples.items()
+            for who, samples in by.items()
+            if (count := sum(sample.resent for sample in samples))
+        ]
+
     def failures(self) -> list[str]:
         """Workloads in which connections did not go as expected."""
         return [

@@ -17,8 +17,10 @@
  *   datagram         over UDP: with say= the same datagram has to come back
  *   tftp=NAME        over UDP: ask for a file, which has to have the bytes of expect= (fewer than 512; RFC 1350)
  *
+ * What is lost over UDP is sent again after a fifth of a second in which nothing came.
+ *
  * One line of JSON on standard output: connections that went as expected, those of them that were reset, failures,
- * seconds from the first connect to the last end, median and 99th percentile of the time from connect to end in
+ * datagrams that were sent again, seconds from the first connect to the last end, median and 99th percentile of the time from connect to end in
  * microseconds, the first error, and the connections of each target.
  */
 
@@ -43,6 +45,7 @@
 #define MOST_SAID 4096
 #define MOST_FAILURES 1000 /* then it is not a measurement any more */
 #define PATIENCE 10000     /* milliseconds without any event after which those under way have failed */
+#define AGAIN 200          /* milliseconds after which datagrams are sent again */
 
 struct target {
     struct sockaddr_in server;
@@ -66,7 +69,8 @@ static int target_count;
 static long shares;
 static struct client clients[MOST_CLIENTS];
 static int epoll, under_way;
-static long begun, ended, resets, failures;
+static long begun, ended, resets, failures, resent;
+static bool datagrams;
 static char words[MOST_SAID];
 static uint32_t *times; /* microseconds; grows */
 static size_t room;
@@ -167,6 +171,7 @@ static void end(struct client *client, int error)
 {
     struct target *target = client->target;
     close(client->fd);
+    client->fd = -1;
     under_way--;
     if ((error && error != ECONNRESET) || (error == ECONNRESET && (target->expected || target->say || target->enough))) {
         failed(strerror(error));
@@ -207,6 +212,16 @@ static void answered(struct client *client)
         error = EPROTO;
     client->bytes = got;
     end(client, error);
+}
+
+/* Whatever is not answered. */
+static void ask_again(int count)
+{
+    for (int i = 0; i < count; i++)
+        if (clients[i].fd >= 0 && clients[i].target && clients[i].target->datagram) {
+            ask(&clients[i]);
+            resent++;
+        }
 }
 
 /* Read what has come; whether the connection has ended. */
@@ -273,6 +288,7 @@ static void add_target(char *text)
             break;
         default: errx(2, "no such word in a target: %s", value);
         }
+    datagrams |= target->datagram;
     if (!target->server.sin_port || target->say > MOST_SAID || (target->distinct && !target->source))
         errx(2, "a target needs at=, distinct needs from=, and say= is at most %d", MOST_SAID);
     shares += target->share;
@@ -287,9 +303,9 @@ static int ascending(const void *one, const void *other)
 static void tell(uint64_t start)
 {
     qsort(times, (size_t)ended, sizeof *times, ascending);
-    printf("{\"connections\": %ld, \"resets\": %ld, \"failures\": %ld, \"seconds\": %.6f, "
+    printf("{\"connections\": %ld, \"resets\": %ld, \"failures\": %ld, \"resent\": %ld, \"seconds\": %.6f, "
            "\"p50_us\": %u, \"p99_us\": %u, \"first_error\": \"%s\", \"targets\": [",
-           ended, resets, failures, (double)(last_end - start) / 1e9, ended ? times[ended / 2] : 0,
+           ended, resets, failures, resent, (double)(last_end - start) / 1e9, ended ? times[ended / 2] : 0,
            ended ? times[ended - 1 - ended / 100] : 0, first_error);
     for (int i = 0; i < target_count; i++)
         printf("%s%ld", i ? ", " : "", targets[i].ended);
@@ -325,14 +341,18 @@ int main(int argc, char **argv)
     if (!most)
         most = INT64_MAX;
     last_end = start;
+    int silence = 0; /* milliseconds */
     for (int i = 0; i < count && begun < most; i++)
         begin(&clients[i]);
     while (under_way) {
         struct epoll_event events[64];
-        int ready = epoll_wait(epoll, events, 64, PATIENCE);
+        int ready = epoll_wait(epoll, events, 64, datagrams ? AGAIN : PATIENCE);
         if (ready < 0 && errno != EINTR)
             err(1, "epoll_wait");
-        if (ready == 0) {
+        silence = ready ? 0 : silence + (datagrams ? AGAIN : PATIENCE);
+        if (ready == 0 && silence < PATIENCE)
+            ask_again(count);
+        if (silence >= PATIENCE) {
             failed("no answer");
             failures += under_way - 1;
             break;

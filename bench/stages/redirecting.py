@@ -32,8 +32,8 @@ THROUGHPUT_CPU = "redirect, CPU for a GB"
 IDLE = {"memory, redirected connections held": KEEP, "memory, echo connections held": ECHO}
 HELD_EACH = 8e-4
 """Seconds in which a connection is made, and its process weighed, about."""
-SPARE = 1_000
-"""Descriptors that are left for other things."""
+USABLE = 0.9
+"""What part of its descriptors a process can use for connections: before all are gone, sentinetd sheds new ones."""
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def hold_many(this: Round) -> None:
 
 def _hold(this: Round, door: Door, started: Sequence[Running], title: str) -> None:
     """Each connection of a redirect has two descriptors in one process, which may have no more than its limit."""
-    count = min(this.plan.held, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE) // 2)
+    count = min(this.plan.held, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * USABLE) // 2)
     if count < this.plan.held:
         this.results.remark(f"Descriptors are limited here: {count:,} connections were held, not {this.plan.held:,}.")
     for running in started:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from contenders import Running
 from doors import OUTSIDER, SERVICE_LOG, Door
 from load import CLIENT, Workload, measure, measure_trips, trip_once
+from machine import BenchError
 from peers import Kind
 from processes import idle_share
 from rounds import OVERHEAD, Round, Stage, seconds_of, takes_part
@@ -94,13 +95,15 @@ def _exhausted(this: Round, workload: Workload, running: Running) -> Iterator[No
 
 @contextmanager
 def held(this: Round, running: Running, door: Door, count: int, source: str = CLIENT) -> Iterator[None]:
-    """*count* connections that are served and held open. CalledProcessError if they cannot be had."""
+    """*count* connections that are served and held open. BenchError if they cannot be had."""
     command = [this.site.program("hold"), str(count), running.address, str(door.port), source]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holding:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as holding:
         assert holding.stdout is not None
         assert holding.stdin is not None
+        assert holding.stderr is not None
         if holding.stdout.readline() != "held\n":
-            raise subprocess.CalledProcessError(holding.wait(), command)
+            raise BenchError(f"{running.name} does not hold {count:,} connections: {holding.stderr.read().strip()}")
         yield
         holding.stdin.close()
 

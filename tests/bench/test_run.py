@@ -35,6 +35,24 @@ def test_a_first_look_measures_both_daemons_and_the_limit(tmp_path: Path) -> Non
     assert judged["internal daytime", "xinetd"] in ("goal met", "floor met", "missed")
     assert judged["internal echo", "xinetd"] == "not measured"
     assert "| internal daytime | xinetd | 0.8 | 1.1 |" in report.with_suffix(".md").read_text()
+    page_of(report, tmp_path / "performance.md")
+
+
+def page_of(report: Path, page: Path) -> None:
+    """The documentation's page is written from the report, and from one of the curves."""
+    points = {"10": {"median": 1e-4, "low": 9e-5, "high": 2e-4}, "1000": {"median": 1.5e-4, "low": 1e-4, "high": 2e-4}}
+    curves = {
+        "facts": {"time": "2026-01-01 12:00", "machine": "a machine"},
+        "titles": {"services": "services"},
+        "curves": {"services": {"served": {"sentinetd": points}}},
+    }
+    (page.parent / "curves.json").write_text(json.dumps(curves))
+    words = ["--runs", report, "--curves", page.parent / "curves.json", "--page", page, "--no-picture"]
+    subprocess.run([sys.executable, BENCH / "page.py", *words], check=True, timeout=30)
+    text = page.read_text()
+    assert "| services | 1.50 (10 to 1,000) | - |" in text
+    assert "| internal daytime | xinetd | 0.8 | 1.1 |" in text
+    assert "| serve hello as nobody, 32 clients | C loop |" in text
 
 
 def test_what_has_no_such_name_is_said(tmp_path: Path) -> None:
