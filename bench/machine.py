@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -64,7 +65,9 @@ def enter_namespaces() -> None:
 
 
 def _furnish() -> None:
-    """Loopback, a place for sockets, ports and descriptors enough."""
+    """Loopback, a place for sockets, ports and descriptors enough. The first process of a namespace has to say that it
+    ends by SIGTERM: the kernel passes over what it does not handle (pid_namespaces(7))."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["ip", "route", "add", "local", NETWORK, "dev", "lo"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)  # the daemons' sockets and locks

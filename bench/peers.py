@@ -33,7 +33,7 @@ class Peer:
     *package* is Debian's. *users*: it changes to another user; *limits*: it sets resource limits and nice;
     *denies*: it refuses by address; *counts_sources*: it limits the servers of one source. *inside* are the stream
     services it carries out itself, *datagrams* those over UDP; *waits*: it starts a server for a datagram and waits.
-    *most_clients*: with more of them, some never get an answer.
+    *most_clients*: with more of them, some never get an answer; *most_services*: it does not start with more.
     """
 
     kind: Kind
@@ -49,9 +49,12 @@ class Peer:
     redirects: bool = False
     sensors: bool = False
     most_clients: int = 4096
+    most_services: int = 60_000
 
 
 ALL_INSIDE = frozenset({"echo", "daytime", "chargen"})
+SELECTED = 1_000
+"""Services of those who wait in select(2), which has room for 1,024 descriptors."""
 PEERS = {
     peer.kind: peer
     for peer in (
@@ -94,6 +97,7 @@ PEERS = {
             inside=ALL_INSIDE,
             datagrams=ALL_INSIDE,
             waits=True,
+            most_services=SELECTED,
             most_clients=1,  # it listens with a queue of 10, and sleeps for a second when a child ends while it waits
         ),
         Peer(
@@ -102,6 +106,7 @@ PEERS = {
             program="rlinetd",
             limits=True,
             waits=True,
+            most_services=SELECTED,
         ),
         Peer(kind=Kind.TCPSERVER, package="ucspi-tcp", program="tcpserver", denies=True),
         Peer(kind=Kind.TCPSVD, package="ipsvd", program="tcpsvd", denies=True, counts_sources=True),
