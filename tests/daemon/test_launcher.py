@@ -18,7 +18,7 @@ from sentinetd.errors import EdgeError
 from sentinetd.model.events import Event, ProcessMended
 from sentinetd.model.service import Service
 from sentinetd.model.values import Credentials
-from sentinetd.policy.inputs import Input, Launched, LaunchersGone, LaunchFailed, SetupFailed
+from sentinetd.policy.inputs import Input, Launched, LaunchersGone, LaunchFailed, Recovered, SetupFailed
 from sentinetd.spawn.spawner import Backend, available
 
 
@@ -176,7 +176,7 @@ def test_the_engine_hears_nothing_of_programs_when_the_spawner_dies(stage: Stage
         return any(isinstance(event, ProcessMended) for event in stage.events)
 
     wait_for(replaced, "a new spawner")
-    assert stage.inputs == [LaunchersGone(())]
+    assert stage.inputs == [LaunchersGone(()), Recovered()]
     ours.close()
     again, ours = stage.start("/bin/sh", "-c", "echo there")
     assert heard(ours) == b"there\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
 import signal
@@ -138,6 +139,35 @@ def test_the_spawner_is_killed(lab: Lab, make: Maker) -> None:
     wait_for(lambda: gone(first), "its end")
     assert helper(daemon, "spawner") != first
     assert converse(lab, SIX, 7001, A) == HI
+    for _ in range(3):  # again and again: the next is started after a pause, and clients wait for it
+        victim = helper(daemon, "spawner")
+        kill(victim)
+        wait_for(functools.partial(gone, victim), "its end")
+        assert converse(lab, SIX, 7001, A) == HI
+    assert not daemon.find("out of processes")
+
+
+def test_what_a_dead_courier_left_is_written_at_the_end(lab: Lab, make: Maker) -> None:
+    """Also where the next one would have to wait."""
+    daemon = make(WORD)
+    daemon.start()
+    for _ in range(3):
+        kill(helper(daemon, "courier"))
+    assert [converse(lab, SIX, 7001, A) for _ in range(5)] == [HI] * 5
+    assert daemon.stop() == 0
+    assert len([line for line in daemon.service_log() if "START: real" in line]) == 5
+
+
+def test_signals_that_mean_nothing_end_nothing(lab: Lab, make: Maker) -> None:
+    """xinetd passes them over, too."""
+    daemon = make(WORD)
+    daemon.start()
+    ends = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGSEGV, signal.SIGBUS}
+    for number in signal.valid_signals() - ends - {signal.SIGKILL, signal.SIGSTOP}:
+        os.kill(daemon.pid, number)
+    daemon.await_message("Consistency check passed")
+    assert converse(lab, SIX, 7001, A) == HI
+    assert daemon.stop() == 0
 
 
 def test_no_told_ban_is_lost(lab: Lab, make: Maker) -> None:

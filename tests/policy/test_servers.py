@@ -28,6 +28,7 @@ from sentinetd.policy.inputs import (
     LaunchersGone,
     LaunchFailed,
     Leaving,
+    Recovered,
     SetupFailed,
 )
 from sentinetd.policy.servers import EARLY_MOST, FORK_ATTEMPTS, FORK_PAUSE, KILL_AFTER, LATE_MOST
@@ -211,6 +212,24 @@ def test_noretry_gives_up_at_once() -> None:
     player.arrive()
     effects = player.give(LaunchFailed(1, EAGAIN))
     assert (kinds(effects)[-1], reasons(effects)) == ("Refuse", [Reason.FORK])
+
+
+@pytest.mark.parametrize("flags", [frozenset(), frozenset({Flag.NORETRY})])
+def test_who_wants_a_server_while_there_is_no_spawner_gets_one_from_the_next(flags: frozenset[Flag]) -> None:
+    """At once, and nobody is told that the machine has no processes."""
+    player = Player(service("ssh", flags=flags))
+    connection = player.connection(SOURCE)
+    player.give(Arrived(connection))
+    assert player.give(LaunchFailed(connection.number, 0)) == []
+    player.give(Recovered())
+    assert player.later(0.0) == [Serve(connection)]
+    for _ in range(FORK_ATTEMPTS - 2):
+        assert player.give(LaunchFailed(connection.number, 0)) == []
+        player.give(Recovered())
+        player.later(0.0)
+    effects = player.give(LaunchFailed(connection.number, 0))
+    assert (events(effects, ForkFailed)[0].errno, reasons(effects)) == (EAGAIN, [Reason.FORK])
+    assert idle(player)
 
 
 def test_the_chain_judges_again_before_each_attempt() -> None:

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -237,11 +238,12 @@ class Daemon:
 
 
 def children_of(pid: int) -> list[int]:
-    """All processes below *pid*, at any depth."""
+    """All processes below *pid*, at any depth; none if it is gone."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for word in (task / "children").read_text().split():
-            found += [int(word), *children_of(int(word))]
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for word in (task / "children").read_text().split():
+                found += [int(word), *children_of(int(word))]
     return found
 
 

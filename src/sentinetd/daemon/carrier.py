@@ -55,7 +55,7 @@ from sentinetd.model.service import Capture, Flag, Service
 from sentinetd.model.verdict import ADMIT, NO_SERVER, Question
 from sentinetd.policy import inputs as policy
 from sentinetd.policy.effects import Ask
-from sentinetd.policy.inputs import Answered, Arrived, Begun, CarriersGone, Finished, Input, LaunchFailed
+from sentinetd.policy.inputs import Answered, Arrived, Begun, CarriersGone, Finished, Input, LaunchFailed, Recovered
 from sentinetd.policy.tally import Recent
 
 CONNECT_WITHIN = 30.0
@@ -207,7 +207,7 @@ class Carrier:
         met = self._met.pop(connection.number, None)
         if met is None:  # by a porter that is gone
             os.close(way)
-            self._handle(LaunchFailed(connection.number, EAGAIN))
+            self._handle(LaunchFailed(connection.number, 0))
         else:
             self._queue(Admit(connection.number, met.service, met.token, IDLE_CLIENT), way)
 
@@ -282,7 +282,7 @@ class Carrier:
         for descriptor in descriptors:
             os.close(descriptor)
         if isinstance(message, Carry | Relay | Join | Choose):
-            self._handle(LaunchFailed(message.number, EAGAIN))
+            self._handle(LaunchFailed(message.number, 0))
         elif isinstance(message, Play):
             self._handle(policy.Played(message.number, None))
         elif isinstance(message, AskedAddresses):
@@ -326,6 +326,7 @@ class Carrier:
         if self._failed:
             self._failed = False
             self._report(ProcessMended(time.time(), "porter"))
+            self._handle(Recovered())
 
     def _died(self, why: str, pause: float) -> None:
         self._failed = True

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sentinetd.daemon.channel import Channel, ChannelClosed, channel_pair
-from sentinetd.daemon.loop import Loop
+from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.errors import EdgeError, MessageError
 
-PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before a dead companion is started again; the last for ever."""
 PACKETS_AT_ONCE = 64
 """Packets read before the loop's other work gets its turn."""
-STEADY_AFTER = 60.0
-"""Seconds of life after which a death counts as the first again."""
+STEADY_AFTER = 5.0
+"""Seconds of life after which a death counts as the first again: somebody killed it, it did not fail to begin."""
 
 
 class Companion:
@@ -55,6 +55,7 @@ class Companion:
         self.failures = 0
         """Deaths in a row."""
         self._since = 0.0
+        self._waits: Moment | None = None  # for the next start
         self._leaving = False
         self._renewing = False
         self.pid = 0
@@ -84,6 +85,12 @@ class Companion:
     def add_argument(self, word: str) -> None:
         """Start it with *word*, too, when it is started again."""
         self._arguments.append(word)
+
+    def hasten(self) -> None:
+        """Where it waits to be started again, start it now."""
+        if self._waits is not None:
+            self._waits.cancel()
+            self._again()
 
     def leave(self) -> None:
         """Its end is wanted from now on: do not start it again."""
@@ -150,9 +157,10 @@ class Companion:
         pause = PAUSES[min(self.failures, len(PAUSES) - 1)]
         self.failures += 1
         self._died(what, pause)
-        self._loop.after(pause, self._again)
+        self._waits = self._loop.after(pause, self._again)
 
     def _again(self) -> None:
+        self._waits = None
         if self._leaving or self.pid:
             return
         try:

@@ -352,7 +352,6 @@ class Guard:
 
     def _courier_begun(self, channel: Channel) -> None:
         self._writing["courier"] = False
-        self._last_word = self.loop.now()
         self._heed(())  # until it says otherwise
         self.link.attach(channel, self._greeting)
 
@@ -471,6 +470,8 @@ class Guard:
         self.catching.close()
         self.sockets.close()
         self.enforcement.close()
+        if self.link.behind:
+            self.courier.hasten()
         self.courier.leave()
         self.carrier.companion.leave()
         self.offers.companion.leave()

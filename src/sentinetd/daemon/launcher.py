@@ -14,7 +14,7 @@ from sentinetd.daemon.recipes import recipe_of
 from sentinetd.errors import EdgeError
 from sentinetd.model.events import Event, ProcessFailed, ProcessMended
 from sentinetd.model.service import Service
-from sentinetd.policy.inputs import Input, Launched, LaunchersGone, LaunchFailed, SetupFailed
+from sentinetd.policy.inputs import Input, Launched, LaunchersGone, LaunchFailed, Recovered, SetupFailed
 from sentinetd.spawn import protocol
 from sentinetd.spawn.recipe import Recipe
 from sentinetd.spawn.spawner import Backend, Spawner, SpawnerBusy, SpawnerGone
@@ -138,7 +138,7 @@ class Launcher:
         """Order a server of service *number* on *descriptor*, which stays the caller's. The engine hears what comes of
         it under *order*, the connection's number. Whether the order was taken."""
         if self._spawner is None:
-            self._handle(LaunchFailed(order, EAGAIN))  # tried again in a while
+            self._handle(LaunchFailed(order, 0))
             return False
         try:
             self._spawner.launch(order, number, descriptor, remote_host)
@@ -146,7 +146,7 @@ class Launcher:
             self._handle(LaunchFailed(order, EAGAIN))
             return False
         except SpawnerGone as gone:
-            self._handle(LaunchFailed(order, EAGAIN))
+            self._handle(LaunchFailed(order, 0))
             self._gone(gone)
             return False
         self._busy = True
@@ -302,3 +302,4 @@ class Launcher:
         for number, service in self._services().items():
             self.teach(number, service)
         self._report(ProcessMended(time.time(), "spawner"))
+        self._handle(Recovered())

@@ -42,11 +42,12 @@ UNANSWERED = tuple(
     number
     for number in (
         signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGALRM, signal.SIGVTALRM,
-        signal.SIGPROF, signal.SIGWINCH, signal.SIGIO, signal.SIGPWR, signal.SIGURG,
+        signal.SIGPROF, signal.SIGWINCH, signal.SIGIO, signal.SIGPWR, signal.SIGURG, signal.SIGXCPU, signal.SIGXFSZ,
+        signal.SIGSTKFLT, signal.SIGILL, signal.SIGTRAP, signal.SIGFPE, signal.SIGSYS,
         *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
     )
 )  # fmt: skip
-"""Signals that mean nothing to us and must not end us."""
+"""Signals that mean nothing to us and must not end us. A fault of our own ends us all the same (signal(7))."""
 
 
 class Life:

@@ -114,10 +114,16 @@ class CarriersGone:
 
 @dataclass(frozen=True, slots=True)
 class LaunchFailed:
-    """No process could be made for the connection *number*."""
+    """No process could be made for the connection *number*. *errno* 0: who makes or carries them is not there, and
+    `Recovered` follows when another is."""
 
     number: int
     errno: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """There is a spawner, or a porter, again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +265,7 @@ Input = (
     | Played
     | CarriersGone
     | LaunchFailed
+    | Recovered
     | LaunchersGone
     | SetupFailed
     | Ended

@@ -25,7 +25,17 @@ from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.bans import Bans
 from sentinetd.policy.behind import Behind, Visitors
 from sentinetd.policy.effects import Effect, HangUp, Refuse, Release, Report, Serve, Signal
-from sentinetd.policy.inputs import Begun, Ended, Finished, Launched, LaunchersGone, LaunchFailed, Moment, SetupFailed
+from sentinetd.policy.inputs import (
+    Begun,
+    Ended,
+    Finished,
+    Launched,
+    LaunchersGone,
+    LaunchFailed,
+    Moment,
+    Recovered,
+    SetupFailed,
+)
 from sentinetd.policy.services import Candidate, Running, Server, Services, started
 
 FORK_ATTEMPTS = 5
@@ -173,7 +183,8 @@ class Servers:
             self._agenda.add(now.now + JUDGE_EVERY, Due.JUDGE, number)
 
     def launch_failed(self, given: LaunchFailed, now: Moment) -> Iterator[Effect]:
-        """No process could be made: try again in a while, or give up."""
+        """No process could be made: try again in a while, or give up. That we lack a process of our own is told by
+        whoever lost it, and is no reason to give up at once."""
         candidate = self.orders.pop(given.number, None)
         if candidate is None:
             return
@@ -181,8 +192,11 @@ class Servers:
         running = candidate.running
         candidate.failures += 1
         lost = given.errno == errno.EBADF and not running.service.wait  # nobody has the client's connection any more
-        final = lost or Flag.NORETRY in running.service.flags or candidate.failures >= FORK_ATTEMPTS or running.stopped
-        yield Report(ForkFailed(now.wall, running.service.id, given.errno, candidate.failures, final))
+        once = given.errno != 0 and Flag.NORETRY in running.service.flags
+        final = lost or once or candidate.failures >= FORK_ATTEMPTS or running.stopped
+        if given.errno or final:
+            number = given.errno or errno.EAGAIN
+            yield Report(ForkFailed(now.wall, running.service.id, number, candidate.failures, final))
         if final:
             yield from self.give_up(candidate, Reason.FORK, now)
         else:
@@ -193,6 +207,12 @@ class Servers:
         """The candidate to be judged again, since its next attempt is due; it is not kept here any more. None: it was
         given up meanwhile."""
         return self.retries.pop(number, None)
+
+    def recovered(self, given: Recovered, now: Moment) -> Iterable[Effect]:
+        """Those who wait for another attempt may have it."""
+        for number in self.retries:
+            self._agenda.add(now.now, Due.RETRY, number)
+        return ()
 
     def give_up(self, candidate: Candidate, reason: Reason, now: Moment) -> Iterator[Effect]:
         """Refuse one that had been admitted and will have no server."""
