@@ -12,12 +12,14 @@ from config.machine import Machine, entry, loaded
 from sentinetd.config.files import gather
 from sentinetd.config.host import LARGEST, Host
 from sentinetd.config.load import load
+from sentinetd.config.pieces import Piece
 from sentinetd.model.diagnostic import Scope
 
 
 def names(files: Mapping[str, bytes | None], **more: Mapping[str, str]) -> tuple[str, list[str]]:
     gathered = gather("main", Machine(files, **more))  # type: ignore[arg-type]
-    return " ".join(one.name for one in gathered.entries), [f"{one.scope.value}: {one}" for one in gathered.diagnostics]
+    names = [(one.entry() if isinstance(one, Piece) else one).name for one in gathered.entries]
+    return " ".join(names), [f"{one.scope.value}: {one}" for one in gathered.diagnostics]
 
 
 def block(name: str) -> bytes:

@@ -23,7 +23,7 @@ class Draft:
     """*values* by field of `Service`: what the entry's own lines give, and after `inherit` the defaults as well.
 
     With an empty *name* it is the defaults themselves. *places*: see `Service.places`. *unlabeled*: why a server of it
-    cannot have its client's SELinux range on this machine, if the entry asks for it.
+    cannot have its client's SELinux range on this machine, if the entry asks for it. Not *whole*: lines may be missing.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Draft:
     places: dict[str, Place] = field(default_factory=dict)
     told: list[Diagnostic] = field(default_factory=list)
     unlabeled: str = ""
+    whole: bool = True
 
     def wrong(self, text: str, way_out: str, attribute: str = "", place: Place | None = None) -> None:
         """The entry cannot be used; in the defaults: nothing can."""
@@ -51,7 +52,7 @@ class Draft:
 
     @property
     def usable(self) -> bool:
-        return all(one.scope is Scope.LINE for one in self.told)
+        return self.whole and all(one.scope is Scope.LINE for one in self.told)
 
     def inherit(self, defaults: Draft) -> None:
         """Take from *defaults* what no line of the entry gives."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 
 from sentinetd.config.host import Host
-from sentinetd.config.syntax import Entry, Include, parse
+from sentinetd.config.pieces import Piece, cut
+from sentinetd.config.syntax import Entry, Include
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.noun import dataclass, field
 from sentinetd.model.values import Place
@@ -22,7 +23,7 @@ DEEPEST = 64
 class Gathered:
     """*entries* in order; *defaults* likewise, each with how many entries were read before it."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Piece | Entry] = field(default_factory=list)
     defaults: list[tuple[Entry, int]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -70,7 +71,7 @@ def _file(path: str, place: Place, host: Host, gathered: Gathered, above: tuple[
     if len(above) >= DEEPEST:
         tell(unread, f"{path} is included {DEEPEST} files deep", "include it from the main file")
         return
-    text = parse(data, path)
+    text = cut(data, path)
     gathered.diagnostics.extend(text.diagnostics)
     here = (*above, _Open(key, path, place))
     first: Entry | None = None
@@ -78,7 +79,7 @@ def _file(path: str, place: Place, host: Host, gathered: Gathered, above: tuple[
         if isinstance(statement, Include):
             follow = _directory if statement.directory else _file
             follow(statement.path, statement.place, host, gathered, here)
-        elif statement.name:
+        elif isinstance(statement, Piece) or statement.name:
             gathered.entries.append(statement)
         elif first:
             gathered.diagnostics.append(

@@ -64,6 +64,19 @@ class Host:
         """The same machine, asked anew: for a reload."""
         return Host(self.environment, self.directory)
 
+    def as_before(self, before: Host) -> bool:
+        """Whether the machine says what it said to *before*: whatever was asked of that is asked again."""
+        return (
+            self.uid == before.uid
+            and all(self._table(path) == table for path, table in before._tables.items())
+            and all(self.user(name) == user for name, user in before._users.items())
+            and all(self.user_of(uid) == user for uid, user in before._users_by_number.items())
+            and all(self.group(name) == number for name, number in before._groups.items())
+            and all(self.groups(*who) == groups for who, groups in before._memberships.items())
+            and all(self.not_executable(path) == why for path, why in before._executables.items())
+            and all(self.addresses(name) == found for name, found in before._addresses.items())
+        )
+
     def absolute(self, path: str) -> str:
         """*path*, where it is relative, from the directory in which the daemon was started: the same at each reload."""
         return os.path.join(self.directory, path)

@@ -8,6 +8,7 @@ from sentinetd.config.files import gather
 from sentinetd.config.host import Host
 from sentinetd.config.in_force import unadvertised, warnings
 from sentinetd.config.inetd import gather_inetd
+from sentinetd.config.recall import Recall
 from sentinetd.config.resolve import in_order, resolve
 from sentinetd.config.toml import NOTHING, Written, read_settings
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
@@ -49,13 +50,21 @@ class Loaded:
         return any(one.scope in scopes and one.level is Level.ERROR for one in self.diagnostics)
 
 
-def load(path: str, host: Host, *, settings: str | None = None, inetd_conf: str | None = None) -> Loaded:
+def load(
+    path: str,
+    host: Host,
+    *,
+    settings: str | None = None,
+    inetd_conf: str | None = None,
+    recall: Recall | None = None,
+) -> Loaded:
     """Read *path* and all that it includes, then *inetd_conf* if given, and the settings: *settings*, which must exist
-    if given, or the file ``sentinetd.toml`` beside *path*, which need not."""
+    if given, or the file ``sentinetd.toml`` beside *path*, which need not. *recall* knows what the last
+    load came to."""
     gathered = gather(path, host)
     if inetd_conf is not None:
         gather_inetd(inetd_conf, host, gathered)
-    resolved = resolve(gathered, host)
+    resolved = resolve(gathered, host, recall)
     told = list(resolved.diagnostics)
     told += (one for service in resolved.services for one in warnings(service))
     beside = os.path.join(os.path.dirname(path), SETTINGS)

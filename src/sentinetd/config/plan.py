@@ -30,27 +30,38 @@ class Plan:
 
 def plan(running: Mapping[int, Service], wanted: Sequence[Service], faulty: frozenset[str], next_number: int) -> Plan:
     """From *running* to *wanted*; new numbers begin at *next_number*. *faulty*: ids, lower case, of bad entries."""
-    free: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for number, service in running.items():
-        free[identity(service)].append(number)
-    matched: dict[int, Service] = {}
-    rest: list[Service] = []
+    numbers = {id(service): number for number, service in running.items()}
+    keep: dict[int, Service] = {}
+    changed: list[Service] = []
     for service in wanted:
+        number = numbers.pop(id(service), None)
+        if number is not None:  # nothing about it was even read again
+            keep[number] = service
+        else:
+            changed.append(service)
+    free: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for number in numbers.values():
+        free[identity(running[number])].append(number)
+    adjust: dict[int, Service] = {}
+    rest: list[Service] = []
+    for service in changed:
         candidates = free[identity(service)]
         same = next((number for number in candidates if running[number] == service), None)
-        if same is None and candidates:
+        if same is not None:
+            keep[same] = service
+        elif candidates:
             same = candidates[0]
+            adjust[same] = service
         if same is None:
             rest.append(service)
         else:
             candidates.remove(same)
-            matched[same] = service
-    left = {number: service for number, service in running.items() if number not in matched}
+    left = {number: service for number, service in running.items() if number not in keep and number not in adjust}
     stayed = frozenset(number for number, service in left.items() if service.id.lower() in faulty)
     return Plan(
         start=dict(enumerate(rest, next_number)),
-        keep={number: service for number, service in matched.items() if running[number] == service},
-        adjust={number: service for number, service in matched.items() if running[number] != service},
+        keep=keep,
+        adjust=adjust,
         stop=frozenset(left) - stayed,
         stayed=stayed,
     )

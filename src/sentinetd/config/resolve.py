@@ -13,13 +13,15 @@ from sentinetd.config.complete import Environments, complete
 from sentinetd.config.draft import Draft, first_line, known_places, read_lines
 from sentinetd.config.files import Gathered
 from sentinetd.config.host import Host
+from sentinetd.config.pieces import Piece
+from sentinetd.config.recall import Known, Recall
 from sentinetd.config.syntax import Entry, Line
 from sentinetd.config.validate import validate
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.noun import dataclass
 from sentinetd.model.readers import nearest
 from sentinetd.model.service import Service
-from sentinetd.model.values import Family, Place, SocketType, Type
+from sentinetd.model.values import Family, Flag, Place, SocketType, Type
 
 ORDERED_IN_XINETD = ("only_from", "no_access", "banner", "banner_success", "banner_fail")
 """Attributes of the defaults that xinetd gives only to services that it reads after them."""
@@ -34,34 +36,80 @@ class Resolved:
     faulty: frozenset[str]
 
 
-def resolve(gathered: Gathered, host: Host) -> Resolved:
-    """The services that the entries of *gathered* describe."""
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """An entry that may count, by its *id*. *known*: what it comes to, if that is known; else *entry* is there. *out*:
+    it is not to be examined."""
+
+    id: str
+    out: bool
+    piece: Piece | None
+    entry: Entry | None
+    known: Known | None = None
+
+
+def resolve(gathered: Gathered, host: Host, recall: Recall | None = None) -> Resolved:
+    """The services that the entries of *gathered* describe. *recall* knows what the last reading came to."""
+    recall = recall or Recall()
     told = list(gathered.diagnostics)
     defaults = _defaults(gathered, host, told)
-    wanted = _wanted(gathered.entries, defaults, told)
+    recall.begin(defaults, host)
+    candidates = [_candidate(written, recall) for written in gathered.entries]
     environments: Environments = {}
     services: list[Service] = []
     faulty: set[str] = set()
     rivals = _Rivals()
-    for entry, name in wanted:
-        draft = Draft(entry.name, name, entry.place, told=list(entry.diagnostics))
-        read_lines(draft, entry.lines, defaults, host)
-        draft.inherit(defaults)
-        if entry.whole:
-            complete(draft, host, environments)
-            validate(draft)
-        service = _service(draft) if entry.whole and draft.usable else None
-        rival = rivals.of(service) if service else None
-        if service and rival:
-            _told_apart(draft, service, rival)
-        told.extend(draft.told)
-        if service and draft.usable:
-            if rival is None:
-                services.append(service)
-                rivals.add(service)
-        else:
-            faulty.add(name.lower())
+    for one in _wanted(candidates, defaults, told):
+        service = one.known.service if one.known else None
+        if service is None or rivals.of(service):
+            draft = _draft(one, defaults, host, environments)
+            service = _judged(draft, rivals)
+            told.extend(draft.told)
+            if not draft.usable:
+                faulty.add(one.id.lower())
+            elif one.piece and service and not draft.told and Flag.LABELED not in service.flags:
+                recall.keep(one.piece, one.id, service)
+        if service is not None:
+            services.append(service)
+            rivals.add(service)
     return Resolved(tuple(services), tuple(told), frozenset(faulty))
+
+
+def _candidate(written: Piece | Entry, recall: Recall) -> _Candidate:
+    piece = written if isinstance(written, Piece) else None
+    known = recall.known(piece) if piece else None
+    if known:
+        return _Candidate(known.id, known.service is None, piece, None, known)
+    entry = written.entry() if isinstance(written, Piece) else written
+    line = first_line(entry.lines, "id")
+    disable = first_line(entry.lines, "disable")
+    name = line.words[0] if line else entry.name
+    out = disable is not None and disable.words[0].lower() == "yes"
+    if out and piece:
+        recall.keep(piece, name, None)
+    return _Candidate(name, out, piece, entry)
+
+
+def _draft(one: _Candidate, defaults: Draft, host: Host, environments: Environments) -> Draft:
+    """What the lines of *one* and the defaults say, completed and checked."""
+    entry = one.entry or (one.piece.entry() if one.piece else None)
+    assert entry is not None
+    draft = Draft(entry.name, one.id, entry.place, told=list(entry.diagnostics), whole=entry.whole)
+    read_lines(draft, entry.lines, defaults, host)
+    draft.inherit(defaults)
+    if entry.whole:
+        complete(draft, host, environments)
+        validate(draft)
+    return draft
+
+
+def _judged(draft: Draft, rivals: _Rivals) -> Service | None:
+    """The service that *draft* comes to beside *rivals*; None if none, which is told."""
+    service = _service(draft) if draft.usable else None
+    rival = rivals.of(service) if service else None
+    if service and rival:
+        _told_apart(draft, service, rival)
+    return None if rival else service
 
 
 def _defaults(gathered: Gathered, host: Host, told: list[Diagnostic]) -> Draft:
@@ -83,24 +131,19 @@ def _defaults(gathered: Gathered, host: Host, told: list[Diagnostic]) -> Draft:
     return draft
 
 
-def _wanted(entries: Iterable[Entry], defaults: Draft, told: list[Diagnostic]) -> list[tuple[Entry, str]]:
-    """Entries that count, each with its id. What is disabled is not examined, so its mistakes are not told."""
+def _wanted(candidates: Iterable[_Candidate], defaults: Draft, told: list[Diagnostic]) -> list[_Candidate]:
+    """Entries that count. What is disabled is not examined, so its mistakes are not told."""
     enabled: tuple[str, ...] | None = defaults.values.get("enabled")
     disabled: tuple[str, ...] = defaults.values.get("disabled", ())
     only = None if enabled is None else {one.lower() for one in enabled}
     never = {one.lower() for one in disabled}
-    wanted: list[tuple[Entry, str]] = []
+    wanted: list[_Candidate] = []
     ids: set[str] = set()
-    for entry in entries:
-        line = first_line(entry.lines, "id")
-        name = line.words[0] if line else entry.name
-        key = name.lower()
+    for one in candidates:
+        key = one.id.lower()
         ids.add(key)
-        disable = first_line(entry.lines, "disable")
-        if disable and disable.words[0].lower() == "yes":
-            continue
-        if (only is None or key in only) and key not in never:
-            wanted.append((entry, name))
+        if not one.out and (only is None or key in only) and key not in never:
+            wanted.append(one)
     for attribute, words in (("enabled", enabled or ()), ("disabled", disabled)):
         for word in words:
             if word.lower() not in ids:

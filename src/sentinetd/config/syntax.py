@@ -65,9 +65,9 @@ class Text:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def parse(data: bytes, file: str) -> Text:
-    """The statements of *data*; *file* is its name in places."""
-    return _Parser(data, file).text()
+def parse(data: bytes, file: str, first: int = 1) -> Text:
+    """The statements of *data*; *file* is its name in places, *first* the number of its first line."""
+    return _Parser(data, file, first).text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,13 @@ class Row:
     wrong: str = ""
 
 
-def rows(data: bytes, file: str) -> Iterator[Row]:
-    """The lines of *data* other than blank ones and comments."""
+def rows(data: bytes, file: str, first: int = 1) -> Iterator[Row]:
+    """The lines of *data* other than blank ones and comments; *first* is the number of the first line."""
     text = data.decode("utf-8", "surrogateescape")
     words_of: Callable[[str], list[str]] = _words
     if text.isascii() and not any(odd in text for odd in _ODD_BLANKS):
         words_of = str.split  # the same, faster
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), first):
         if len(line) > LONGEST // 4 and len(line.encode("utf-8", "surrogateescape")) > LONGEST:
             words = words_of(line[:_SHOWN])[:1]
             if not words or words[0][0] != "#":
@@ -106,15 +106,15 @@ def _words(line: str) -> list[str]:
 class _Parser:
     """Walks the rows of one file once, one row of look-ahead."""
 
-    def __init__(self, data: bytes, file: str) -> None:
+    def __init__(self, data: bytes, file: str, first: int) -> None:
         self._file = file
-        self._rows = rows(data, file)
+        self._rows = rows(data, file, first)
         self._row = next(self._rows, None)
         self._statements: list[Entry | Include] = []
         self._told: list[Diagnostic] = []
         self._doubts = 0  # mistakes that leave the extent of an entry unclear
         if b"\r\n" in data:
-            line = data[: data.index(b"\r\n")].count(b"\n") + 1
+            line = data[: data.index(b"\r\n")].count(b"\n") + first
             self._tell(
                 Scope.LINE,
                 Place(file, line),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from sentinetd.config.host import Host
 from sentinetd.config.load import Loaded, load
+from sentinetd.config.recall import Recall
 from sentinetd.daemon.options import Options
 from sentinetd.model.diagnostic import Level
 
 INETD_CONF = "/etc/inetd.conf"
 
 
-def read(options: Options, host: Host) -> Loaded:
-    """Read the configuration that *options* name, by absolute paths."""
+def read(options: Options, host: Host, recall: Recall | None = None) -> Loaded:
+    """Read the configuration that *options* name, by absolute paths. *recall* knows what the last reading came to."""
     inetd_conf = INETD_CONF if options.inetd_compat else None
-    return load(options.config, host, settings=options.settings, inetd_conf=inetd_conf)
+    return load(options.config, host, settings=options.settings, inetd_conf=inetd_conf, recall=recall)
 
 
 def check(program: str, loaded: Loaded) -> int:

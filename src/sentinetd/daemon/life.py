@@ -14,6 +14,7 @@ from collections.abc import Callable
 from sentinetd import __version__
 from sentinetd.config.host import Host
 from sentinetd.config.load import Loaded
+from sentinetd.config.recall import Recall
 from sentinetd.daemon import paths
 from sentinetd.daemon.check import read
 from sentinetd.daemon.direct import write_directly
@@ -57,6 +58,7 @@ class Life:
         self._options = options
         self._config = options.config
         self._host = host
+        self._recall = Recall()
         self._environment = host.environment
         self._ident = options.ident or program
         self._log_path = options.log_file
@@ -78,7 +80,7 @@ class Life:
         """Live; the exit status. EdgeError if the log cannot be opened: there is nowhere else to say so."""
         hard_files = _prepare_process()
         early = self._open_log()
-        loaded = read(self._options, self._host)
+        loaded = self._read()
         if not self._daemonize():
             return self._status
         pid_file = paths.PidFile(self._pid_path) if self._pid_path else None
@@ -90,7 +92,7 @@ class Life:
         self._tell_log(guard)
         for text in (*early, *self._options.notes):
             guard.notice(Level.WARNING, text)
-        self._reloader = Reloader(guard, lambda: read(self._options, self._host.again()))
+        self._reloader = Reloader(guard, self._read)
         guard.reload = self._reload_for
         self._reloader.diagnose(loaded.diagnostics)
         if not loaded.startable:
@@ -138,6 +140,11 @@ class Life:
             self._reload()
 
     # Beginning.
+
+    def _read(self) -> Loaded:
+        """What the files say now."""
+        self._host = self._host.again()
+        return read(self._options, self._host, self._recall)
 
     def _open_log(self) -> list[str]:
         """Open the daemon's own log; what is to be remarked about it."""

@@ -1,0 +1,77 @@
+"""A file cut into pieces: entries that are written the usual way stay text, all else is parsed at once.
+
+The text of an entry says what it was when it was last read, long before anything of it is parsed (`recall`). Only what
+nobody can take for anything else is cut: a header, a brace, lines with an operator each, a brace, and nothing odd in
+between. From the first line that is none of this on, the rest of the file goes to the parser as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from sentinetd.config.syntax import Entry, Include, parse
+from sentinetd.model.diagnostic import Diagnostic
+from sentinetd.model.noun import dataclass
+from sentinetd.model.values import Place
+
+LONGEST = 16 * 1024
+"""Bytes of a piece. A longer one is no usual entry, and may hold a line that the parser refuses for its length."""
+
+_BETWEEN = rb"(?:[ \t]*(?:#[\t -~]*)?\n)*"
+_NAMED = rb"[ \t]*service[ \t]+[!-\"$-z|~][!-z|~]*[ \t]*\n"
+_BODY = rb"[ \t]*\{[ \t]*\n(?:[ \t]*(?:(?:#[\t -~]*)?|[a-zA-Z_]+[ \t]+[+-]?=[\t -~]*)\n)*[ \t]*\}[ \t]*\n"
+_OTHER = rb"[ \t]*defaults[ \t]*\n" + _BODY + rb"|[ \t]*include(?:dir)?[ \t]+[!-~]+[ \t]*\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The *text* of one entry, from its header at *place* on. The parser finds nothing wrong with its extent."""
+
+    place: Place
+    text: bytes
+
+    def entry(self) -> Entry:
+        """What the parser makes of it."""
+        (entry,) = parse(self.text, self.place.file, self.place.line).statements
+        assert isinstance(entry, Entry)
+        return entry
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """As `syntax.Text`, with entries that are still text."""
+
+    statements: tuple[Piece | Entry | Include, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@cache
+def _usual() -> re.Pattern[bytes]:
+    """What stands before a statement; then a service, or another statement, or none of the usual form."""
+    return re.compile(b"(" + _BETWEEN + b")(?:(" + _NAMED + _BODY + b")|(" + _OTHER + b"))?")
+
+
+def cut(data: bytes, file: str) -> Pieces:
+    """The statements of *data*; *file* is its name in places. The same as `syntax.parse`, once each piece is parsed."""
+    statements: list[Piece | Entry | Include] = []
+    told: list[Diagnostic] = []
+    usual = _usual().match
+    at, line = 0, 1
+    while (found := usual(data, at)) is not None:  # it matches nothing as well
+        before, service, other = found.groups()
+        line += before.count(b"\n")
+        at = found.end(1)
+        text = service or other
+        if text is None or len(text) > LONGEST:
+            break
+        if service:
+            statements.append(Piece(Place(file, line), text))
+        else:
+            parsed = parse(text, file, line)
+            statements += parsed.statements
+            told += parsed.diagnostics
+        line += text.count(b"\n")
+        at = found.end()
+    rest = parse(data[at:], file, line)
+    return Pieces((*statements, *rest.statements), (*told, *rest.diagnostics))
