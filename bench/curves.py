@@ -196,12 +196,18 @@ def _measured(curve: Curve, points: Sequence[Point], site: Site, plan: Plan, kin
     return results
 
 
+def _curve(name: str) -> Curve:
+    return next(curve for curve in CURVES if curve.name == name)
+
+
 def _write(about: dict[str, str], results: dict[str, Results], failures: Sequence[str], directory: Path) -> None:
     """Print a table, and keep all in *directory*."""
     curves: dict[str, dict[str, dict[str, dict[str, object]]]] = {}
     for name, one in results.items():
-        print(f"\n{next(curve.title for curve in CURVES if curve.name == name)}: CPU of a connection in microseconds")
-        for place, by in one.samples.items():
+        print(f"\n{_curve(name).title}: CPU of a connection in microseconds")
+        order = [f"{workload.name}|{size}" for workload in WORKLOADS for size in _curve(name).steps]
+        for place in filter(one.samples.__contains__, order):
+            by = one.samples[place]
             workload, _, size = place.partition("|")
             for who, samples in by.items():
                 spread = Spread.of([sample.cpu_each for sample in samples])

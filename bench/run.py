@@ -18,6 +18,7 @@ from peers import Kind, debian, missing, present, version
 from report import as_json, markdown
 from results import Results
 from rounds import FULL, QUICK, Plan, Round, Stage
+from stages.internal import TFTPD
 from stages.table import STAGES
 from targets import judge, read
 
@@ -120,7 +121,7 @@ def _facts(kinds: Sequence[Kind], plan: Plan, work: Path) -> dict[str, str]:
     return {
         **facts(work),
         **{kind.value: version(kind) for kind in kinds},
-        "TFTP server": debian("/usr/sbin/in.tftpd") or "none",
+        "TFTP server": debian(TFTPD) or "none",
         "rounds": f"{plan.rounds} of {plan.seconds:g} s a workload and {plan.trips:,} trips",
     }
 

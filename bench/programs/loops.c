@@ -1,5 +1,6 @@
 /*
- * What the kernel allows where no program is started, and what stands behind a redirect: one loop around epoll.
+ * What the kernel allows where no program is started, and what stands behind a redirect: one loop around epoll, or
+ * around accept, where that is all there is to do.
  *
  * loops WHAT ADDRESS PORT [BYTES], until it is ended by a signal; prints "Started working" when ready. WHAT is
  *   refuse   accept and close, and no more
@@ -72,6 +73,18 @@ static void watch(int fd, uint32_t events)
         err(1, "epoll_ctl");
 }
 
+/* Accept and close. */
+static void refuse(int listener)
+{
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            close(fd);
+        else if (errno != ECONNABORTED && errno != EINTR)
+            err(1, "accept");
+    }
+}
+
 /* Accept all that wait. */
 static void welcome(int listener, char what, size_t bytes)
 {
@@ -84,11 +97,10 @@ static void welcome(int listener, char what, size_t bytes)
                 continue;
             err(1, "accept");
         }
-        if (what == 's')
+        if (what == 's') {
             send(fd, piece, bytes, MSG_NOSIGNAL);
-        if (what == 's' || what == 'r')
             close(fd);
-        else
+        } else
             watch(fd, what == 'p' ? EPOLLOUT : EPOLLIN);
     }
 }
@@ -97,12 +109,12 @@ int main(int argc, char **argv)
 {
     if (argc < 4)
         errx(2, "usage: loops refuse|say|echo|pour|keep|reflect ADDRESS PORT [BYTES]");
-    bool datagrams = !strcmp(argv[1], "reflect");
+    bool datagrams = !strcmp(argv[1], "reflect"), refuses = !strcmp(argv[1], "refuse");
     char what = argv[1][0];
     size_t bytes = argc > 4 ? (size_t)atol(argv[4]) : 6;
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[3]))};
     struct rlimit files;
-    int yes = 1, listener = socket(AF_INET, (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int yes = 1, listener = socket(AF_INET, (datagrams ? SOCK_DGRAM : SOCK_STREAM) | (refuses ? 0 : SOCK_NONBLOCK) | SOCK_CLOEXEC, 0);
 
     at.sin_addr.s_addr = inet_addr(argv[2]);
     memset(piece, 'x', sizeof piece);
@@ -113,12 +125,14 @@ int main(int argc, char **argv)
         err(1, "port %s", argv[3]);
     if (getrlimit(RLIMIT_NOFILE, &files) || (files.rlim_cur = files.rlim_max, setrlimit(RLIMIT_NOFILE, &files)))
         err(1, "descriptors");
+    puts("Started working");
+    fflush(stdout);
+    if (refuses)
+        refuse(listener);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)
         err(1, "epoll_create1");
     watch(listener, EPOLLIN);
-    puts("Started working");
-    fflush(stdout);
     for (;;) {
         struct epoll_event events[AT_ONCE];
         int ready = epoll_wait(epoll, events, AT_ONCE, -1);

@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from contenders import Running
-from load import Workload, measure
+from load import Workload, trip_once
 from peers import Kind
 from results import BYTES, MIB, SECONDS
 from rounds import OVERHEAD, Round, Stage
 from sentinetd.model.address import Network
 from sentinetd.model.ban import Ban
 from sentinetd.store.sqlite import Store
-from stages.refusing import SENSOR, SERVE
+from stages.refusing import BANNED_SOURCE, SENSOR, SERVE
 from stages.spawning import HELLO, furnished
 
 AN_HOUR = 3_600.0
@@ -30,10 +30,12 @@ FILL_EACH = 3e-5
 """Seconds to store a ban, and to read it back, about."""
 ADDRESSES = "198.18.7.{}"
 SERVED = Workload(name="serve hello, 32 clients, bans in force", door=SERVE, expected=HELLO)
+REFUSED = Workload(name="refuse a banned source, bans in force", door=SERVE, source=BANNED_SOURCE)
+WORKLOADS = (SERVED, REFUSED)
 STARTED = "start with bans in the store"
 GUARD = "memory of the guard, bans in force"
 EACH = "memory of the guard, each ban"
-NAMES = (SERVED.name, STARTED, GUARD, EACH)
+NAMES = (SERVED.name, REFUSED.name, STARTED, GUARD, EACH)
 
 
 def networks(count: int, dice: random.Random) -> Iterator[Network]:
@@ -103,16 +105,18 @@ def run(this: Round) -> None:
             this.results.note(GUARD, running.name, guards[size], MIB)
             if size:
                 this.results.note(EACH, running.name, (guards[size] - guards[min(guards)]) / size, BYTES)
+        for running in all_running.values():
+            trip_once(this.load, SENSOR, running, BANNED_SOURCE)
         for number in range(this.plan.rounds):
-            for running in replace(this, number=number).in_turn(list(all_running.values())):
-                this.results.add(SERVED.name, running.name, measure(this.load, SERVED, running, this.plan.seconds))
+            replace(this, number=number).measure_all(WORKLOADS, list(all_running.values()))
 
 
 def takes(this: Round) -> float:
     """Seconds, about; all of them in the first round."""
     if this.number or not any(map(this.wanted, NAMES)):
         return 0.0
-    measured = this.plan.rounds * len(this.plan.bans) * (this.plan.seconds + OVERHEAD)
+    workloads = len(list(filter(this.has, WORKLOADS)))
+    measured = this.plan.rounds * len(this.plan.bans) * workloads * (this.plan.seconds + OVERHEAD)
     return measured + sum(this.plan.bans) * FILL_EACH + 2 * len(this.plan.bans)
 
 
