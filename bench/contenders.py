@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import signal
 import sqlite3
 import subprocess
@@ -12,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import doors
 import peers
 import processes
-from doors import Door
-from machine import CACHE, SOURCES, BenchError, Site
+from dialects import COMMANDS, DIALECTS, Place
+from doors import SERVICE_LOG, Door
+from machine import SOURCES, BenchError, Site
 from peers import Kind
 
 BANNED = b"Adding "
@@ -30,9 +29,6 @@ SETTLED = 0.05
 """Seconds in which no process of a daemon has gone, and no other come."""
 RESTS = 0.002
 """CPU seconds in that time which a clock or a heartbeat may use."""
-LOOPS = {"echo": "echo", "daytime": "say", "chargen": "pour"}
-DAYTIME_LINE = "26"
-"""Bytes of the daytime of the C loop: as many as ctime(3) has with its CR LF."""
 
 
 def address_of(kind: Kind) -> str:
@@ -66,16 +62,16 @@ class Running:
         self.address = address or address_of(kind)
         self.doors = tuple(door for door in wanted if peers.offers(kind, door))
         self.directory = directory
-        self.config = directory / "configuration"
+        self._place = Place(peers.program(kind) or "", self.address, directory, site)
         self._settings = SETTINGS + settings
         self._state = directory / "state" if state is None else state
-        self._log = directory / "daemon.log"
+        self._log = self._place.log
         self._processes: list[int] = []
         self._children: list[subprocess.Popen[bytes]] = []
         directory.mkdir(mode=0o755)
         self.begun = time.monotonic()
         try:
-            self._start(site)
+            self._start()
             self._await_ready(awaited or self._offers_all)
             self.ready = time.monotonic()
             if not self._processes:
@@ -103,14 +99,7 @@ class Running:
 
     def write_configuration(self, wanted: Sequence[Door]) -> None:
         """What it reads at its start and at a reload."""
-        if self.kind in (Kind.XINETD, Kind.SENTINETD):
-            own = self.kind is Kind.SENTINETD
-            text = doors.xinetd_conf(wanted, self.address, self.directory, own=own)
-        elif self.kind is Kind.RLINETD:
-            text = doors.rlinetd_conf(wanted, self.address)
-        else:
-            text = doors.inetd_conf(wanted, self.address)
-        self.config.write_text(text)
+        self._place.config.write_text(DIALECTS[self.kind].text(wanted, self._place))
 
     def reload(self) -> None:
         """Tell it that its configuration has changed."""
@@ -118,7 +107,7 @@ class Running:
 
     def logged(self, word: str) -> int:
         """How often *word* stands in the service log."""
-        path = self.directory / doors.SERVICE_LOG
+        path = self.directory / SERVICE_LOG
         return path.read_bytes().count(word.encode()) if path.exists() else 0
 
     def bans_kept(self) -> int:
@@ -151,47 +140,23 @@ class Running:
             time.sleep(0.01)
         self._processes.clear()
 
-    def _start(self, site: Site) -> None:
-        if self.kind in (Kind.TCPSERVER, Kind.TCPSVD, Kind.SYSTEMD, Kind.LIMIT):
+    def _start(self) -> None:
+        if self.kind not in DIALECTS:
             for door in self.doors:
-                self._run(self._command_for(door, site), door.name)
+                self._run(COMMANDS[self.kind](door, self._place), door.name)
             return
+        dialect = DIALECTS[self.kind]
         self.write_configuration(self.doors)
-        program = peers.program(self.kind) or ""
-        config = str(self.config)
-        usual = ["-dontfork", "-f", config, "-filelog", str(self._log), "-pidfile", str(self.directory / "pid")]
-        if self.kind is Kind.XINETD:
-            self._run([program, *usual])
-        elif self.kind is Kind.SENTINETD:
+        command = dialect.command(self._place)
+        if self.kind is Kind.SENTINETD:
             settings = self.directory / "sentinetd.toml"
             settings.touch(mode=0o600)
             settings.write_text(self._settings)
-            self._run([*peers.sentinetd_command(), *usual, "--settings", str(settings), "--state", str(self._state)])
-        elif self.kind is Kind.OPENBSD:
-            self._run([program, "-i", "-q", doors.BACKLOG, "-R", doors.NO_LIMIT, config])
-        elif self.kind is Kind.INETUTILS:
-            self._detached([program, "-R", doors.NO_LIMIT, f"--pidfile={self.directory / 'pid'}", config])
+            command += ["--state", str(self._state)]
+        if dialect.detaches:
+            self._detached(command)
         else:
-            parser = next((CACHE / "rlinetd").glob("usr/lib/*/rlinetd/libparse.so"), None)
-            self._detached([program, *(["-p", str(parser)] if parser else []), "-f", config])
-
-    def _command_for(self, door: Door, site: Site) -> list[str]:
-        program = peers.program(self.kind) or ""
-        if self.kind is Kind.TCPSERVER:
-            return doors.tcpserver_command(program, door, self.address, self.directory)
-        if self.kind is Kind.TCPSVD:
-            return doors.tcpsvd_command(program, door, self.address, self.directory)
-        if self.kind is Kind.SYSTEMD:
-            return doors.activate_command(program, door, self.address)
-        place = [self.address, str(door.port)]
-        if door.denied or door.per_source is not None:
-            return [site.program("loops"), "refuse", *place]
-        if door.internal:
-            what = "reflect" if door.datagram else LOOPS[door.internal]
-            return [site.program("loops"), what, *place, DAYTIME_LINE]
-        user = pwd.getpwnam(door.user)
-        limits = [*(value for _, value in doors.LIMITS), doors.NICE] if door.limited else [0] * (len(doors.LIMITS) + 1)
-        return [site.program("limit"), *place, *map(str, (user.pw_uid, user.pw_gid, *limits)), *door.server]
+            self._run(command)
 
     def _run(self, command: Sequence[str], name: str = "output") -> None:
         """Start a process that stays where it is."""
@@ -224,12 +189,12 @@ class Running:
     def _settled(self) -> list[int]:
         """A daemon that went into the background, by way of several processes: the one that stays."""
         deadline = time.monotonic() + START_WITHIN
-        found, before = processes.with_word(str(self.config)), [-1]
+        found, before = processes.with_word(str(self._place.config)), [-1]
         while len(found) != 1 or found != before:
             if time.monotonic() > deadline:
                 raise BenchError(f"{self.name} is not to be seen; it said:\n{self._said()}")
             time.sleep(SETTLED)
-            found, before = processes.with_word(str(self.config)), found
+            found, before = processes.with_word(str(self._place.config)), found
         return found
 
     def _offers_all(self) -> bool:
