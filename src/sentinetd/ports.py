@@ -72,8 +72,9 @@ class Listener(Protocol):
         """Of the kinds in `events.ROUTINE` and `events.ON_REQUEST`, those it wants to be told of now. It may miss what
         no service's log wants until the guard has heard of the wish; what it did not wish for may come all the same."""
 
-    def tell(self, event: Event) -> None:
-        """Take *event*, whose bans are committed. Never waits, never raises for a failing world."""
+    def tell(self, *events: Event) -> None:
+        """Take *events* in their order, whose bans are committed; in a flood they are many at once. Never waits, never
+        raises for a failing world."""
 
     async def close(self) -> None:
         """Let go of everything, after a last bounded attempt to deliver what waits."""

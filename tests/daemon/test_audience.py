@@ -50,8 +50,8 @@ class Ear:
     def routine(self) -> frozenset[str]:
         return self.wants
 
-    def tell(self, event: ev.Event) -> None:
-        self.heard.append(event)
+    def tell(self, *events: ev.Event) -> None:
+        self.heard += events
 
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:
         self.heard.append({number: os.pread(descriptor, 99, 0) for number, descriptor in files.items()})

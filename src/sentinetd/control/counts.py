@@ -21,10 +21,12 @@ class Counts:
         self._kinds: Counter[str] = Counter()
         self._delays = Histogram(BOUNDS)
 
-    def tell(self, event: Event) -> None:
-        """Count *event*."""
-        self._kinds[event.kind] += 1
-        self._delays.observe(max(0.0, self._wall() - event.at))
+    def tell(self, *events: Event) -> None:
+        """Count *events*."""
+        now = self._wall()
+        self._kinds.update([event.kind for event in events])
+        for event in events:
+            self._delays.observe(max(0.0, now - event.at))
 
     def heard(self) -> Heard:
         """What was counted up to now."""

@@ -26,6 +26,8 @@ NETWORK_BITS = {4: 24, 6: 48}
 class Ranking(Enum):
     """What can be ranked by trips."""
 
+    __hash__ = object.__hash__  # members are singletons; Enum's own hash is Python code
+
     SENSORS = "sensors"
     SOURCES = "sources"
     NETWORKS = "networks"
@@ -93,18 +95,18 @@ class History:
         self._hours: deque[Hour] = deque(maxlen=HOURS)
         self._refused: int | None = None
 
-    def tell(self, event: Event) -> None:
-        """Count *event*, if it is one of those."""
-        if isinstance(event, SensorTripped):
-            if not event.number:
-                return  # a test: no service has that number
-            self._minute(event.at).trips += 1
-            rankings = self._hour(event.at).rankings
-            rankings[Ranking.SENSORS].add(event.service)
-            rankings[Ranking.SOURCES].add(event.source.text)
-            rankings[Ranking.NETWORKS].add(_network(event.source))
-        elif type(event) is BanImposed:
-            self._minute(event.at).bans += 1
+    def tell(self, *events: Event) -> None:
+        """Count those of *events* that are of these kinds."""
+        for event in events:
+            kind = type(event)
+            if kind is BanImposed:
+                self._minute(event.at).bans += 1
+            elif isinstance(event, SensorTripped) and event.number:  # a test's sensor has none
+                self._minute(event.at).trips += 1
+                rankings = self._hour(event.at).rankings
+                rankings[Ranking.SENSORS].add(event.service)
+                rankings[Ranking.SOURCES].add(event.source.text)
+                rankings[Ranking.NETWORKS].add(_network(event.source))
 
     def refused(self, total: int, now: float) -> None:
         """Up to *now* the guard had refused *total*; less than before means that it is another guard."""

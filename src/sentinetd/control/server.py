@@ -63,12 +63,12 @@ class Control:
         """What subscribers want of what happens for each connection."""
         return self._stream.routine
 
-    def tell(self, event: Event) -> None:
-        """Count *event*, and pass it on."""
-        self._counts.tell(event)
-        self._troubles.tell(event)
-        self._history.tell(event)
-        self._stream.tell(event)
+    def tell(self, *events: Event) -> None:
+        """Count *events*, and pass them on."""
+        self._counts.tell(*events)
+        self._troubles.tell(*events)
+        self._history.tell(*events)
+        self._stream.tell(*events)
 
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:
         """Keep the sockets that *settings* number."""

@@ -88,7 +88,7 @@ class Stream:
         self._line = line
         self._stir = stir
         self._subscribers: set[Subscriber] = set()
-        self._recent: deque[tuple[int, Event]] = deque(maxlen=RECENT)
+        self._recent: deque[Event] = deque(maxlen=RECENT)
         self._number = 0
 
     @property
@@ -99,15 +99,20 @@ class Stream:
     def __len__(self) -> int:
         return len(self._subscribers)
 
-    def tell(self, event: Event) -> None:
-        """Pass *event* on."""
-        self._number += 1
-        self._recent.append((self._number, event))
+    def tell(self, *events: Event) -> None:
+        """Pass *events* on."""
+        self._recent.extend(events)
+        if self._subscribers:
+            for number, event in enumerate(events, self._number + 1):
+                self._pass_on(number, event)
+        self._number += len(events)
+
+    def _pass_on(self, number: int, event: Event) -> None:
         told: Told | None = None
         for one in self._subscribers:
             if one.wants(event.kind):
                 if told is None:
-                    told = Told(self._number, event.kind, self._line(event))
+                    told = Told(number, event.kind, self._line(event))
                 one.put(told)
 
     def subscribe(self, kinds: tuple[str, ...], routine: bool, recent: int) -> Subscriber | None:
@@ -115,7 +120,8 @@ class Stream:
         if len(self._subscribers) >= SUBSCRIBERS_MOST:
             return None
         made = Subscriber(kinds, routine)
-        fitting = [(number, event) for number, event in self._recent if made.wants(event.kind)]
+        numbered = enumerate(self._recent, self._number - len(self._recent) + 1)
+        fitting = [(number, event) for number, event in numbered if made.wants(event.kind)]
         for number, event in fitting[len(fitting) - recent :] if recent < len(fitting) else fitting:
             made.put(Told(number, event.kind, self._line(event)))
         self._subscribers.add(made)

@@ -44,6 +44,7 @@ MENDED: Mapping[type[ev.Event], Callable[[Any], str]] = {
     ev.ReloadDone: lambda event: "configuration",
 }
 """The trouble that each event ends."""
+OF_TROUBLES = FAILED.keys() | MENDED.keys()
 ENDLESS = (ev.EventsLost, ev.ResourceExhausted)
 """Nothing tells when these are over."""
 
@@ -55,8 +56,13 @@ class Troubles:
         self._lasting: dict[str, Trouble] = {}
         self._passing: dict[str, Trouble] = {}
 
-    def tell(self, event: ev.Event) -> None:
-        """Take note of *event*."""
+    def tell(self, *events: ev.Event) -> None:
+        """Take note of *events*."""
+        for event in events:
+            if type(event) in OF_TROUBLES:
+                self._note(event)
+
+    def _note(self, event: ev.Event) -> None:
         failure, mended = FAILED.get(type(event)), MENDED.get(type(event))
         if failure is not None:
             what, text = failure(event)

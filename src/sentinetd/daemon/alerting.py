@@ -41,10 +41,10 @@ class Alerting:
         """See `ports.Listener`."""
         return frozenset() if self.alerts is None else self.alerts.routine
 
-    def tell(self, event: Event) -> None:
+    def tell(self, *events: Event) -> None:
         """See `ports.Listener`."""
         if self.alerts is not None:
-            self.alerts.tell(event)
+            self.alerts.tell(*events)
 
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:
         """See `ports.Instructable`."""

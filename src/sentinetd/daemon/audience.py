@@ -38,10 +38,10 @@ class Audience:
         self._listeners = (*listeners, *instructed)
         self._instructed = tuple(instructed)
 
-    def tell(self, event: Event) -> None:
-        """Tell everyone of *event*."""
+    def tell(self, *events: Event) -> None:
+        """Tell everyone of *events*."""
         for listener in self._listeners:
-            listener.tell(event)
+            listener.tell(*events)
 
     def note(self, event: Event) -> None:
         """A listener has something to tell: for the logs, and for everybody who hears."""

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -156,10 +157,10 @@ class Courier:
                 await self._pause()
         self.orders.close()
         await self._keeper.close()
-        self._tell(self._keeper.told())
+        self._tell(*self._keeper.told())
         self._journal.flush()
         await self.audience.close()
-        self._tell(self.audience.news())
+        self._tell(*self.audience.news())
         self._journal.close()
 
     def observer(self) -> Observer:
@@ -225,18 +226,18 @@ class Courier:
         for first in range(0, len(longer), LONGER_AT_ONCE):
             await self._send(LongerBans(tuple(longer[first : first + LONGER_AT_ONCE])))
         news = [*self._keeper.told(), *self.audience.news()]
-        for message in batch:
-            if isinstance(message, Event):
-                if news:  # before the bans it concerns, but after the log was opened into which it goes
-                    self._tell(news)
-                    news = []
-                self._journal.tell(message)
-                self.audience.tell(message)
-            elif isinstance(message, Instructed):
-                await self._consider(message)
-            else:
-                self._obey(message)
-        self._tell(news)
+        for are_events, messages in groupby(batch, lambda message: isinstance(message, Event)):
+            if are_events:
+                # News goes before the bans it concerns, but after the log was opened into which it goes.
+                self._tell(*news, *messages)
+                news = []
+                continue
+            for message in messages:
+                if isinstance(message, Instructed):
+                    await self._consider(message)
+                else:
+                    self._obey(message)
+        self._tell(*news)
         self._journal.flush()
         await self._say_wishes()
         if self._heard > self._answered:
@@ -253,10 +254,10 @@ class Courier:
             self._wishes = wishes
             await self._send(Curious(tuple(sorted(wishes))))
 
-    def _tell(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self._journal.tell(event)
-            self.audience.tell(event)
+    def _tell(self, *events: Event) -> None:
+        if events:
+            self._journal.tell(*events)
+            self.audience.tell(*events)
 
     def _obey(self, message: Any) -> None:
         """Carry out a message that is no event."""

@@ -26,7 +26,7 @@ class Escalator:
         """It hears of bans by what is committed."""
         return frozenset()
 
-    def tell(self, event: Event) -> None:
+    def tell(self, *events: Event) -> None:
         """Nothing to do: see `longer`."""
 
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:

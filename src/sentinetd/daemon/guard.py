@@ -159,6 +159,7 @@ class Guard:
         self._at_work = False
         self._tick: Moment | None = None
         self._gathering: Moment | None = None
+        self._pumped = 0.0  # when the courier was last sent something
         self._writing = {"courier": False, "porter": False, "herald": False}
         self._failed: set[str] = set()
         self._last_word = 0.0
@@ -265,13 +266,14 @@ class Guard:
             self._tick = self.loop.at(due, self._on_tick)
 
     def _pump_link(self) -> None:
-        """Send the courier what waits for it, or have that done when more may have come."""
-        patience = self.link.patience if self.link.wants_write and not self._writing["courier"] else 0.0
-        if not patience:
-            self._pump_link_now()
+        """Send the courier what waits for it: at once after a quiet while, else when more may have come."""
+        writing = self._writing["courier"]
+        if not (self.link.wants_write or writing):
             return
-        due = self.loop.now() + patience
-        if self._gathering is None or due < self._gathering.due:
+        due = self._pumped + self.link.patience
+        if writing or due <= self.loop.now():
+            self._pump_link_now()
+        elif self._gathering is None or due < self._gathering.due:
             if self._gathering is not None:
                 self._gathering.cancel()
             self._gathering = self.loop.at(due, self._pump_link_now)
@@ -280,6 +282,7 @@ class Guard:
         if self._gathering is not None:
             self._gathering.cancel()
             self._gathering = None
+        self._pumped = self.loop.now()
         try:
             self.link.pump()
         except ChannelClosed:

@@ -49,10 +49,8 @@ KEPT_MOST = 50_000
 """Records that wait for the courier's answer; beyond it, events that change no ban are dropped and counted."""
 RECORDS_AT_ONCE = 128
 """Records in one packet, and most that are not packed yet."""
-AT_ONCE = 64
-"""Records that are sent without waiting for more."""
-SOON, LATER = 0.002, 0.02
-"""Seconds that records wait for others; the longer ones if all of them are routine."""
+SOON, LATER = 0.005, 0.02
+"""Seconds after records were sent in which the next ones wait for others; the longer ones if all are routine."""
 ROUTINE = frozenset(ROUTINE_EVENTS)
 """What happens so often, and matters so little by itself, that it may wait longer for more of its kind."""
 NO_SINK = -1
@@ -115,8 +113,9 @@ class Link:
 
     @property
     def patience(self) -> float:
-        """Seconds for which what waits may wait for more: a process woken for each line costs more than the line."""
-        if self._unsent or len(self._fresh) >= AT_ONCE:
+        """Seconds after something was sent for which what waits may wait for more: a process woken for each line costs
+        more than the line."""
+        if self._unsent:
             return 0.0
         return SOON if self._urgent else LATER
 

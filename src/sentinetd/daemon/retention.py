@@ -20,7 +20,7 @@ class Retention:
         self._ready = 0.0
         self._task: asyncio.Task[None] | None = None
 
-    def tell(self, event: Event) -> None:
+    def tell(self, *events: Event) -> None:
         """Nothing that happens changes it."""
 
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:

@@ -71,14 +71,14 @@ class Publisher:
         """Trips and bans are told anyway."""
         return frozenset()
 
-    def tell(self, event: Event) -> None:
+    def tell(self, *events: Event) -> None:
         """A list may have to be written anew, a trip to be reported."""
-        if isinstance(event, SensorTripped):
-            for one in self._running:
-                one.seen(event)
-        elif isinstance(event, CHANGES):
-            for one in self._running:
-                one.changed()
+        for one in self._running:
+            for event in events:
+                if isinstance(event, SensorTripped):
+                    one.seen(event)
+                elif isinstance(event, CHANGES):
+                    one.changed()
 
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:
         """Have the directories at hand, and see whether files can be made there."""

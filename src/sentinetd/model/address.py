@@ -17,6 +17,7 @@ BITS = {4: 32, 6: 128}
 
 _MAPPED = 0xFFFF << 32
 _OCTETS = {str(number): number for number in range(256)}
+_TEXTS = tuple(_OCTETS)
 _FULL = {4: (1 << 32) - 1, 6: (1 << 128) - 1}
 
 
@@ -139,7 +140,7 @@ def _ipv4(text: str) -> int | None:
 
 
 def _dotted(value: int) -> str:
-    return f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
+    return f"{_TEXTS[value >> 24]}.{_TEXTS[value >> 16 & 255]}.{_TEXTS[value >> 8 & 255]}.{_TEXTS[value & 255]}"
 
 
 @dataclass(frozen=True)

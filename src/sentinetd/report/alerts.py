@@ -84,10 +84,11 @@ class Alerts:
         """See `ports.Listener`."""
         return self._routine
 
-    def tell(self, event: Event) -> None:
+    def tell(self, *events: Event) -> None:
         """See `ports.Listener`."""
         for delivery in self._running.values():
-            delivery.tell(event)
+            for event in events:
+                delivery.tell(event)
 
     def standings(self) -> list[Standing]:
         """How each alert does, in the order of the configuration."""

@@ -31,6 +31,9 @@ OF_SERVICES = (
     SensorTripped, ConnectionRefused, ServerStarted, ServerEnded, TrafficCounted, UserFound, UserUnknown
 )  # fmt: skip
 """Kinds of event that go into the log of their service."""
+OfService = (
+    SensorTripped | ConnectionRefused | ServerStarted | ServerEnded | TrafficCounted | UserFound | UserUnknown
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +97,24 @@ class Journal:
         """No more events of service *number* come."""
         self._services.pop(number, None)
 
-    def tell(self, event: Event) -> None:
-        """Put *event* into the logs it belongs to."""
-        told = text.messages(event)
-        if told:
-            grade = text.level(event)
-            for line in told:
-                dressed = text.critical(event, self._pid, line) if grade is Level.CRITICAL else line
-                self._put(self._main, event.at, grade, dressed)
-        if isinstance(event, OF_SERVICES):
-            options = self._services.get(event.number)
-            if options is not None and options.sink is not None:
-                told_there = xinetd.service_line(event, options.success, options.failure)
-                if told_there is not None:
-                    self._put(options.sink, event.at, Level.INFO, told_there)
+    def tell(self, *events: Event) -> None:
+        """Put *events* into the logs they belong to."""
+        for event in events:
+            told = text.messages(event)
+            if told:
+                grade = text.level(event)
+                for line in told:
+                    dressed = text.critical(event, self._pid, line) if grade is Level.CRITICAL else line
+                    self._put(self._main, event.at, grade, dressed)
+            if isinstance(event, OF_SERVICES):
+                self._tell_service(event)
+
+    def _tell_service(self, event: OfService) -> None:
+        options = self._services.get(event.number)
+        if options is not None and options.sink is not None:
+            told = xinetd.service_line(event, options.success, options.failure)
+            if told is not None:
+                self._put(options.sink, event.at, Level.INFO, told)
 
     def flush(self) -> None:
         """Write all that was told, the daemon's log last: it tells the troubles of the others."""
