@@ -41,7 +41,7 @@ from rig.network import Lab
 LOOP = Path(__file__).with_name("loop.py")
 LOOP_PORT, LIMIT_PORT = 4600, 4601
 NOBODY = 65534
-MARGIN = 1.6
+MARGIN = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ class Measured:
     rounds: int
 
 
-REFUSAL = Measured(1.0, 0.1, clients=200, rounds=21)
+REFUSAL = Measured(1.15, 0.06, clients=200, rounds=21)
 """The guard's refusal to a loop in Python that decides something and hangs up."""
-TRIP = Measured(5.0, 0.1, clients=200, rounds=15)
+TRIP = Measured(5.1, 0.09, clients=200, rounds=15)
 """Guard and courier at a trip, until it is stored and logged, to the same."""
-SERVED = Measured(2.1, 0.1, clients=50, rounds=21)
+SERVED = Measured(1.9, 0.06, clients=50, rounds=21)
 """Guard and spawner, to the same and a loop in C with vfork and exec; what servers themselves use is in neither."""
 
 
