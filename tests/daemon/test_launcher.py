@@ -15,7 +15,7 @@ from sentinetd.daemon.launcher import Aside, Launcher
 from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.recipes import recipe_of_program
 from sentinetd.errors import EdgeError
-from sentinetd.model.events import Event, ProcessMended
+from sentinetd.model.events import Event, Notice, ProcessMended
 from sentinetd.model.service import Service
 from sentinetd.model.values import Credentials
 from sentinetd.policy.inputs import Input, Launched, LaunchersGone, LaunchFailed, Recovered, SetupFailed
@@ -237,3 +237,48 @@ def test_the_spawners_end_is_noticed_when_all_is_answered(stage: Stage) -> None:
     launched = stage.inputs[0]
     assert isinstance(launched, Launched)
     os.waitpid(launched.pid, 0)
+
+
+def test_a_service_is_started_as_it_was_taught_last(stage: Stage) -> None:
+    with stage.order(1, "/bin/echo", "one") as first:
+        assert first.recv(9) == b"one\n"
+    for words in (("two",), ("three",)):
+        stage.launcher.teach(1, Service(name="s", id="s", server="/bin/echo", server_args=words))
+    with stage.order(2, "/bin/echo", "four") as second:
+        assert second.recv(9) == b"four\n"
+    stage.until(lambda: len(stage.inputs) == 2, "two servers")
+    assert all(isinstance(one, Launched) for one in stage.inputs)
+
+
+def test_what_is_forgotten_is_not_started(stage: Stage) -> None:
+    service = Service(name="s", id="s", server="/bin/echo", server_args=("one",))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        stage.launcher.teach(7, service)
+        stage.launcher.forget(7)  # before the spawner has heard of it
+        stage.launcher.launch(1, 7, theirs.fileno(), "")
+        stage.launcher.teach(7, service)
+        stage.launcher.launch(2, 7, theirs.fileno(), "")
+        stage.launcher.teach(7, service)  # changed since
+        stage.launcher.forget(7)
+        stage.launcher.launch(3, 7, theirs.fileno(), "")
+        stage.until(lambda: len(stage.inputs) == 3, "three answers")
+    kinds = {one.number: type(one) for one in stage.inputs if isinstance(one, (Launched, LaunchFailed))}
+    assert [kinds[number] for number in (1, 2, 3)] == [LaunchFailed, Launched, LaunchFailed]
+    for number, descriptor in stage.returned:
+        assert number in (1, 3)
+        os.close(descriptor)
+
+
+def test_a_service_that_no_spawner_takes_is_told_of(stage: Stage) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        stage.launcher.teach(1, Service(name="s", id="big", server="/bin/echo", server_args=("x" * (1 << 20),)))
+        stage.launcher.launch(1, 1, theirs.fileno(), "")
+        stage.until(lambda: stage.inputs, "an answer")
+    assert isinstance(stage.inputs[0], LaunchFailed)
+    (told,) = stage.events
+    assert isinstance(told, Notice)
+    assert "service big cannot be started" in told.text
+    for _, descriptor in stage.returned:
+        os.close(descriptor)

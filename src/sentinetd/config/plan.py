@@ -45,7 +45,7 @@ def plan(running: Mapping[int, Service], wanted: Sequence[Service], faulty: froz
     adjust: dict[int, Service] = {}
     rest: list[Service] = []
     for service in changed:
-        candidates = free[identity(service)]
+        candidates = free[identity(service)] if free else []
         same = next((number for number in candidates if running[number] == service), None)
         if same is not None:
             keep[same] = service

@@ -11,8 +11,8 @@ from errno import EAGAIN
 
 from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.daemon.recipes import recipe_of
-from sentinetd.errors import EdgeError
-from sentinetd.model.events import Event, ProcessFailed, ProcessMended
+from sentinetd.errors import EdgeError, MessageError
+from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessMended
 from sentinetd.model.service import Service
 from sentinetd.policy.inputs import Input, Launched, LaunchersGone, LaunchFailed, Recovered, SetupFailed
 from sentinetd.spawn import protocol
@@ -92,6 +92,8 @@ class Launcher:
         self._handle = handle
         self._report = report
         self._give_back = give_back
+        self._untaught: dict[int, Service] = {}  # what the spawner is to know when it is first needed
+        self._taught: set[int] = set()
         self._spawner: Spawner | None = None
         self._pids: set[int] = set()  # of spawners that are not reaped yet
         self._socket = -1
@@ -118,17 +120,16 @@ class Launcher:
         self._loop.read(self._socket, self.hear)
 
     def teach(self, number: int, service: Service) -> None:
-        """Let the spawner know how to start the servers of *service*, if it has any."""
-        if self._spawner is None or service.sensor or not service.server:
-            return
-        try:
-            self._spawner.teach(number, recipe_of(service, self._files))
-        except SpawnerGone as gone:
-            self._gone(gone)
+        """Servers of *service* are started as it says from now on. The spawner hears so with the first of them: of
+        thousands of services most are never asked for."""
+        if not service.sensor and service.server:
+            self._untaught[number] = service
 
     def forget(self, number: int) -> None:
         """No server of service *number* is ordered any more."""
-        if self._spawner is not None:
+        self._untaught.pop(number, None)
+        if number in self._taught and self._spawner is not None:
+            self._taught.discard(number)
             try:
                 self._spawner.forget(number)
             except SpawnerGone as gone:
@@ -140,7 +141,10 @@ class Launcher:
         if self._spawner is None:
             self._handle(LaunchFailed(order, 0))
             return False
+        service = self._untaught.pop(number, None)
         try:
+            if service is not None:
+                self._teach_now(self._spawner, number, service)
             self._spawner.launch(order, number, descriptor, remote_host)
         except SpawnerBusy:
             self._handle(LaunchFailed(order, EAGAIN))
@@ -217,6 +221,13 @@ class Launcher:
         self._pids.discard(pid)
         if self._spawner is not None and self._spawner.pid == pid:
             self._gone(self._spawner.ended(how))
+
+    def _teach_now(self, spawner: Spawner, number: int, service: Service) -> None:
+        try:
+            spawner.teach(number, recipe_of(service, self._files))
+            self._taught.add(number)
+        except MessageError as error:  # the spawner will say that it knows no such recipe
+            self._report(Notice(time.time(), Level.ERROR, f"service {service.id} cannot be started: {error}"))
 
     def _flush(self) -> None:
         if self._spawner is not None:
@@ -299,6 +310,8 @@ class Launcher:
             self._report(ProcessFailed(time.time(), "spawner", str(error), PAUSE))
             self._loop.after(PAUSE, self._replace)
             return
+        self._untaught.clear()
+        self._taught.clear()
         for number, service in self._services().items():
             self.teach(number, service)
         self._report(ProcessMended(time.time(), "spawner"))
