@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from machine import HERE, TREE
+from report import QUIET_ENOUGH
 from results import UNITS, Unit
 
 PAGE = TREE / "docs" / "performance.md"
@@ -108,15 +110,19 @@ def page(run: Mapping[str, Any], curves: Mapping[str, Any]) -> str:
 
 def _machine(run: Mapping[str, Any]) -> str:
     facts = run["facts"]
-    about = "; ".join(f"{name} {facts[name]}" for name in ABOUT if name in facts)
-    versions = ", ".join(text for name, text in facts.items() if name not in MACHINE and name != "C loop")
-    idle = 100 * sum(run["idle"]) / len(run["idle"]) if run["idle"] else 0.0
+    compared = [text for name, text in facts.items() if name not in MACHINE and name != "C loop"]
+    idle = statistics.median(run["idle"]) if run["idle"] else 0.0
     lines = [
-        f"Measured on {facts['time'].split()[0]}: {about}. {facts['rounds']}; {idle:.0f} % of the machine was idle "
-        "between measurements.",
-        f"Compared: {versions}; and plain loops in C, which show what the kernel allows.",
+        f"- measured: {facts['time'].split()[0]}, {facts['rounds']}",
+        *(f"- {name}: {facts[name]}" for name in ABOUT if name in facts),
+        f"- compared: {', '.join(compared)}; and plain loops in C, which show what the kernel allows",
     ]
-    return "\n\n".join(lines)
+    if idle < QUIET_ENOUGH:
+        lines += [
+            '\n!!! warning "The machine had other work"',
+            f"    Of it, {100 * idle:.0f} % was idle between measurements. Read the CPU columns here, not the rates.",
+        ]
+    return "\n".join(lines)
 
 
 def _targets(rows: Sequence[Mapping[str, Any]]) -> str:
