@@ -34,6 +34,7 @@ PLACES = {
     "a state directory below one that is not there, and a mask that closes": 'umask 077; exec "$@"',
 }
 """By name: how a shell gets there; it has a directory to write to as $0."""
+OWN_STATE = 'mount --bind "$0/lib" /var/lib; exec "$@"'
 
 
 @pytest.fixture
@@ -63,6 +64,27 @@ def test_it_works_and_leaves_nothing(how: str, lab: Lab, place: Callable[[str], 
         assert list(daemon.work.path.glob("deep/er/state/*.sqlite"))
     assert daemon.stop() == 0
     assert lab.host.processes() == []
+
+
+def test_the_same_configuration_in_two_networks(
+    lab: Lab, place: Callable[[str], Daemon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has its own bans. In one network the second is refused."""
+    daemon = place(OWN_STATE)
+    (daemon.work.path / "lib").mkdir()
+    daemon.start("--state", "")
+    other = Daemon(Kind.SENTINETD, lab, daemon.work)
+    other.log, other.pidfile = daemon.work.path / "other.log", daemon.work.path / "other.pid"
+    try:
+        monkeypatch.setattr(other, "enter", daemon.enter)
+        other.launch("--state", "")
+        assert other.exit_status() == 1
+        monkeypatch.setattr(other, "enter", lambda *words: daemon.enter("unshare", "-n", *words))
+        other.start("--state", "")
+        assert f"(process {daemon.pid})" in other.find("it is in another network namespace")[0].text
+        assert other.stop() == 0
+    finally:
+        other.close()
 
 
 def test_a_state_directory_out_of_the_couriers_reach(make_daemon: Maker) -> None:

@@ -179,10 +179,25 @@ class Life:
         return True
 
     def _claim_state(self) -> str:
-        """The state directory, which no other daemon uses."""
+        """The state directory, which no other daemon uses. One that runs the same configuration in another network
+        namespace, and so is another host to the network, leaves us one of our own."""
         uid = os.geteuid()
         state = paths.state_directory(self._options.state, self._config, self._environment, uid)
-        self._run = run = paths.run_directory(self._config, self._environment, uid)
+        run = paths.run_directory(self._config, self._environment, uid)
+        try:
+            self._claim(run, state)
+        except paths.Held as held:
+            if self._options.state or not held.elsewhere:
+                raise
+            state, run = f"{state}-{paths.network()}", f"{run}-{paths.network()}"
+            self._notes.append(f"{held}: it is in another network namespace, so this one takes {state} and {run}")
+            self._claim(run, state)
+        return state
+
+    def _claim(self, run: str, state: str) -> None:
+        """Have the directory *run*, and the lock of *state*, where they can be had at all."""
+        self._run = run
+        uid = os.geteuid()
         readers = group() if uid == 0 else None
         try:
             if readers is None:
@@ -194,7 +209,6 @@ class Life:
             self._notes.append(
                 f"there is no place for our control socket, and nothing keeps a second daemon from {state}: {error}"
             )
-        return state
 
     def _make_guard(self, settings: Settings, state: str, files: int) -> Guard:
         courier, porter = self._companion_user(COURIER_USER), self._companion_user(PORTER_USER)

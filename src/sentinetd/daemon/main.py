@@ -91,7 +91,7 @@ def version_text() -> str:
     """What -version prints: the version, then what it stands on, as xinetd lists its build options."""
     from sentinetd.spawn.spawner import available
 
-    return f"sentinetd {__version__} loadavg sensors, {available().value}"
+    return f"sentinetd {__version__} libwrap loadavg sensors, {available().value}"
 
 
 if __name__ == "__main__":

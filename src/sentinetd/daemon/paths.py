@@ -66,6 +66,22 @@ class Unusable(EdgeError):
     """A directory or a file in it cannot be made: read-only, say."""
 
 
+class Held(EdgeError):
+    """Another daemon uses the state directory; *elsewhere*: in another network namespace."""
+
+    def __init__(self, text: str, *, elsewhere: bool) -> None:
+        super().__init__(text)
+        self.elsewhere = elsewhere
+
+
+def network() -> str:
+    """The network namespace we are in, by its number (namespaces(7)); "?" where it cannot be told."""
+    try:
+        return str(os.stat("/proc/self/ns/net").st_ino)
+    except OSError:
+        return "?"
+
+
 class Lock:
     """The right to be the one daemon of the state directory *state*; held until the process ends.
 
@@ -82,18 +98,19 @@ class Lock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
+            holder, _, place = os.pread(self._descriptor, 64, 0).decode("ascii", "replace").strip().partition(" ")
             os.close(self._descriptor)
-            raise EdgeError(
+            raise Held(
                 f"another sentinetd{f' (process {holder})' if holder else ''} runs with the state directory "
-                f"{state}; stop it, or give this one its own with --state DIR"
+                f"{state}; stop it, or give this one its own with --state DIR",
+                elsewhere=place != network(),
             ) from None
         self.sign()
 
     def sign(self) -> None:
-        """Write our process number into the lock, for whoever is refused."""
+        """Write our process number and network into the lock, for whoever is refused."""
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(self._descriptor, f"{os.getpid()} {network()}\n".encode(), 0)
 
 
 class PidFile:
