@@ -36,8 +36,9 @@ RATE = 499
 """py-spy's samples in a second: no divisor of what a timer might do."""
 OFTEN = 1999
 """perf's, which stops nobody."""
-WAITING = ("epoll_wait", "epoll_pwait", "poll", "ppoll", "select")
-"""Where a process that has nothing to do stands, which py-spy takes for work."""
+WAITING = ("epoll_wait", "epoll_pwait", "poll", "ppoll", "select", "pthread_cond_", "PyThread_acquire_lock")
+"""Where a thread stands that has nothing to do, or not the interpreter, at the end of its stack or just before it: the
+tools take it for work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def table(stacks: str) -> str:
     for line in stacks.splitlines():
         names, _, count = line.rpartition(" ")
         frames = names.split(";")
-        if not frames[-1].startswith(WAITING):
+        if not any(name.startswith(WAITING) for name in frames[-3:]):
             own[frames[-1]] += int(count)
             whole.update(dict.fromkeys(frames, int(count)))
     every = max(1, own.total())

@@ -11,6 +11,7 @@ import pytest
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 STACKS = """\
 run (guard.py:1);turn (loop.py:2);epoll_wait (libc.so.6) 900
+run (thread.py:4);get (_queue.c:5);PyThread_acquire_lock_timed (libpython3.so);0x2 (libc.so.6);0x1 (libc.so.6) 900
 run (guard.py:1);turn (loop.py:2) 10
 run (guard.py:1);refuse (doors.py:3);close (libc.so.6) 60
 run (guard.py:1);refuse (doors.py:3);refuse (doors.py:3) 30
