@@ -27,7 +27,7 @@ from sentinetd.model.settings import Settings
 from sentinetd.policy.effects import Effect, Exempted, Expire, Impose, Lift, Report, Restate
 from sentinetd.policy.exemptions import Exemptions, Standing
 from sentinetd.policy.inputs import Found, LoggedIn, Moment, Recalled, Surroundings
-from sentinetd.policy.ledger import Ledger
+from sentinetd.policy.ledger import Ledger, shared_end
 from sentinetd.policy.tally import Recent
 from sentinetd.policy.touches import Touches
 
@@ -138,7 +138,7 @@ class Bans:
         span = service.deny_time
         if self._settings.jitter:
             span *= 1.0 + self._settings.jitter * self._dice()
-        until = now.now + span
+        until = shared_end(now.now + span)
         if self.ledger.impose(network, until):
             yield Impose(network, until)
             if told:
@@ -184,7 +184,8 @@ class Bans:
         """Take over bans of before the start. While nothing runs yet, nobody keeps bans in the kernel, and whoever does
         later is told all of them: a million effects would only be thrown away."""
         ahead = now.wall - now.now
-        rows = [(prefix, end - ahead) for prefix, end in given.rows if end - ahead > now.now]
+        ends = ((prefix, shared_end(end - ahead)) for prefix, end in given.rows)
+        rows = [(prefix, end) for prefix, end in ends if end > now.now]
         self.ledger.recall(given.version, given.length, given.scope, rows, kept=given.kept)
         if self._begun:
             shift = BITS[given.version] - given.length

@@ -5,6 +5,9 @@ many bans there are. Ends are exact, since a look-up compares; a bucket per seco
 A ban that is lengthened stays in its bucket until that is looked at, and moves on then: however often a source touches
 a sensor, it takes one place.
 
+The number of an end takes as much as the rest of a ban: bans that end at the same time share one. Who gives ends makes
+them coincide (`shared_end`); they come close together where bans are many.
+
 An operator's ban is the last to go when there are too many. That it is one is told by the sign of its end: negative
 ends cost nothing, and a second table would cost as much as the bans.
 """
@@ -89,6 +92,7 @@ class Ledger:
         self._tables: dict[tuple[int, int], _Table] = {}
         self._by_version: dict[int, tuple[_Table, ...]] = {4: (), 6: ()}
         self._count = 0
+        self._lately: dict[float, float] = {}  # ends, each by itself
 
     def __len__(self) -> int:
         return self._count
@@ -131,8 +135,10 @@ class Ledger:
         standing = table.ends.get(key)
         if standing is None:
             self._count += 1
-            table.ends[key] = end = -until if kept else until
+            end = -until if kept else until
+            table.ends[key] = end = self._lately.setdefault(end, end)
             table.file(key, end)
+            self._forget_some()
             return True
         later, keep = until > abs(standing), kept and standing > 0
         if not later and not keep:
@@ -144,14 +150,17 @@ class Ledger:
         """`impose` for many networks at once: their prefixes as numbers, and their ends. How many are new."""
         table = self._table(version, length)
         ends, flip, before = table.ends, table.flip, len(table.ends)
+        known = self._lately.setdefault
         for prefix, until in rows:
             key = (prefix ^ flip, scope) if scope else (prefix ^ flip) >> 0
             if key in ends:
                 self.impose(table.network(key), until, kept=kept)
             else:
-                ends[key] = end = -until if kept else until
+                end = -until if kept else until
+                ends[key] = end = known(end, end)
                 table.file(key, end)
         self._count += len(ends) - before
+        self._forget_some()
         return len(ends) - before
 
     def lift(self, network: Network) -> bool:
@@ -168,6 +177,7 @@ class Ledger:
         self._tables.clear()
         self._by_version = {4: (), 6: ()}
         self._count = 0
+        self._lately.clear()
 
     def overflow(self) -> Iterator[Network]:
         """Forget and give the bans that end soonest until no more than the maximum are left; endless ones go after
@@ -260,6 +270,10 @@ class Ledger:
                 if math.isinf(end):
                     table.file(key, end)
 
+    def _forget_some(self) -> None:
+        if len(self._lately) > SHARED_MOST:
+            self._lately.clear()
+
     def _table(self, version: int, length: int) -> _Table:
         table = self._tables.get((version, length))
         if table is None:
@@ -268,5 +282,14 @@ class Ledger:
         return table
 
 
+def shared_end(until: float) -> float:
+    """*until*, or up to a quarter of a second before it: an end that other bans have, too."""
+    return until if until == math.inf else math.floor(until * PARTS) / PARTS
+
+
+PARTS = 4
+"""Of a second: a million bans that end within an hour have 14,400 ends."""
+SHARED_MOST = 20_000
+"""Ends that are remembered, for others to share them; about."""
 ENDLESS_IDLE = 1_000
 """Lifted bans that the list of endless ones may still hold."""
