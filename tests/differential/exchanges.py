@@ -14,7 +14,7 @@ from typing import Any
 from differential.stage import SIX, A, Stage, Step
 from differential.steps import post, talk
 from rig.client import PATIENCE, Dialogue, Post, converse, family_of
-from rig.daemon import children_of
+from rig.daemon import children_of, command_line
 from rig.deadline import wait_for
 from rig.ident import IdentServer
 from rig.rpc import Rpcbind, ask
@@ -362,12 +362,46 @@ def debugged(port: int) -> Step:
     return step
 
 
-def background(*options: str) -> Step:
-    """Start the daemon without -dontfork: whether it goes on or ends."""
+def announced(within: float = 2.0) -> Step:
+    """Whether a process of the daemon's comes to be that announces services."""
+
+    def step(stage: Stage) -> bool:
+        try:
+            return wait_for(
+                lambda: any("herald" in command_line(pid) for pid in children_of(stage.daemon.pid)), "a herald", within
+            )
+        except AssertionError:
+            return False
+
+    return step
+
+
+def at_home(address: str) -> Step:
+    """Whether the host takes *address* for one of its own (ip-route(8))."""
+
+    def step(stage: Stage) -> bool:
+        words = stage.lab.host.command("ip", "route", "get", address)
+        return subprocess.run(words, capture_output=True, check=False).stdout.startswith(b"local ")
+
+    return step
+
+
+def held(port: int, host: str, seconds: float = 1.0) -> Step:
+    """Whether a client of *port* that says nothing is still connected after *seconds*."""
+
+    def step(stage: Stage) -> bool:
+        with Dialogue(stage.lab, host, port, A) as dialogue:
+            return not _ended(dialogue, seconds)
+
+    return step
+
+
+def background() -> Step:
+    """Start the daemon without -dontfork, with the case's options: whether it goes on or ends."""
 
     def step(stage: Stage) -> str:
         daemon = stage.daemon
-        words = [word for word in daemon.command(*options) if word != "-dontfork"]
+        words = [word for word in daemon.command(*stage.case.options) if word != "-dontfork"]
         subprocess.run(words, env=daemon.environment(), stdin=subprocess.DEVNULL, timeout=20, check=False)
         wait_for(lambda: daemon.find("Started working") or daemon.find("no services"), daemon.story)
         return "started" if daemon.find("Started working") else "ended"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from differential.exchanges import pinged, rpc
+from differential.exchanges import announced, pinged, rpc
 from differential.stage import A, B, Case, Per
 from differential.steps import meet, post, talk, told
 from rig.entries import dgram, service
@@ -90,7 +90,23 @@ CASES = (
         for word in ("yes", "no")
     ),
     Case(
-        id="socket_type = raw: a server is started for what comes",
+        id="mdns = no: not announced",
+        config=service("probe-svc", 7001, "mdns = no"),
+        files={"sentinetd.toml": "[mdns]\nenabled = true\n"},
+        steps=(announced(), told("bad service attribute: mdns")),
+        departure="attributes of other builds",
+        expect=(False, Per(True, False)),
+    ),
+    Case(
+        id="mdns: announced",
+        config=service("probe-svc", 7001, "mdns = yes"),
+        files={"sentinetd.toml": "[mdns]\nenabled = true\n"},
+        steps=(announced(),),
+        departure="attributes of other builds",
+        expect=(Per(False, True),),
+    ),
+    Case(
+        id="protocol = icmp: a raw socket, and a server for what comes",
         config=service(
             "p",
             7001,

@@ -161,6 +161,14 @@ CASES = (
         expect=("one", "two"),
     ),
     Case(
+        id="dgram: the protocol follows from it",
+        config=service(
+            "echo", None, "type = INTERNAL", "socket_type = dgram", "wait = yes", without=("server", "user", "protocol")
+        ),
+        steps=(post(7, b"one"),),
+        expect=("one",),
+    ),
+    Case(
         id="echo: dgram from a port whose service would answer the answer",
         config=internal_dgram("echo", 7001, NO_LIMIT) + internal_dgram("daytime", 7002, NO_LIMIT),
         steps=(*(answer_from(7001, port) for port in (7, 13, 17, 19, 37, 7002)), answer_from(7001, 9)),

@@ -80,6 +80,13 @@ CASES = (
         expect=(Per("refused", "served"), "served"),
     ),
     Case(
+        id="v6only = no: otherwise than defaults",
+        config="defaults\n{\n\tv6only = yes\n}\n" + service("p", 7001, "v6only = no", without=ANY),
+        steps=(meet(7001), meet(7001, "fd00::6", A6)),
+        departure="v6only means it",
+        expect=(Per("refused", "served"), "served"),
+    ),
+    Case(
         id="v6only = yes of defaults",
         config="defaults\n{\n\tv6only = yes\n}\n" + service("p", 7001, without=ANY),
         steps=(meet(7001), meet(7001, "fd00::6", A6)),

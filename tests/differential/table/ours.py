@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 
+from differential.exchanges import at_home, held
 from differential.stage import A, Case, Per, Stage, Step
 from differential.steps import begin, talk, told
 from differential.table.rates import OURS, unknown
@@ -93,9 +94,9 @@ CASES = (
         id="addresses: a network that nobody uses",
         config=sensor("trap", None, "ports = 7002", "addresses = 192.168.9.0/24").replace("\tbind = 192.168.1.5\n", "")
         + service("p", 7001, HI),
-        steps=(told("bad service attribute: addresses"),),
+        steps=(told("bad service attribute: addresses"), at_home("192.168.9.7")),
         departure=OURS,
-        expect=(Per(True, False),),
+        expect=(Per(True, False), Per(False, True)),
     ),
     Case(
         id="end_sessions = yes: a ban ends the source's servers",
@@ -105,6 +106,20 @@ CASES = (
         expect=(Per(True, False),),
     ),
     unknown("end_sessions", sensor("trap", 7002) + service("p", 7001, "end_sessions = no")),
+    Case(
+        id="capture: what a client says is told",
+        config=sensor("trap", 7002, "capture = 100 1", "deny_time = NEVER"),
+        steps=(talk(7002, b"open sesame", host=FIVE), told("it said open sesame")),
+        departure=OURS,
+        expect=("closed", Per(False, True)),
+    ),
+    Case(
+        id="tarpit: a client is held",
+        config=sensor("trap", 7002, "tarpit = 30", "deny_time = NEVER"),
+        steps=(held(7002, FIVE),),
+        departure=OURS,
+        expect=(Per(False, True),),
+    ),
     unknown("capture", service("p", 7001) + sensor("trap", 7002, "capture = 100 5")),
     unknown("tarpit", service("p", 7001) + sensor("trap", 7002, "tarpit = 5")),
 )
