@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from rig.client import converse
-from rig.daemon import Daemon, Kind
+from rig.daemon import Daemon, Kind, children_of, command_line
 from rig.deadline import wait_for
 from rig.entries import SIX, sensor, service
 from rig.network import Lab
@@ -34,6 +34,15 @@ PLACES = {
     "a state directory below one that is not there, and a mask that closes": 'umask 077; exec "$@"',
 }
 """By name: how a shell gets there; it has a directory to write to as $0."""
+SECRET_RULES = f"""\
+umask 077
+echo 'echo: {A}' >"$0/allow"
+echo 'ALL: ALL' >"$0/deny"
+mount --bind "$0/allow" /etc/hosts.allow
+mount --bind "$0/deny" /etc/hosts.deny
+umask 022
+exec "$@"
+"""
 OWN_STATE = 'mount --bind "$0/lib" /var/lib; exec "$@"'
 
 
@@ -85,6 +94,22 @@ def test_the_same_configuration_in_two_networks(
         assert other.stop() == 0
     finally:
         other.close()
+
+
+def test_rules_that_only_root_may_read(lab: Lab, place: Callable[[str], Daemon]) -> None:
+    """The porter, which judges by them, gets them open; and the next porter, too."""
+    daemon = place(SECRET_RULES)
+    daemon.start()
+    assert converse(lab, SIX, 7003, A, b"so") == "so"
+    assert converse(lab, SIX, 7003, B, b"so") == "closed"
+    (daemon.work.path / "allow").write_text(f"echo: {B}\n")
+    assert converse(lab, SIX, 7003, A, b"so") == "closed"
+    assert converse(lab, SIX, 7003, B, b"so") == "so"
+    porter = next(pid for pid in children_of(daemon.pid) if "porter" in command_line(pid))
+    os.kill(porter, signal.SIGKILL)
+    daemon.await_message("process porter: works again")
+    assert converse(lab, SIX, 7003, A, b"so") == "closed"
+    assert converse(lab, SIX, 7003, B, b"so") == "so"
 
 
 def test_a_state_directory_out_of_the_couriers_reach(make_daemon: Maker) -> None:

@@ -247,7 +247,16 @@ class Tables:
         self._allow = allow
         self._deny = deny
         self._tables: dict[str, tuple[tuple[int, ...], Table]] = {}
+        self._held: dict[str, int] = {}  # descriptors of the two, where we may not open them
         self._files: dict[bytes, tuple[tuple[int, ...], tuple[HostPattern, ...]]] = {}
+
+    def hold(self, deny: bool, descriptor: int) -> None:
+        """Read hosts.allow, or hosts.deny if *deny*, from *descriptor*, which becomes ours, if it may not be opened."""
+        path = self._deny if deny else self._allow
+        before = self._held.get(path)
+        if before is not None:
+            os.close(before)
+        self._held[path] = descriptor
 
     async def judge(self, request: Request, seconds: float) -> Verdict:
         """Whether *request* is admitted; what it takes is looked up within *seconds*."""
@@ -283,12 +292,21 @@ class Tables:
             stamp = _stamp(path)
             kept = self._tables.get(path)
             if kept is None or kept[0] != stamp:
-                kept = self._tables[path] = stamp, parse(path, _read(path))
+                kept = self._tables[path] = stamp, parse(path, self._text(path))
         except FileNotFoundError:
             return Table(path)
         except OSError as error:
             return Table(path, broken=f"{path}: {error.strerror}")
         return kept[1]
+
+    def _text(self, path: str) -> bytes:
+        try:
+            return _read(path)
+        except PermissionError:
+            held = self._held.get(path)
+            if held is None or not os.path.samestat(os.fstat(held), os.stat(path)):
+                raise
+            return os.pread(held, LONGEST_FILE, 0)
 
     def _patterns_in(self, path: bytes) -> tuple[HostPattern, ...] | None:
         try:

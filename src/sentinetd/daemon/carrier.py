@@ -10,9 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from errno import EAGAIN
+from stat import S_IROTH
 from typing import Any
 
 from sentinetd.daemon.channel import Channel, ChannelClosed
+from sentinetd.daemon.clock import HOSTS_ACCESS
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.messages import (
@@ -42,6 +44,7 @@ from sentinetd.daemon.messages import (
     Relay,
     Say,
     Shun,
+    TableFile,
     TablesSay,
     User,
 )
@@ -111,6 +114,7 @@ class Carrier:
         self._multiplexed = Multiplexed(())
         self._fronts: dict[int, tuple[int, Attend]] = {}  # by service: public descriptor, which is not ours
         self._met: dict[int, Met] = {}  # by connection: datagram clients without a verdict
+        self._tables: dict[str, int] = {}  # inodes of the tables that the porter has, by path
         self._failed = False
         self._unannounced = Recent(TELL_AGAIN_AFTER, TOLD_AT_MOST)  # peer and service
         self.companion = Companion(
@@ -144,6 +148,7 @@ class Carrier:
             case Question.NAME:
                 self._queue(Asked(number, effect.question, source, effect.seconds))
             case Question.TABLES:
+                self._hand_tables()
                 self._queue(AskedTables(number, service.libwrap_name, source, port, here, at, effect.seconds))
             case Question.USER | Question.REFUSED_USER:
                 self._queue(AskedUser(number, source, port, here, at, effect.seconds))
@@ -161,6 +166,18 @@ class Carrier:
         copy = os.dup(descriptor)
         self._asked[effect.connection.number] = _Asked(effect, service)
         self._queue(AskedHeader(effect.connection.number, effect.seconds), copy)
+
+    def _hand_tables(self) -> None:
+        """Give the porter what of hosts.allow and hosts.deny is not for everybody to read. It follows changes of the
+        text by itself, not another file in its place."""
+        for deny, path in enumerate(HOSTS_ACCESS):
+            try:
+                found = os.stat(path)
+                if not found.st_mode & S_IROTH and self._tables.get(path) != found.st_ino:
+                    self._queue(TableFile(bool(deny)), os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+                    self._tables[path] = found.st_ino
+            except OSError:
+                continue  # the porter, which cannot open it either, says what is wrong
 
     def carry(self, connection: Connection, service: Service, descriptor: int, position: int) -> None:
         """Have the porter do what *service* does for *connection*. The caller keeps its own *descriptor*."""
@@ -317,6 +334,7 @@ class Carrier:
 
     def _begun(self, channel: Channel) -> None:
         self._channel = channel
+        self._tables.clear()
         self._unsent.appendleft((self._multiplexed, ()))
         for service, (descriptor, order) in self._fronts.items():
             try:

@@ -520,6 +520,13 @@ class AskedTables:
 
 
 @dataclass(frozen=True, slots=True)
+class TableFile:
+    """To the porter, with a descriptor: hosts.allow, or hosts.deny if *deny*, which its user may not open."""
+
+    deny: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Carried:
     """From the porter: connection *number* is over, with so many bytes from and to the client. *error*: how it broke,
     or ""."""
@@ -654,7 +661,7 @@ FROM_COURIER = (
 )  # fmt: skip
 TO_PORTER = (
     Asked, AskedAddresses, AskedUser, AskedTables, AskedHeader, Carry, Relay, Join, Attend, Admit, Choose, Say, Play,
-    Multiplexed, HangUp, Shun, Leave,
+    Multiplexed, TableFile, HangUp, Shun, Leave,
 )  # fmt: skip
 FROM_PORTER = (Answer, AddressesAre, User, TablesSay, HeaderSays, Carried, Chosen, Played, Met, Complaint)
 TO_HERALD = (Mandate, Offer, Withdraw, Advertise, Hide, Move)

@@ -51,6 +51,7 @@ from sentinetd.daemon.messages import (
     Relay,
     Say,
     Shun,
+    TableFile,
     TablesSay,
     User,
 )
@@ -81,7 +82,9 @@ PLAYS_MOST = 256
 TURN = 16
 """Packets read in one turn of the loop, so that the sessions get theirs."""
 
-DESCRIPTORS = {Carry: 1, Relay: 1, Join: 2, Attend: 1, Admit: 1, Choose: 1, Say: 2, Play: 1, AskedHeader: 1}
+DESCRIPTORS = {
+    Carry: 1, Relay: 1, Join: 2, Attend: 1, Admit: 1, Choose: 1, Say: 2, Play: 1, AskedHeader: 1, TableFile: 1,
+}  # fmt: skip
 """How many descriptors come with an order; none with the others."""
 
 
@@ -182,6 +185,8 @@ class Porter:
             self._read_header(message, descriptors)
         elif kind is Attend:
             self._attend(message, descriptors)
+        elif kind is TableFile:
+            self._tables.hold(message.deny, descriptors[0])
         elif self._sessions.holds(message.number):
             self._tell(Complaint(f"order dropped: connection {message.number} is being carried already"))
             _close(descriptors)
