@@ -77,8 +77,10 @@ class Network:
     @classmethod
     def of(cls, address: Address, length: int) -> Self:
         """The network of *length* bits around *address*. A link-local one stays tied to its interface."""
-        mask = _FULL[address.version] >> length if length < BITS[address.version] else 0
-        return cls(address.version, address.value & ~mask, length, address.scope)
+        version, value = address.version, address.value
+        if length < BITS[version]:
+            value &= ~(_FULL[version] >> length)
+        return cls(version, value, length, address.scope)
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -116,7 +116,7 @@ class Bans:
 
     def tripped(
         self, service: Service, connection: Connection, now: Moment, *, exempt: bool, each: bool
-    ) -> Iterator[Effect]:
+    ) -> list[Effect]:
         """A sensor was touched: ban first, then tell. Whoever serves the connection hangs up. *exempt*: the source is
         never banned, or not for touching this.
 
@@ -125,28 +125,29 @@ class Bans:
         """
         source = connection.source
         if source is None:
-            return
+            return []
         network = self._network(service, source)
         standing = self.ledger.until(network)
         again = standing is not None and standing > now.now
         why_not = "exempt" if exempt else self._why_not(service, network, again, now)
         if why_not:
-            if self._told.first((connection.service, source), now.now) or each:
-                yield self._trip(service, connection, source, 0.0, why_not, now)
-            return
+            told = self._told.first((connection.service, source), now.now) or each
+            return [self._trip(service, connection, source, 0.0, why_not, now)] if told else []
         told = self._told.first((connection.service, network), now.now) or not again or each
         span = service.deny_time
         if self._settings.jitter:
             span *= 1.0 + self._settings.jitter * self._dice()
         until = shared_end(now.now + span)
+        effects: list[Effect] = []
         if self.ledger.impose(network, until):
-            yield Impose(network, until)
+            effects.append(Impose(network, until))
             if told:
                 kind = BanLengthened if again else BanImposed
-                yield Report(kind(now.wall, network, now.wall + span, service.id, Origin.SENSOR))
+                effects.append(Report(kind(now.wall, network, now.wall + span, service.id, Origin.SENSOR)))
         if told:
-            yield self._trip(service, connection, source, span, "", now)
-        yield from self.evicted(now)
+            effects.append(self._trip(service, connection, source, span, "", now))
+        effects += self.evicted(now)
+        return effects
 
     def ordered(self, wanted: WantedBan, origin: Origin, who: str, now: Moment) -> Iterator[Effect]:
         """*who* wants a ban, which nothing forbids; `evicted` is to be called after the last one."""
@@ -283,11 +284,12 @@ class Bans:
             return Network.of(source, BITS[6])
         return Network.of(source, own.v6 if own else self._settings.prefix_v6)
 
-    def evicted(self, now: Moment) -> Iterator[Effect]:
+    def evicted(self, now: Moment) -> Iterable[Effect]:
         """Keep the ledger within its maximum."""
-        for network in self.ledger.overflow():
-            yield Lift(network)
-            yield Report(BanEvicted(now.wall, network))
+        if len(self.ledger) <= self.ledger.maximum:
+            return ()
+        gone = self.ledger.overflow()
+        return [effect for one in gone for effect in (Lift(one), Report(BanEvicted(now.wall, one)))]
 
 
 def _nobody(source: Address, now: float) -> bool:

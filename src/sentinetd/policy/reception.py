@@ -226,7 +226,7 @@ class Reception:
         effects: list[Effect] = []
         if reason is Reason.SENSOR or reason is Reason.EXEMPT:
             exempt = reason is Reason.EXEMPT
-            effects += self._trips.touched(running, connection, now, exempt=exempt)
+            effects = self._trips.touched(running, connection, now, exempt=exempt)
             if exempt and source is not None and service.socket_type is SocketType.STREAM:
                 effects += self._crowds.touched(source, now)
         elif self._to_be_told(running, connection, reason, now):

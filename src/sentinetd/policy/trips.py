@@ -25,20 +25,22 @@ class Trips:
         self._servers = servers
         self._plays = plays
 
-    def touched(self, running: Running, connection: Connection, now: Moment, *, exempt: bool) -> Iterator[Effect]:
+    def touched(self, running: Running, connection: Connection, now: Moment, *, exempt: bool) -> list[Effect]:
         """A sensor was touched: ban first, then tell, then hand over to the porter where there is more to be done, or
         say the banner. Who was banned before gets neither. *exempt*: the source is never banned, or not for this."""
         service = running.service
         plays = running.manner is Manner.PLAYED
         greeted = (plays or bool(service.banner)) and not self._bans.refuses(connection, service, now)
         plays = plays and greeted and self._plays.begin(running, connection, whose(connection.source), now)
-        yield from self.imposing(self._bans.tripped(service, connection, now, exempt=exempt, each=plays), now)
+        tripped = self._bans.tripped(service, connection, now, exempt=exempt, each=plays)
+        effects = list(self.imposing(tripped, now))
         if plays:
-            yield Play(connection)
+            effects.append(Play(connection))
         elif running.manner is Manner.PLAYED:
-            yield from self._plays.too_many(now)
+            effects += self._plays.too_many(now)
         elif greeted and speaks(service, connection):
-            yield Say(connection, service.banner)
+            effects.append(Say(connection, service.banner))
+        return effects
 
     def imposing(self, effects: Iterable[Effect], now: Moment) -> Iterable[Effect]:
         """Do *effects*; whoever is banned by them sends no further datagram to an intercepted service's server, and
