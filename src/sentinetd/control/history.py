@@ -135,15 +135,13 @@ class History:
 
     def _minute(self, at: float) -> Minute:
         """The minute of *at*. What comes late, or after the clock was set back, counts in the latest one."""
-        start = int(at) // MINUTE * MINUTE
-        if not self._minutes or self._minutes[-1].start < start:
-            self._minutes.append(Minute(start))
+        if not self._minutes or at >= self._minutes[-1].start + MINUTE:
+            self._minutes.append(Minute(int(at) // MINUTE * MINUTE))
         return self._minutes[-1]
 
     def _hour(self, at: float) -> Hour:
-        start = int(at) // HOUR * HOUR
-        if not self._hours or self._hours[-1].start < start:
-            self._hours.append(Hour(start))
+        if not self._hours or at >= self._hours[-1].start + HOUR:
+            self._hours.append(Hour(int(at) // HOUR * HOUR))
         return self._hours[-1]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sentinetd.errors import MessageError
@@ -41,21 +41,24 @@ class TripRun:
     scope: str
     rows: bytes
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> list[Event]:
         """For each trip the ban and the trip. MessageError if this is no run."""
         if len(self.rows) % ROW.size or len(self.rows) > ROWS_MOST * ROW.size:
             raise MessageError(f"{len(self.rows)} bytes are no rows of {ROW.size}")
+        found: list[Event] = []
         for at, span, connection, port, length, version, packed in ROW.iter_unpack(self.rows):
             value = int.from_bytes(packed, "big")
             bits = BITS.get(version)
             if bits is None or length > bits or value >> bits or not _sayable(at, span):
                 raise MessageError(f"no trip is {(at, span, length, version, value)}")
             source = Address.of(version, value, self.scope)
-            yield BanImposed(at, Network.of(source, length), at + span, self.service, Origin.SENSOR)
-            yield SensorTripped(
+            found.append(BanImposed(at, Network.of(source, length), at + span, self.service, Origin.SENSOR))
+            trip = SensorTripped(
                 at, self.number, self.service, source, port, span, "",
                 connection, self.protocol, self.local, self.local_port, self.of_many,
             )  # fmt: skip
+            found.append(trip)
+        return found
 
 
 def gathered(records: Sequence[Any]) -> Sequence[Any]:

@@ -32,7 +32,9 @@ def messages(event: Event) -> tuple[str, ...]:
     if tell is None:
         return ()
     told = tell(event)
-    return (escape(told)[:LONGEST],) if isinstance(told, str) else tuple(escape(line)[:LONGEST] for line in told)
+    if isinstance(told, str):
+        return (escape(told)[:LONGEST],)
+    return tuple([escape(line)[:LONGEST] for line in told]) if told else ()
 
 
 GRADED = (ev.Notice, ev.Diagnosed, ev.EventsRepeated)
