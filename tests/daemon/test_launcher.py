@@ -197,11 +197,16 @@ def test_what_became_of_an_order_is_heard_before_long(stage: Stage) -> None:
 
 def test_it_is_heard_with_the_end_of_the_server(stage: Stage) -> None:
     """Without a turn of the loop: no deadline, no readable socket."""
+    before = stage.loop.now()
     with stage.order(1, "/bin/true"):
         ended = os.waitid(os.P_ALL, 0, os.WEXITED)
         assert ended is not None
         wait_for(lambda: stage.launcher.hear(awaited=True) or stage.inputs, "the answer to the order")
-    assert stage.inputs == [Launched(1, ended.si_pid)]
+    (launched,) = stage.inputs
+    assert isinstance(launched, Launched)
+    assert (launched.number, launched.pid) == (1, ended.si_pid)
+    assert launched.at is not None
+    assert before <= launched.at <= stage.loop.now()
 
 
 def test_what_kept_a_server_from_starting_is_heard_too(stage: Stage) -> None:

@@ -99,6 +99,17 @@ def test_starts_and_ends_are_told_to_whom_they_matter(
     assert idle(player)
 
 
+def test_a_server_runs_since_its_process_was_made() -> None:
+    """However late that is told: its times are those of the process."""
+    player = Player(service())
+    player.arrive()
+    player.later(1.0)
+    assert player.give(Ended(77, 0, 0)) == []
+    effects = player.give(Launched(1, 77, player.now - 0.4))
+    assert events(effects, ServerEnded)[0].duration == pytest.approx(0.4)
+    assert player.engine.tally().start.total == pytest.approx(0.6)
+
+
 def test_a_server_that_ended_before_it_was_named() -> None:
     player = Player(service())
     player.arrive()

@@ -91,15 +91,15 @@ def test_pieces() -> None:
 @pytest.mark.parametrize(
     ("values", "reply"),
     [
-        pytest.param((1, 0, 2**64 - 1, 77, 0), Launched(2**64 - 1, 77), id="launched"),
-        pytest.param((2, 0, 5, 11, 0), LaunchFailed(5, 11), id="launch failed"),
-        pytest.param((3, 2, 5, 1, 7), SetupFailed(5, Step.LIMIT, 1, 7), id="set-up failed"),
-        pytest.param((3, 9, 5, 92, 2), SetupFailed(5, Step.LABEL, 92, Part.PEER), id="no label"),
-        pytest.param((3, 9, 5, 92, 6), None, id="no such part of labelling"),
-        pytest.param((1, 0, 5, 0, 0), None, id="no process id"),
-        pytest.param((1, 0, 5, -1, 0), None, id="a process id that means everybody"),
-        pytest.param((3, 0, 5, 1, 0), None, id="no such step"),
-        pytest.param((9, 0, 5, 1, 0), None, id="no such kind"),
+        pytest.param((1, 0, 2**64 - 1, 77, 0, 1_500_000_000), Launched(2**64 - 1, 77), id="launched"),
+        pytest.param((2, 0, 5, 11, 0, 0), LaunchFailed(5, 11), id="launch failed"),
+        pytest.param((3, 2, 5, 1, 7, 0), SetupFailed(5, Step.LIMIT, 1, 7), id="set-up failed"),
+        pytest.param((3, 9, 5, 92, 2, 0), SetupFailed(5, Step.LABEL, 92, Part.PEER), id="no label"),
+        pytest.param((3, 9, 5, 92, 6, 0), None, id="no such part of labelling"),
+        pytest.param((1, 0, 5, 0, 0, 0), None, id="no process id"),
+        pytest.param((1, 0, 5, -1, 0, 0), None, id="a process id that means everybody"),
+        pytest.param((3, 0, 5, 1, 0, 0), None, id="no such step"),
+        pytest.param((9, 0, 5, 1, 0, 0), None, id="no such kind"),
     ],
 )
 def test_replies(values: tuple[int, ...], reply: protocol.Reply | None) -> None:

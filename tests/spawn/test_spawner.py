@@ -161,7 +161,7 @@ def test_a_reply_that_is_none(guard: Guard) -> None:
     guard.spawner._socket.close()
     guard.spawner._socket = ours
     with theirs:
-        theirs.send(protocol.REPLY.pack(protocol.LAUNCHED, 0, 1, 77, 0))
+        theirs.send(protocol.REPLY.pack(protocol.LAUNCHED, 0, 1, 77, 0, 0))
         theirs.send(b"nonsense")
         assert guard.spawner.receive() == [Launched(1, 77)]
         with pytest.raises(SpawnerGone):

@@ -54,7 +54,8 @@ def ordered(guard: Guard, recipe: Recipe) -> None:
     guard.until(lambda: any(reply.order == 2 for reply in guard.replies), "the answer to the second order")
     for reply in guard.replies:
         if reply.order == 1:
-            print(type(reply).__name__, *(getattr(reply, name) for name in reply.__slots__[1:] if name != "pid"))
+            told = [name for name in reply.__slots__[1:] if name not in ("pid", "at")]
+            print(type(reply).__name__, *(getattr(reply, name) for name in told))
     print("exit", status)
 
 

@@ -94,6 +94,8 @@ RESTORE_SILENCE = 20.0
 """Seconds without a word of the courier after which the start goes on without the bans of before."""
 START_DEATHS = 5
 """So often in a row the courier may die before the daemon works."""
+REAPED_WITHIN = 0.001
+"""Seconds after its end within which a child is collected, if nothing comes in before."""
 TROUBLED = frozenset({SETUP_STATUS << 8, EXEC_STATUS << 8})
 """How a server ends that never began, as wait(2) gives it; so may any other."""
 FAREWELL = 5.0
@@ -158,6 +160,8 @@ class Guard:
         self._inputs: deque[Input] = deque()
         self._at_work = False
         self._tick: Moment | None = None
+        self._mourned = False  # a child has ended and is not collected yet
+        self._arrivals = False  # somebody came in this turn of the loop
         self._gathering: Moment | None = None
         self._pumped = 0.0  # when the courier was last sent something
         self._writing = {"courier": False, "porter": False, "herald": False}
@@ -210,9 +214,13 @@ class Guard:
             self._work(given, self.clock.moment())
 
     def _arrived(self, connections: Iterable[Connection]) -> None:
-        """What came together is judged as of one moment."""
+        """What came together is judged as of one moment. Servers that have ended do not count against it."""
+        self._arrivals = True
         moment = self.clock.moment()
         for connection in connections:
+            if self._mourned and self.engine.crowded(connection):
+                self.reap()
+                moment = self.clock.moment()
             self._work(Arrived(connection), moment)
 
     def _work(self, given: Input, moment: PolicyMoment) -> None:
@@ -236,7 +244,14 @@ class Guard:
 
     def turn(self, most: float | None = None) -> None:
         """One turn of the loop, of at most *most* seconds, and what it left to send."""
-        self.loop.turn(most)
+        self._arrivals = False
+        if self._mourned:
+            self.loop.turn(REAPED_WITHIN if most is None else min(most, REAPED_WITHIN))
+            self.reap()
+        else:
+            self.loop.turn(most)
+            if self._mourned and self._arrivals:
+                self.reap()
         self.settle()
 
     def offer(self, advertise: bool) -> None:
@@ -250,7 +265,8 @@ class Guard:
         self.enforcement.settle()
         self._pump_link()
         self.carrier.pump()
-        self._watch_writes("porter", self.carrier.wants_write, self.carrier.companion.watch_writes)
+        if self.carrier.wants_write or self._writing["porter"]:
+            self._watch_writes("porter", self.carrier.wants_write, self.carrier.companion.watch_writes)
         if self._offered != self.doors.changes:
             self._offered = self.doors.changes
             self.offers.refresh(self.doors.offers(), self._advertise)
@@ -319,8 +335,17 @@ class Guard:
         recipe = recipe_of_program(settings.command, settings.credentials)
         return Command(settings, lambda descriptor: self.launcher.start_aside(recipe, descriptor), self.loop.now)
 
+    def mourn(self) -> None:
+        """A child has ended: it is collected after the next turn of the loop, before long. Whose server has hung up may
+        come again at once, and would have to wait. A server that a listener is lent to is collected at once."""
+        if self.engine.lends:
+            self.reap()
+        else:
+            self._mourned = True
+
     def reap(self) -> None:
         """Collect every child that has ended."""
+        self._mourned = False
         ended: list[tuple[int, int]] = []  # process id, and status as wait(2) gives it
         troubled = False
         while True:
@@ -332,8 +357,10 @@ class Guard:
                 break
             ended.append((pid, status))
             troubled = troubled or status in TROUBLED
-        if ended:
-            self.launcher.hear(awaited=not troubled)  # whose they are, and what kept them from serving
+        if not ended:
+            return
+        self.launcher.hear(awaited=not troubled)  # whose they are, and what kept them from serving
+        moment = self.clock.moment()
         for pid, status in ended:
             number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
             code = -1 if number else os.WEXITSTATUS(status)
@@ -348,8 +375,10 @@ class Guard:
                 self.offers.reaped(_how(code, number))
             elif self.launcher.owns(pid):
                 self.launcher.reaped(pid, _how(code, number))
+            elif self._at_work:
+                self._inputs.append(Ended(pid, code, number))
             else:
-                self.handle(Ended(pid, code, number))
+                self._work(Ended(pid, code, number), moment)
 
     # The courier.
 
@@ -495,6 +524,7 @@ class Guard:
             one.dismiss()
         while (any(one.pid for one in ours) or not self.launcher.gone) and self.loop.now() < end:
             self.loop.turn(0.1)
+            self.reap()
 
 
 def _how(code: int, number: int) -> str:

@@ -260,7 +260,7 @@ class Launcher:
         if reply.order >= FIRST_ASIDE:
             self._reply_aside(reply)
         elif isinstance(reply, protocol.Launched):
-            self._handle(Launched(reply.order, reply.pid))
+            self._handle(Launched(reply.order, reply.pid, reply.at))
         elif isinstance(reply, protocol.LaunchFailed):
             if reply.descriptor >= 0:
                 self._give_back(reply.order, reply.descriptor)

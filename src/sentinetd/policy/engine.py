@@ -177,6 +177,19 @@ class Engine:
         starts, durations = self._servers.starts.spread(), self._servers.durations.spread()
         return Tally(score.trips, sum(score.refused.values()), score.served, starts, durations, queues)
 
+    @property
+    def lends(self) -> bool:
+        """Whether a server has a listener of ours, which waits for its end."""
+        return self._services.lent > 0
+
+    def crowded(self, connection: Connection) -> bool:
+        """Whether so many servers run that *connection* might be refused for it."""
+        running = self._services.table.get(connection.service)
+        if running is None:
+            return False
+        limit = self._limit
+        return running.counts.total >= running.fewest or (limit is not None and self._services.processes >= limit)
+
     def explain(self, source: Address, now: Moment) -> Iterator[Explanation]:
         """Who would admit *source* now, of all that run; nothing is counted and nobody is asked."""
         for one in self.running():

@@ -65,10 +65,12 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """The server ordered for the connection *number* is process *pid*."""
+    """The server ordered for the connection *number* is process *pid*, since *at*, on the engine's clock: that may be
+    told late, even after its end. None: since now."""
 
     number: int
     pid: int
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class Servers:
         if given.pid in self._numbers:  # of a server whose end was never told
             effects += self.ended(Ended(given.pid, -1, 0), now)
         self._numbers[given.pid] = given.number
-        effects += self._begin(candidate, given.pid, now, carried=False)
+        effects += self._begin(candidate, given.pid, now, now.now if given.at is None else given.at)
         ended = self._early.pop(given.pid, None) if self._early else None
         self._drop_strangers()
         if ended is not None:
@@ -104,7 +104,7 @@ class Servers:
         candidate = self.orders.pop(given.number, None)
         if candidate is None:
             return
-        yield from self._begin(candidate, given.pid, now, carried=True)
+        yield from self._begin(candidate, given.pid, now, now.now, carried=True)
         if self._overtaken(candidate, now):
             yield from self.terminate(self.running[given.number], now)
 
@@ -152,10 +152,12 @@ class Servers:
         for server in [one for one in self.running.values() if one.carried]:
             yield from self._end(self.running.pop(server.connection.number), 1, 0, now)
 
-    def _begin(self, candidate: Candidate, pid: int, now: Moment, *, carried: bool) -> list[Effect]:
+    def _begin(
+        self, candidate: Candidate, pid: int, now: Moment, since: float, *, carried: bool = False
+    ) -> list[Effect]:
         running, connection = candidate.running, candidate.connection
-        self.starts.observe(now.now - candidate.since)
-        server = Server(running, connection, pid, now.now, carried)
+        self.starts.observe(since - candidate.since)
+        server = Server(running, connection, pid, since, carried)
         self.running[connection.number] = running.servers[connection.number] = server
         if running.service.end_sessions and connection.source is not None:
             self.sessions.add(connection.number, connection.source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from sentinetd.model.address import Address
@@ -22,8 +23,8 @@ class Running:
     """A running service."""
 
     __slots__ = (
-        "behind", "bucket", "counts", "logged", "manner", "number", "paces", "peers", "refusals_logged", "reopens",
-        "score", "servers", "service", "serving", "stopped",
+        "behind", "bucket", "counts", "fewest", "logged", "manner", "number", "paces", "peers", "refusals_logged",
+        "reopens", "score", "servers", "service", "serving", "stopped",
     )  # fmt: skip
 
     def __init__(self, number: int, service: Service, now: float) -> None:
@@ -32,6 +33,7 @@ class Running:
         self.manner = manner_of(service)
         self.peers = service.proxy_protocol or None  # asked for at every connection
         self.logged = _logged(service)  # whether the service's log has a line for a server; as often
+        self.fewest = _fewest(service)  # as many servers may run before one is refused for their number
         self.refusals_logged = _refusals_logged(service)
         self.counts = Counts()
         self.score = Score()
@@ -52,6 +54,7 @@ class Running:
         self.peers = service.proxy_protocol or None
         self.logged = _logged(service)
         self.refusals_logged = _refusals_logged(service)
+        self.fewest = _fewest(service)
         self.bucket.limit(service.cps, now)
         if self.behind is not None:
             self.behind.bucket.limit(service.cps, now)
@@ -99,6 +102,7 @@ class Services:
         self._agenda = agenda
         self.table: dict[int, Running] = {}
         self.processes = 0
+        self.lent = 0  # listeners that a server has
         self.gone = Score()  # what services that are gone had counted
         self.heeded: frozenset[type[Event]] = frozenset()
         """What somebody listens for of the kinds of event that come for every connection."""
@@ -133,8 +137,10 @@ class Services:
             if connection.source is not None or running.behind.connection is connection:
                 return []
             running.behind.connection = connection
+            self.lent += 1
             return [Suspend(running.number)]
         running.serving = connection
+        self.lent += 1
         return [Suspend(running.number)]
 
     def take_back(self, running: Running, connection: Connection) -> list[Effect]:
@@ -146,6 +152,7 @@ class Services:
         elif running.serving is not connection:
             return []
         running.serving = None
+        self.lent -= 1
         return [] if running.stopped else [Rearm(connection)]
 
     def tells(self, running: Running, kind: type[Event]) -> bool:
@@ -215,6 +222,10 @@ def started(running: Running, connection: Connection, pid: int, now: Moment) -> 
             connection.number, service.protocol.name, connection.local_port or service.port,
         )
     )  # fmt: skip
+
+
+def _fewest(service: Service) -> float:
+    return min((most for most in (service.instances, service.per_source) if most is not None), default=math.inf)
 
 
 def _logged(service: Service) -> bool:

@@ -50,7 +50,7 @@ static int may_share;
 
 static void complain(uint64_t order, uint32_t step, long error, int detail)
 {
-	struct reply reply = {SETUP_FAILED, step, order, (int32_t)-error, detail};
+	struct reply reply = {SETUP_FAILED, step, order, (int32_t)-error, detail, 0};
 
 	/* Without an answer the server goes on: the guard may have gone. */
 	while (call(SYS_sendto, GUARD, (long)&reply, sizeof reply, MSG_NOSIGNAL, 0, 0) == -EINTR)

@@ -13,6 +13,7 @@ struct reply {
 	uint32_t kind, step;
 	uint64_t order;
 	int32_t value, detail;  /* pid or errno; LIMIT: which RLIMIT_, LABEL: which part of it */
+	uint64_t at;            /* LAUNCHED: when, in nanoseconds of CLOCK_BOOTTIME */
 };
 
 /* Once, before the first birth. */

@@ -16,6 +16,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from contextlib import suppress
 from typing import NoReturn
 
@@ -174,11 +175,12 @@ class Fallback:
         return 0
 
     def _tell(self, kind: int, step: int, order: int, value: int, detail: int) -> None:
-        self._guard.send(REPLY.pack(kind, step, order, value, detail), socket.MSG_NOSIGNAL)
+        at = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if kind == LAUNCHED else 0
+        self._guard.send(REPLY.pack(kind, step, order, value, detail, at), socket.MSG_NOSIGNAL)
 
     def _give_back(self, order: int, error: int, descriptors: list[int]) -> None:
         """Tell of a launch that failed, its descriptor going along."""
-        reply = REPLY.pack(LAUNCH_FAILED, 0, order, error, 0)
+        reply = REPLY.pack(LAUNCH_FAILED, 0, order, error, 0, 0)
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _INT.pack(descriptor)) for descriptor in descriptors]
         try:
             self._guard.sendmsg([reply], rights, socket.MSG_NOSIGNAL)

@@ -14,7 +14,7 @@ from enum import IntEnum
 from sentinetd.errors import MessageError
 from sentinetd.model.noun import dataclass, field
 
-VERSION = "3"
+VERSION = "4"
 
 DESCRIPTOR = 3
 """Where a spawner finds its socket."""
@@ -36,8 +36,8 @@ HEADER = struct.Struct("=IIQ")
 """Kind, recipe, value. TEACH: the value is the size of the whole recipe; MORE: the offset; LAUNCH: the order."""
 
 LAUNCHED, LAUNCH_FAILED, SETUP_FAILED = 1, 2, 3
-REPLY = struct.Struct("=IIQii")
-"""Kind, step, order, value (pid or errno), detail."""
+REPLY = struct.Struct("=IIQiiQ")
+"""Kind, step, order, value (pid or errno), detail, and when that was, in nanoseconds of CLOCK_BOOTTIME (LAUNCHED)."""
 
 
 class Step(IntEnum):
@@ -66,10 +66,11 @@ class Part(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """The server of *order* is the guard's child *pid*."""
+    """The server of *order* is the guard's child *pid*, since *at*, in seconds of CLOCK_BOOTTIME."""
 
     order: int
     pid: int
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,9 @@ def launch(order: int, number: int, remote_host: str) -> bytes:
 def read_reply(message: bytes, descriptor: int = -1) -> Reply:
     """The reply that *message*, with which *descriptor* came, spells. MessageError if it spells none."""
     try:
-        kind, step, order, value, detail = REPLY.unpack(message)
+        kind, step, order, value, detail, at = REPLY.unpack(message)
         if kind == LAUNCHED and value > 0 and descriptor < 0:
-            return Launched(order, value)
+            return Launched(order, value, at / 1e9)
         if kind == LAUNCH_FAILED:
             return LaunchFailed(order, value, descriptor)
         if kind == SETUP_FAILED and descriptor < 0:

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PROTOCOL "3" /* protocol.VERSION: given as the only argument, so that a stale build is found out at once */
+#define PROTOCOL "4" /* protocol.VERSION: given as the only argument, so that a stale build is found out at once */
 
 enum { TEACH = 1, MORE = 2, FORGET = 3, LAUNCH = 4 }; /* kinds of messages */
 enum { PIECE = 16384 };                               /* bytes of payload in one message */

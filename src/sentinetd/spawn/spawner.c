@@ -31,7 +31,17 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+/* The guard may read much later what we say. */
+static uint64_t boottime(void)
+{
+	struct timespec now = {0, 0};
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
 
 union rights {
 	struct cmsghdr head;
@@ -41,7 +51,7 @@ union rights {
 /* *connection*, unless it is -1, goes along with the reply. */
 static void tell(uint32_t kind, uint64_t order, int value, int connection)
 {
-	struct reply reply = {kind, 0, order, value, 0};
+	struct reply reply = {kind, 0, order, value, 0, kind == LAUNCHED ? boottime() : 0};
 	struct iovec all = {&reply, sizeof reply};
 	union rights rights = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
 	struct msghdr header = {.msg_iov = &all, .msg_iovlen = 1};
