@@ -59,7 +59,9 @@ def config_syntax(data: bytes) -> None:
             continue
         assert all(statement.place.line < line.place.line <= lines for line in statement.lines)
         assert all(line.name == line.name.lower() and line.operator in syntax.OPERATORS for line in statement.lines)
-        if statement.whole and not statement.diagnostics and not any(_ends_oddly(line) for line in statement.lines):
+        ends = (statement.name, *(_words(line)[-1] for line in statement.lines))
+        if statement.whole and not statement.diagnostics and not any(word.endswith("\r") for word in ends):
+            # A carriage return that blanks followed would be lost at the end of a line.
             again = syntax.parse(_entry(statement).encode("utf-8", "surrogateescape"), FILE).statements
             assert len(again) == 1
             assert isinstance(again[0], syntax.Entry)
@@ -80,11 +82,6 @@ def _entry(entry: syntax.Entry) -> str:
 
 def _words(line: syntax.Line) -> tuple[str, ...]:
     return line.name, line.operator, *line.words
-
-
-def _ends_oddly(line: syntax.Line) -> bool:
-    """Whether its last word, which blanks followed, would lose its end at the end of a line."""
-    return _words(line)[-1].endswith("\r")
 
 
 REQUEST = Request("in.ftpd", Address.parse("192.0.2.7"), 40000, Address.parse("192.0.2.1"), 21)
