@@ -116,10 +116,23 @@ class Attack:
         self._process.wait()
 
 
-def told(daemon: Daemon) -> list[str]:
-    """The sources whose bans the log tells; a line without an end tells nothing."""
-    data = daemon.log.read_bytes() if daemon.log.exists() else b""
-    return ADDING.findall(data.rpartition(b"\n")[0].decode("ascii", "replace"))
+class Told:
+    """The sources whose bans the log tells; a line without an end tells nothing. Each line is read once."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._read = 0  # bytes
+        self._sources: list[str] = []
+
+    def sources(self) -> list[str]:
+        """All of them so far."""
+        if self._log.exists():
+            with self._log.open("rb") as file:
+                file.seek(self._read)
+                whole = file.read().rpartition(b"\n")[0]
+            self._read += len(whole)
+            self._sources += ADDING.findall(whole.decode("ascii", "replace"))
+        return self._sources
 
 
 def refused(source: str) -> bool:
@@ -144,20 +157,20 @@ def kill(daemon: Daemon, whom: str) -> None:
         daemon.exit_status()
 
 
-def await_told(daemon: Daemon, count: int) -> float:
+def await_told(told: Told, count: int, daemon: Daemon) -> float:
     """Wait until the log tells *count* bans; how many a second there were."""
-    begun, before = time.monotonic(), len(told(daemon))
-    wait_for(lambda: len(told(daemon)) >= count, lambda: f"{count} bans told: {daemon.story()}", 60.0)
-    return (len(told(daemon)) - before) / (time.monotonic() - begun)
+    begun, before = time.monotonic(), len(told.sources())
+    wait_for(lambda: len(told.sources()) >= count, lambda: f"{count} bans told: {daemon.story()}", 60.0)
+    return (len(told.sources()) - before) / (time.monotonic() - begun)
 
 
 def play(lab: Lab, daemon: Daemon, program: Path, runs: int, dice: random.Random) -> Iterator[Run]:
-    known = 0
+    known, told = 0, Told(daemon.log)
     for number in range(1, runs + 1):
         whom = list(WHOM)[(number - 1) % len(WHOM)]
         goal = known + dice.randrange(500, 2000)
         with Attack(lab, program, number) as attack:
-            rate = await_told(daemon, goal)
+            rate = await_told(told, goal, daemon)
             offered, answered = attack.rates()
             kill(daemon, whom)
         if "guard" in whom:
@@ -166,7 +179,7 @@ def play(lab: Lab, daemon: Daemon, program: Path, runs: int, dice: random.Random
             daemon.await_message("process courier: works again", 30.0)
             daemon.stop(signal.SIGKILL)
             daemon.start()
-        sources = told(daemon)
+        sources = list(told.sources())
         with lab.host.entered():
             older = dice.sample(sources[:known], min(known, OLDER_TRIED)) if number < runs else sources[:known]
             lost = [source for source in (*older, *sources[known:]) if not refused(source)]
