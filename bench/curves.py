@@ -149,7 +149,7 @@ def main() -> int:
         print(f"bench: {line}", file=sys.stderr)
     kinds = tuple(kind for kind in KINDS if present(kind))
     plan = replace(QUICK if options.quick else FULL, rounds=options.rounds or (2 if options.quick else 3))
-    most = 1_000 if options.quick else sys.maxsize
+    most = options.most or (1_000 if options.quick else sys.maxsize)
     with tempfile.TemporaryDirectory(prefix="sentinetd-bench-") as name:
         work = Path(name)
         work.chmod(0o755)
@@ -174,6 +174,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure how the cost of a connection grows (as root): 6 minutes.")
     parser.add_argument("--quick", action="store_true", help="nothing beyond a thousand, in a minute")
     parser.add_argument("--only", nargs="+", metavar="WHAT", choices=[curve.name for curve in CURVES], default=[])
+    parser.add_argument("--most", type=int, metavar="N", help="nothing beyond so many")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often each point is measured")
     parser.add_argument("--results", type=Path, metavar="DIR", default=HERE / "results", help="where the report goes")
     parser.add_argument(INSIDE, action="store_true", help=argparse.SUPPRESS)
@@ -187,6 +188,7 @@ def _measured(curve: Curve, points: Sequence[Point], site: Site, plan: Plan, kin
         first = Round(0, plan, site, kinds, lambda name: True, results)
         running = {point: curve.begin(first, stack, point) for point in points}
         for number in range(plan.rounds):
+            print(f"round {number + 1} of {plan.rounds}: {len(points)} points", file=sys.stderr, flush=True)
             this = replace(first, number=number)
             for turn, workload in enumerate(WORKLOADS):
                 for point in this.in_turn(points, turn * len(points) // 2):

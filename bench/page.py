@@ -62,17 +62,17 @@ def main() -> int:
     """Write the page; 1 if there is nothing to write it from."""
     parser = argparse.ArgumentParser(description="Write docs/performance.md from what was measured.")
     parser.add_argument("--runs", nargs="+", type=Path, metavar="JSON", help="reports of run.py")
-    parser.add_argument("--curves", type=Path, metavar="JSON", help="a report of curves.py")
+    parser.add_argument("--curves", nargs="+", type=Path, metavar="JSON", help="reports of curves.py")
     parser.add_argument("--page", type=Path, metavar="FILE", default=PAGE, help="what to write, its picture below it")
     parser.add_argument("--no-picture", action="store_true", help="the text alone: that takes no matplotlib")
     options = parser.parse_args()
     runs = options.runs or newest("2*.json")
-    curves = [options.curves] if options.curves else newest("curves-*.json")
+    curves = options.curves or newest("curves-*.json")
     if not runs or not curves:
         print("bench: no reports in bench/results; make bench and make bench-curves make them", file=sys.stderr)
         return 1
     read = [json.loads(path.read_text()) for path in runs]
-    of_curves = json.loads(curves[0].read_text())
+    of_curves = all_curves([json.loads(path.read_text()) for path in curves])
     options.page.write_text(page(merged(read), of_curves))
     if not options.no_picture:
         from plot import draw  # needs matplotlib
@@ -100,6 +100,12 @@ def merged(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         whole["idle"] = [*whole["idle"], *more["idle"]]
         whole["remarks"] = list(dict.fromkeys([*whole["remarks"], *more["remarks"]]))
     return whole
+
+
+def all_curves(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One report of several, the curves in their usual order."""
+    found = {name: by for report in reversed(reports) for name, by in report["curves"].items()}
+    return {**reports[0], "curves": {name: found[name] for name in reports[0]["titles"] if name in found}}
 
 
 def page(run: Mapping[str, Any], curves: Mapping[str, Any]) -> str:
@@ -173,7 +179,7 @@ def _curves(curves: Mapping[str, Any]) -> str:
         "## How cost grows\n",
         f"![CPU of a connection against services, bans, running servers and exempt networks]({PICTURE})\n",
         "CPU of all processes for one connection, servers included: medians over the rounds, from the least to the "
-        "greatest behind them. All points of a picture ran at once and were measured in turn "
+        "greatest behind them, on logarithmic axes. All points of a picture ran at once and were measured in turn "
         f"({curves['facts']['time'].split()[0]}, {curves['facts']['machine']}). xinetd's list of bans has room for "
         "10,240, and neither it nor openbsd-inetd has exempt sources. The last point to the first, by "
         "sentinetd's medians:\n",

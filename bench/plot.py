@@ -24,8 +24,8 @@ SHOWN_AS: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-HEADROOM = 1.15
-"""The upper end of an axis, to the highest point."""
+HEADROOM = 1.6
+"""The ends of an axis, to the points that are next to them."""
 
 
 def draw(report: Mapping[str, Any], path: Path) -> None:
@@ -35,12 +35,13 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
         figure = Figure(figsize=(2.75 * len(curves) + 0.4, 5.2), layout="constrained")
         grid = figure.subplots(len(ROWS), len(curves), squeeze=False, sharey="row", sharex="col")
         for row, (workload, text) in enumerate(ROWS.items()):
-            top = 0.0
+            drawn = []
             for axes, name in zip(grid[row], curves, strict=True):
                 for who, points in curves[name].get(workload, {}).items():
-                    top = max(top, _line(axes, who, points))
+                    drawn += _line(axes, who, points)
                 _furnish(axes)
-            grid[row][0].set_ylim(0, top * HEADROOM)
+            if drawn:
+                grid[row][0].set_ylim(min(drawn) / HEADROOM, max(drawn) * HEADROOM)
             grid[row][0].set_ylabel(f"CPU of {text}, µs")
         for axes, name in zip(grid[-1], curves, strict=True):
             axes.set_xlabel(report["titles"][name])
@@ -50,20 +51,25 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 
-def _line(axes: Axes, who: str, points: Mapping[str, Mapping[str, float]]) -> float:
-    """One contender: medians, with the least and the greatest behind them. Gives the highest median."""
+def _line(axes: Axes, who: str, points: Mapping[str, Mapping[str, float]]) -> list[float]:
+    """One contender: medians, which it gives, with the least and the greatest behind them."""
     sizes = sorted(map(int, points))
     low, middle, high = ([points[str(size)][which] * 1e6 for size in sizes] for which in ("low", "median", "high"))
     axes.fill_between(sizes, low, high, color=COLOURS[who], alpha=0.15, linewidth=0)
     axes.plot(sizes, middle, color=COLOURS[who], marker=MARKS[who], markersize=4, linewidth=1.6, label=who)
-    return max(middle)
+    return middle
 
 
 def _furnish(axes: Axes) -> None:
+    """Both axes are logarithmic: what grows does so by powers of ten, and who is flat is flat."""
     axes.set_xscale("log")
+    axes.set_yscale("log")
     axes.xaxis.set_major_locator(LogLocator(base=10, numticks=8))
-    axes.xaxis.set_major_formatter(FuncFormatter(_short))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(_short))
+        axis.set_minor_formatter(NullFormatter())
+    axes.tick_params(which="minor", length=0)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
 
