@@ -130,7 +130,7 @@ CURVES = (
         begin=with_bans,
         limits=((Kind.XINETD, XINETDS_MOST),),
     ),
-    Curve(name="servers", title="running servers", steps=(1, 10, 100, 1_000, 4_000), kinds=KINDS, begin=with_servers),
+    Curve(name="servers", title="running servers", steps=(1, 10, 100, 1_000, 2_000), kinds=KINDS, begin=with_servers),
     Curve(
         name="exempt",
         title="exempt networks",

@@ -16,6 +16,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#define AT_ONCE 32 /* as many as any queue of those who listen has room for */
+
 int main(int argc, char **argv)
 {
     if (argc != 5)
@@ -32,14 +34,19 @@ int main(int argc, char **argv)
     from.sin_addr.s_addr = inet_addr(argv[4]);
     if (getrlimit(RLIMIT_NOFILE, &files) || (files.rlim_cur = files.rlim_max, setrlimit(RLIMIT_NOFILE, &files)))
         err(1, "descriptors");
-    for (long done = 0; done < count; done++) {
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one) ||
-            setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) ||
-            bind(fd, (struct sockaddr *)&from, sizeof from) || connect(fd, (struct sockaddr *)&to, sizeof to))
-            err(1, "connection %ld", done);
-        if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1)
-            err(1, "connection %ld was not served", done);
+    for (long done = 0; done < count;) {
+        int fds[AT_ONCE], begun = 0;
+        for (; begun < AT_ONCE && done + begun < count; begun++) {
+            int fd = fds[begun] = socket(AF_INET, SOCK_STREAM, 0);
+            if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one) ||
+                setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) ||
+                bind(fd, (struct sockaddr *)&from, sizeof from) || connect(fd, (struct sockaddr *)&to, sizeof to) ||
+                write(fd, &byte, 1) != 1)
+                err(1, "connection %ld", done + begun);
+        }
+        for (int i = 0; i < begun; i++, done++)
+            if (read(fds[i], &byte, 1) != 1)
+                err(1, "connection %ld was not served", done);
     }
     puts("held");
     fflush(stdout);
