@@ -46,6 +46,7 @@ def test_a_file_is_cut_where_the_parser_would(lines: list[str], ended: bool) -> 
         pytest.param(USUAL, 1, id="one"),
         pytest.param(f"# c\n\n{USUAL}\n \n# d\n{USUAL}", 2, id="between comments"),
         pytest.param(f"defaults\n{{\n x = 1\n}}\ninclude y\nincludedir z\n{USUAL}", 1, id="after other statements"),
+        pytest.param("service a\n{\n x =\n Y =1 2\n z +=3\n w -= \n v == 4\n u =+ 5\n}\n", 1, id="operators"),
         pytest.param(f"{USUAL}junk\n{USUAL}", 1, id="none after what is odd"),
         pytest.param(USUAL.replace("port", "port=1\n x"), 0, id="none with a mistake"),
         pytest.param(USUAL.replace("no", "n" * LONGEST), 0, id="none that is long"),
