@@ -192,6 +192,11 @@ PLAIN = "# head\n192.0.2.1\n\n2001:db8::/32 ; SBL1\n 198.51.100.0/24   some  wor
              (1, "'bad' is no address and no network")],
             id="fail2ban banned",
         ),
+        pytest.param(
+            "fail2ban", "[{'a\"\"b': ['192.0.2.1']}, {\"it's\": ['192.0.2.2']}]\n",
+            [(1, "192.0.2.1", None, 'a""b'), (1, "192.0.2.2", None, "it's")],
+            id="quotes in quotes",
+        ),
         pytest.param("fail2ban", STATUS, [(7, "192.0.2.1", None, ""), (7, "2001:db8::1", None, "")], id="status"),
         pytest.param(
             "fail2ban", f"192.0.2.1 \t{LOCAL} + 600 = later\n192.0.2.2 \t{LOCAL} + -1 = 9999\n192.0.2.3 192.0.2.4\n",

@@ -183,7 +183,7 @@ def _timed(line: int, word: str, value: Mapping[str, Any], now: float, note: str
 # nftables: `nft list set`, `nft list ruleset`, and scripts with `add element`.
 
 _NFT = Shape(
-    re.compile(r'#[^\n]*|"[^"\n]*"|[{},;=]|[^\s{},;="#]+'), re.compile(r'"[^"\n]*"'), quotes='"#', delimiters=" \t,{};="
+    re.compile(r'#[^\n]*|"[^"\n]*"|[{},;=]|[^\s{},;="#]+'), re.compile(r'"[^"\n]*"|(["#])'), delimiters=" \t,{};="
 )
 
 
@@ -271,7 +271,7 @@ def _ipset_words(line: int, said: Sequence[str]) -> Iterator[Item]:
 # fail2ban: what its client prints, and rows of its database.
 
 _BANNED = Shape(
-    re.compile(r"""'[^'\n]*'|"[^"\n]*"|[:\[\]{},]"""), re.compile(r"""'[^'\n]*'|"[^"\n]*\""""), "'\"", ",:[]{} "
+    re.compile(r"""'[^'\n]*'|"[^"\n]*"|[:\[\]{},]"""), re.compile(r"""'[^'\n]*'|"[^"\n]*"|(['"])"""), ",:[]{} "
 )
 _WITH_TIME = re.compile(r"(\S+)\s+(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \+ (-?\d+) = ")
 

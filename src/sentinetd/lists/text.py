@@ -50,21 +50,22 @@ def lines(chunks: Chunks) -> Iterator[tuple[int, str] | Fault]:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What text is made of whose lines may have any length: *word* matches each of its words, *quoted* those in quotes,
-    which begin with one of *quotes*, as do comments, which end with their line; outside of these, words end at
-    *delimiters*."""
+    """What text is made of whose lines may have any length: *word* matches each of its words; *quoted* those in quotes
+    and, as its group, a quote that is not closed or the beginning of a comment, which ends with its line; outside of
+    these, words end at *delimiters*."""
 
     word: re.Pattern[str]
     quoted: re.Pattern[str]
-    quotes: str
     delimiters: str
 
     def complete(self, text: str) -> int:
         """How much of the beginning of *text* ends with a whole word: none that goes on beyond it."""
-        last = text.rfind("\n") + 1
+        last, opening = text.rfind("\n") + 1, len(text)
         for quoted in self.quoted.finditer(text, last):
+            if quoted[1] is not None:
+                opening = quoted.start()  # quotes after it may be part of what it opens
+                break
             last = quoted.end()
-        opening = min((at for quote in self.quotes if (at := text.find(quote, last)) >= 0), default=len(text))
         return max(last, *(text.rfind(delimiter, last, opening) + 1 for delimiter in self.delimiters))
 
 
