@@ -120,7 +120,7 @@ def test_a_process_becomes_the_server(lab: Lab, daemon: Daemon, tmp_path: Path) 
 def test_whom_the_guard_answers_itself(lab: Lab, daemon: Daemon, tmp_path: Path) -> None:
     within(
         lambda: one_by_one(tmp_path, daemon, len("25 NOV 2026 18:18:30 UTC\r\n"), lambda: visit(lab, DAYTIME)),
-        {"guard": Most(work=6, looks=2)},
+        {"guard": Most(work=4, looks=2)},
     )
 
 

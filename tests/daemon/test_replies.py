@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sentinetd.daemon.replies import open_banner, say
+from sentinetd.daemon.replies import Replies, open_banner, say
+from sentinetd.serve.internal.table import AT_ONCE
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -43,6 +46,15 @@ def test_a_client_that_is_gone_is_no_trouble() -> None:
         say(accepted.fileno(), b"x" * 100_000)
     assert accepted.getblocking()
     accepted.close()
+
+
+@pytest.mark.parametrize("name", sorted(AT_ONCE))
+def test_what_is_said_at_once_is_of_its_second(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    unused: Any = None
+    replies = Replies(unused, unused)
+    for now in (1_000_000_000.0, 1_000_000_000.9, 1_000_000_001.0, 1_000_000_060.0):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        assert replies._text(name) == AT_ONCE[name](now)
 
 
 def test_a_banner_is_opened_without_waiting(tmp_path: Path) -> None:

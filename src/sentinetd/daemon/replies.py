@@ -23,19 +23,22 @@ DATAGRAM_MOST = 65_535
 LONGEST_BANNER = 1 << 20
 """Bytes of a banner; what is longer is cut."""
 SO_SNDBUFFORCE = 32  # asm-generic/socket.h
+QUIETLY = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+"""Neither wait nor be told by a signal (send(2))."""
 
 
 def say(descriptor: int, data: bytes) -> None:
     """Send *data* to the stream *descriptor* without waiting: what it has no room for gets room, up to what the
     kernel gives, and the rest is left out. Nobody who does not read can hold the guard up."""
-    with socket.socket(fileno=descriptor) as stream:
+    # Any family does for sending; to leave out one of the three would have the kernel asked for it.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor) as stream:
         try:
             rest = memoryview(data)
             with suppress(OSError):
-                rest = rest[stream.send(rest, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) :]
+                rest = rest[stream.send(rest, QUIETLY) :]
                 if rest:
                     stream.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, len(data))
-                    stream.send(rest, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                    stream.send(rest, QUIETLY)
         finally:
             stream.detach()
 
@@ -54,6 +57,7 @@ class Replies:
         self._engine = engine
         self._pace = Pace()
         self._own_ports: frozenset[int] = frozenset()
+        self._texts: dict[str, tuple[int, bytes]] = {}  # by service: the second it is of, and its answer
         self.position = 0  # where chargen's pattern goes on: one for stream and dgram, as in xinetd
 
     def refresh(self) -> None:
@@ -78,7 +82,11 @@ class Replies:
 
     def _text(self, name: str) -> bytes:
         if name in AT_ONCE:
-            return AT_ONCE[name](time.time())
+            now = int(time.time())
+            said = self._texts.get(name)
+            if said is None or said[0] != now:  # they tell no less than a second
+                said = self._texts[name] = now, AT_ONCE[name](now)
+            return said[1]
         return _LISTS[name](self._engine).encode("utf-8", "surrogateescape")
 
     def _answer(self, connection: Connection, service: Service) -> None:
