@@ -48,8 +48,8 @@ MARGIN = 1.5
 class Measured:
     """A ratio as it was found, and how it is found: *rounds* of *clients* each.
 
-    *ratio* is the median of 60 tests on a machine of two CPUs on which others ran five times as much as it can do;
-    *spread* their standard deviation as a share of it. `MARGIN` is five of the widest away, and still finds a doubling.
+    *ratio* is the median of 60 tests on a machine of two CPUs that others wanted, too; *spread* their standard
+    deviation as a share of it. `MARGIN` is five of the widest away, and still finds a doubling.
     """
 
     ratio: float
@@ -63,7 +63,8 @@ REFUSAL = Measured(1.15, 0.06, clients=200, rounds=21)
 TRIP = Measured(5.1, 0.09, clients=200, rounds=15)
 """Guard and courier at a trip, until it is stored and logged, to the same."""
 SERVED = Measured(1.9, 0.06, clients=50, rounds=21)
-"""Guard and spawner, to the same and a loop in C with vfork and exec; what servers themselves use is in neither."""
+"""Guard and spawner, to the same and a loop in C with vfork and exec; what servers themselves use is in neither. Where
+others want all CPUs, servers are ordered and end many at a time, and it is half of this."""
 
 
 def used(*pids: int) -> float:

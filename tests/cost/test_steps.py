@@ -25,7 +25,7 @@ from cost.steps import Steps, least_time, steps
 from policy.player import Player, addresses, sensor, service
 from sentinetd.model.address import Network
 
-MEASURED = {"refuse": 966, "banned": 907, "trip": 2155, "daytime": 1530, "serve": 3641}
+MEASURED = {"refuse": 954, "banned": 895, "trip": 2122, "daytime": 1518, "serve": 3542}
 """Instructions of CPython 3.11 for one connection, of the whole guard."""
 MARGIN = 1.5
 IDLE = (6, 300)

@@ -144,4 +144,4 @@ def test_whoever_touches_a_sensor(lab: Lab, daemon: Daemon, tmp_path: Path) -> N
             await_bans(daemon, next(banned))
         return calls
 
-    within(counted, {"guard": Most(work=2.2, looks=1), "courier": Most(work=1, looks=1)})
+    within(counted, {"guard": Most(work=2.2, looks=1), "courier": Most(work=1, looks=2)})
