@@ -33,7 +33,7 @@ IDLE = (6, 300)
 AT_ONCE = 32
 """Arrivals that are looked at together."""
 TIMES = 15
-GROWS = 2.5
+GROWS = 4.0
 WITHIN = 100.0  # seconds
 
 
