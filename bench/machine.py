@@ -72,6 +72,8 @@ def _furnish() -> None:
     subprocess.run(["ip", "route", "add", "local", NETWORK, "dev", "lo"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)  # the daemons' sockets and locks
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(LOCAL_PORTS)
+    # With cookies, a client whose last ACK finds the queue full is never told: it would wait for ever (tcp(7)).
+    Path("/proc/sys/net/ipv4/tcp_syncookies").write_text("0")
     for kind, wanted in ENOUGH.items():
         hard = resource.getrlimit(kind)[1]
         if hard != resource.RLIM_INFINITY and hard < wanted:
