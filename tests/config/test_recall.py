@@ -27,6 +27,11 @@ LINES = [
 """Lines of every sort that the grammar tells apart."""
 
 
+NEARLY_USUAL = st.lists(st.sampled_from([*LINES, " x = 1", " x = 1"]), max_size=3).map(
+    lambda body: "\n".join(["service a", "{", *body, "}"])
+)
+
+
 def parsed(data: bytes) -> Text:
     """*data* by way of its pieces."""
     pieces = cut(data, "f")
@@ -34,7 +39,7 @@ def parsed(data: bytes) -> Text:
 
 
 @settings(deadline=None, max_examples=400)
-@given(st.lists(st.one_of(st.just(USUAL.rstrip()), st.sampled_from(LINES)), max_size=14), st.booleans())
+@given(st.lists(st.one_of(st.just(USUAL.rstrip()), NEARLY_USUAL, st.sampled_from(LINES)), max_size=8), st.booleans())
 def test_a_file_is_cut_where_the_parser_would(lines: list[str], ended: bool) -> None:
     data = ("\n".join(lines) + "\n" * ended).encode()
     assert parsed(data) == parse(data, "f")
@@ -116,6 +121,13 @@ def test_what_moved_is_told_of_where_it_is() -> None:
     assert {name: place.line - 2 for name, place in moved.places.items()} == {
         name: place.line for name, place in first.places.items()
     }
+
+
+def test_what_moved_to_another_file_is_read_there() -> None:
+    recall, text = Recall(), entry("a", "type = UNLISTED;port = 1").encode()
+    load("main.conf", Machine({"main.conf": text}), recall=recall)
+    (moved,) = load("main.conf", Machine({"main.conf": b"include b\n", "b": text}), recall=recall).services
+    assert {place.file for place in moved.places.values()} == {"b"}
 
 
 @pytest.mark.parametrize(
