@@ -29,7 +29,7 @@ from stages.spawning import HELLO, furnished
 
 ADDRESS = "198.18.{}.{}"
 FIRST_NETWORK = 16
-SERVE = Door(name="serve", port=4130, server=("hello",), user="nobody")
+SERVE = Door(name="serve", port=4130, server=("{programs}/hello",), user="nobody")
 DENY = replace(SERVE, name="deny", port=4131, denied=True)
 HOLD = Door(name="hold", port=4132, server=("/bin/cat",))
 SERVED = Workload(name="served", door=SERVE, expected=HELLO)

@@ -21,7 +21,7 @@ RATE = 1_500
 """Connections a second, about."""
 EVERY = 2
 LOGS = (LOG, "log_on_success = HOST PID DURATION EXIT", "log_on_failure = HOST ATTEMPT")
-SERVE = Door(name="day", port=4150, server=("hello",), user="nobody", denied=True, lines=LOGS)
+SERVE = Door(name="day", port=4150, server=("{programs}/hello",), user="nobody", denied=True, lines=LOGS)
 SENSOR = Door(name="night", port=4151, sensor=True, lines=LOGS)
 SHARES = (
     (90, Workload(name="served", door=SERVE, source=CLIENT, expected=HELLO)),

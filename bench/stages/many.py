@@ -26,7 +26,9 @@ EVERY = {10: 2, 10_000: 5}
 
 def doors(count: int) -> list[Door]:
     """So many services."""
-    return [Door(name=f"many-{number}", port=FIRST_PORT + number, server=("hello",)) for number in range(count)]
+    return [
+        Door(name=f"many-{number}", port=FIRST_PORT + number, server=("{programs}/hello",)) for number in range(count)
+    ]
 
 
 def names(counts: Sequence[int]) -> tuple[str, ...]:

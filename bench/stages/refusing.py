@@ -28,8 +28,8 @@ that time is not ours."""
 KEPT_EACH = 4e-4
 """Seconds that a trip takes until it is kept, about."""
 
-SERVE = Door(name="serve", port=4130, server=("hello",), user="nobody")
-DENY = Door(name="deny", port=4131, server=("hello",), user="nobody", denied=True)
+SERVE = Door(name="serve", port=4130, server=("{programs}/hello",), user="nobody")
+DENY = Door(name="deny", port=4131, server=("{programs}/hello",), user="nobody", denied=True)
 DENY_LOGGED = replace(DENY, name="deny-logged", port=4132, lines=(LOG, "log_on_failure = HOST"))
 ONE_EACH = Door(name="one-each", port=4133, server=("/bin/cat",), user="nobody", per_source=1)
 RARELY = replace(SERVE, name="rarely", port=4134, own_lines=("cps_source = 1 3600",))

@@ -21,14 +21,14 @@ CLIENTS = (1, 32, 256)
 LOGGED = Door(
     name="logged",
     port=4120,
-    server=("hello",),
+    server=("{programs}/hello",),
     user="nobody",
     lines=(f"log_type = FILE {{directory}}/{SERVICE_LOG}", "log_on_success = HOST PID DURATION EXIT"),
 )
 SERVERS = {
-    "hello": ("hello",),  # stands for the path of the compiled program
+    "hello": ("{programs}/hello",),
     "/bin/echo": ("/bin/echo", "hello"),
-    "a Python script": ("hello.py",),  # likewise
+    "a Python script": ("{programs}/hello.py",),
 }
 TIMES = {"a Python script": 1.5}
 """What takes longer to be measured."""
@@ -36,8 +36,7 @@ TIMES = {"a Python script": 1.5}
 
 def furnished(door: Door, programs: Path) -> Door:
     """The door with the paths of its server."""
-    paths = {"hello": str(programs / "hello"), "hello.py": str(programs / "hello.py")}
-    return replace(door, server=tuple(paths.get(word, word) for word in door.server))
+    return replace(door, server=tuple(word.format(programs=programs) for word in door.server))
 
 
 def python() -> str | None:
@@ -105,7 +104,7 @@ def run(this: Round) -> None:
         script.write_text(f"#!{interpreter} -I\n{(HERE / 'programs' / 'hello.py').read_text()}")
         script.chmod(0o755)
     else:
-        workloads = [workload for workload in workloads if workload.door.server != ("hello.py",)]
+        workloads = [workload for workload in workloads if workload.door.server != SERVERS["a Python script"]]
         this.results.remark(
             "There is no Python that nobody may run: no script was measured; on Debian: apt install python3"
         )
