@@ -197,7 +197,9 @@ class Guard:
         self.catching = Catching(self.loop, run, self.tell)
         self._offered = 0  # the changes of doors up to which everything is offered
         self._advertise = False
-        self.replies = Replies(self.doors, self.engine)
+        self.replies = Replies(
+            self.doors, self.engine, lambda call: self.loop.after(0.0, call), lambda: self.launcher.hear()
+        )
         self.enforcement = Enforcement(self.loop, self.doors, self.engine.bans, self._firewall_program, self.tell)
         self._perform = Performer(
             self.engine, self.doors, self.carrier, self.launcher, self.replies, self.enforcement, self.link, self.logs,

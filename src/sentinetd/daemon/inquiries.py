@@ -79,6 +79,7 @@ class Inquiries:
         """The messages that answer *query*, in order. A courier that does not read what it asked for gets no more."""
         if self._guard.link.behind >= BEHIND_MOST:
             return iter([Unanswerable(query.request, "the courier is too far behind")])
+        self._guard.launcher.hear()
         return self._answers[query.topic](query)
 
     def _status(self) -> DaemonState:

@@ -361,6 +361,7 @@ class Life:
         self._guard.link.open_sink(FileSink(DAEMON_LOG, "daemon", 0, 0), fresh)
 
     def _dump(self) -> None:
+        self._guard.launcher.hear()
         path = os.path.join(self._run, "state.dump")
         try:
             with open(f"{path}.new", "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -372,6 +373,7 @@ class Life:
         self._guard.notice(Level.INFO, f"generated state dump in file {path}")
 
     def _check(self, guard: Guard, quiet: bool) -> None:
+        guard.launcher.hear()
         faults = consistency(guard)
         for fault in faults:
             guard.notice(Level.ERROR, fault)

@@ -112,6 +112,7 @@ class Reloader:
         guard.instructions.enact()
         guard.clock.tables_wanted = any(Flag.NOLIBWRAP not in service.flags for service in wanted if not service.sensor)
         guard.clock.load_wanted = any(service.max_load is not None for service in wanted)
+        guard.launcher.hear()  # those that have just begun are judged, too
         guard.handle(Reloaded(loaded.settings, started, change.adjust, change.stop))
         guard.enforcement.configure(loaded.settings)
         guard.replies.refresh()

@@ -50,11 +50,16 @@ def open_banner(path: str) -> io.FileIO:
 
 
 class Replies:
-    """Answers for the internal services of manner `ONCE`."""
+    """Answers for the internal services of manner `ONCE`. *later* has something done when the engine is not at work,
+    *hear* has it learn which servers have begun."""
 
-    def __init__(self, doors: Doors, engine: Engine) -> None:
+    def __init__(
+        self, doors: Doors, engine: Engine, later: Callable[[Callable[[], None]], object], hear: Callable[[], None]
+    ) -> None:
         self._doors = doors
         self._engine = engine
+        self._later = later
+        self._hear = hear
         self._pace = Pace()
         self._own_ports: frozenset[int] = frozenset()
         self._texts: dict[str, tuple[int, bytes]] = {}  # by service: the second it is of, and its answer
@@ -74,11 +79,23 @@ class Replies:
         if running is None:
             raise KeyError(connection.service)
         service = running.service
-        if service.socket_type is SocketType.STREAM:
+        if service.name.lower() == "servers":
+            with suppress(OSError):  # no descriptor to be had: the client is hung up on
+                descriptor = os.dup(self._doors.descriptor(connection))
+                self._later(lambda: self._list_servers(descriptor))
+            self._doors.release(connection)
+        elif service.socket_type is SocketType.STREAM:
             say(self._doors.descriptor(connection), self._text(service.name.lower()))
             self._doors.release(connection)
         else:
             self._answer(connection, service)
+
+    def _list_servers(self, descriptor: int) -> None:
+        self._hear()
+        try:
+            say(descriptor, self._text("servers"))
+        finally:
+            os.close(descriptor)
 
     def _text(self, name: str) -> bytes:
         if name in AT_ONCE:
