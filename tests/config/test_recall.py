@@ -21,8 +21,9 @@ USUAL = "service a\n{\n wait = no\n port\t+= 1\n}\n"
 LINES = [
     "service a", "service a b", "service", "service #a", " service b\t", "SERVICE c", "service {", "service x{",
     "defaults", "include f", "includedir d", "include f g", "include", "{", "}", " }", "} x", "} # x", "{ # x",
-    " x = 1", "\tx\t=1 2", "x -= ", "x=1", "x 1", "x", "service = 1", "service b = 1", "= 1", "# c", " #{", "", "  ",
-    "caf\u00e9 = 1", "x = \u00a0", "x = 1\r", "x = \0", "x = \x0c", "junk", "include = y", "defaults = 1",
+    " x = 1", "\tx\t=1 2", "x -= ", "x=1", "x 1", "x", "service = 1", "service b = 1", "= 1", "x= = 1", "# c",
+    " #{", "", "  ", "caf\u00e9 = 1", "x = \u00a0", "x = 1\r", "x = \0", "x = \x0c", "junk", "include = y",
+    "defaults = 1",
 ]  # fmt: skip
 """Lines of every sort that the grammar tells apart."""
 
@@ -42,6 +43,13 @@ def parsed(data: bytes) -> Text:
 @given(st.lists(st.one_of(st.just(USUAL.rstrip()), NEARLY_USUAL, st.sampled_from(LINES)), max_size=8), st.booleans())
 def test_a_file_is_cut_where_the_parser_would(lines: list[str], ended: bool) -> None:
     data = ("\n".join(lines) + "\n" * ended).encode()
+    assert parsed(data) == parse(data, "f")
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("body", ["{}", " x = 1\n{}\n y = 2"], ids=["alone", "amid others"])
+def test_each_sort_of_line_in_an_entry(body: str, line: str) -> None:
+    data = f"{USUAL}service b\n{{\n{body.format(line)}\n}}\n{USUAL}".encode()
     assert parsed(data) == parse(data, "f")
 
 
