@@ -164,6 +164,12 @@ PLAIN = "# head\n192.0.2.1\n\n2001:db8::/32 ; SBL1\n 198.51.100.0/24   some  wor
              (3, "no JSON from here on: Expecting value")],
             id="json lines, the last cut off",
         ),
+        pytest.param(
+            "json", '[12345678901, 2.125e3, "192.0.2.1", -1]',
+            [(1, "'12345678901' is no address and no network"), (1, "'2125.0' is no address and no network"),
+             (1, "192.0.2.1", None, ""), (1, "'-1' is no address and no network")],
+            id="json numbers",
+        ),
         pytest.param("json", '["192.0.2.1",', [(1, "192.0.2.1", None, ""), (1, "the list is not closed: cut off?")],
                      id="json list cut off"),
         pytest.param(

@@ -110,6 +110,7 @@ class _Values:
     """Reads value by value from a buffer that holds a little more than one."""
 
     _GAP = re.compile(r"[\s,]*")
+    _OF_NUMBER = re.compile(r"[-+.0-9eE]*")
 
     def __init__(self, texts: Iterator[str]) -> None:
         self._texts = texts
@@ -139,6 +140,8 @@ class _Values:
                     return Fault(self._number, f"no JSON from here on: {getattr(error, 'msg', 'nested too deeply')}")
                 enough *= 2  # so that a long value is not begun from its beginning with each chunk
                 continue
+            if isinstance(value, int | float) and self._OF_NUMBER.fullmatch(self._buffer, end) and self._more(enough):
+                continue  # a number may go on in the next piece
             number = self._number
             self._number += self._buffer.count("\n", 0, end)
             self._buffer = self._buffer[end:]
