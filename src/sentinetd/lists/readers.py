@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 from sentinetd.lists.entry import Entry, Fault, Item, NoEntry, duration, networks, shown, until
@@ -375,14 +376,16 @@ _SIGNS = {
 
 
 def _peeked(chunks: Chunks) -> tuple[bytes, Chunks]:
-    """The first piece that is not empty, and all of them."""
+    """The first piece that is not blank, and all of them; of blank ones before it their lines."""
     rest = iter(chunks)
-    beginning = b""
+    beginning, blank = b"", 0
     for beginning in rest:
         if beginning.strip():
             break
+        blank += beginning.count(b"\n")
 
     def whole() -> Iterator[bytes]:
+        yield from repeat(b"\n", blank)
         yield beginning
         yield from rest
 
