@@ -23,8 +23,8 @@ from sentinetd.spawn.protocol import Launched
 from sentinetd.spawn.recipe import Recipe
 from sentinetd.spawn.spawner import Backend, Spawner
 
-SOURCES = sorted(Path(spawner.__file__).parent.glob("*.c"))
 HERE = Path(__file__).parent
+SOURCES = sorted((HERE.parents[1] / "src/sentinetd/spawn").glob("*.c"))
 RECIPE = Recipe(
     "/usr/bin/true",
     ("true",),

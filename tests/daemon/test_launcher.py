@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rig.deadline import wait_for
+from sentinetd.daemon import launcher
 from sentinetd.daemon.launcher import Aside, Launcher
 from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.recipes import recipe_of_program
@@ -37,7 +38,7 @@ class Stage:
     def give_back(self, number: int, descriptor: int) -> None:
         self.returned.append((number, descriptor))
 
-    def order(self, number: int, *command: str) -> socket.socket:
+    def order(self, number: int, *command: str, soon: bool = False) -> socket.socket:
         """Have connection *number* served by *command*, by nothing if there is none; the client's end."""
         ours, theirs = socket.socketpair()
         ours.settimeout(20)
@@ -45,7 +46,7 @@ class Stage:
             if command:
                 path = command[0]
                 self.launcher.teach(1, Service(name="s", id="s", server=path, server_args=command[1:]))
-            assert self.launcher.launch(number, 1 if command else 2, theirs.fileno(), "192.0.2.1")
+            assert self.launcher.launch(number, 1 if command else 2, theirs.fileno(), "192.0.2.1", soon=soon)
         return ours
 
     def until(self, condition: Callable[[], object], what: str) -> None:
@@ -193,6 +194,16 @@ def test_what_became_of_an_order_is_heard_before_long(stage: Stage) -> None:
         (launched,) = stage.inputs
         assert isinstance(launched, Launched)
     os.waitpid(launched.pid, 0)
+
+
+def test_what_is_wanted_soon_does_not_wait(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it kept waiting by orders that are in no hurry, before it or after."""
+    monkeypatch.setattr(launcher, "HEARD_WITHIN", 3600.0)
+    with stage.order(1, "/bin/cat"), stage.order(2, "/bin/cat", soon=True), stage.order(3, "/bin/cat"):
+        stage.until(lambda: len(stage.inputs) == 3, "the answers")
+    for one in stage.inputs:
+        assert isinstance(one, Launched)
+        os.waitpid(one.pid, 0)
 
 
 def test_it_is_heard_with_the_end_of_the_server(stage: Stage) -> None:

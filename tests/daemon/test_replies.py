@@ -51,7 +51,7 @@ def test_a_client_that_is_gone_is_no_trouble() -> None:
 @pytest.mark.parametrize("name", sorted(AT_ONCE))
 def test_what_is_said_at_once_is_of_its_second(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     unused: Any = None
-    replies = Replies(unused, unused)
+    replies = Replies(unused, unused, unused, unused)
     for now in (1_000_000_000.0, 1_000_000_000.9, 1_000_000_001.0, 1_000_000_060.0):
         monkeypatch.setattr(time, "time", lambda now=now: now)
         assert replies._text(name) == AT_ONCE[name](now)

@@ -451,6 +451,7 @@ def test_datagrams_by_name(lab: Lab, make: Maker) -> None:
         assert [other.receive(), other.receive()] == [b"one", b"two"]
         wait_for(lambda: failed(daemon), daemon.story)
         assert not refused.waiting()
+    wait_for(lambda: started(daemon), daemon.story)
     assert [client for _, client in started(daemon)] == [A]
 
 

@@ -101,6 +101,7 @@ class Launcher:
         self._hearing: Moment | None = None  # when the spawner's socket is read next, while it is not watched
         self._busy = False  # something was ordered since it was read last
         self._writing = False
+        self._soon: set[int] = set()  # orders of which the answer is wanted as soon as it comes
         self._asides: dict[int, Aside] = {}  # by order, until the spawner has said what became of it
         self._running: dict[int, Aside] = {}  # by pid
         self._next_aside = FIRST_ASIDE
@@ -135,9 +136,10 @@ class Launcher:
             except SpawnerGone as gone:
                 self._gone(gone)
 
-    def launch(self, order: int, number: int, descriptor: int, remote_host: str) -> bool:
+    def launch(self, order: int, number: int, descriptor: int, remote_host: str, *, soon: bool = False) -> bool:
         """Order a server of service *number* on *descriptor*, which stays the caller's. The engine hears what comes of
-        it under *order*, the connection's number. Whether the order was taken."""
+        it under *order*, the connection's number; *soon*: at once, for it is needed to tell what else happens. Whether
+        the order was taken."""
         if self._spawner is None:
             self._handle(LaunchFailed(order, 0))
             return False
@@ -154,7 +156,10 @@ class Launcher:
             self._gone(gone)
             return False
         self._busy = True
-        if self._hearing is None and not self._asides:
+        if soon:
+            self._soon.add(order)
+            self._watch()
+        elif self._hearing is None and not self._asides and not self._soon:
             self._loop.read(self._socket, None)
             self._hearing = self._loop.after(HEARD_WITHIN, self._hear_again)
         return True
@@ -260,8 +265,10 @@ class Launcher:
         if reply.order >= FIRST_ASIDE:
             self._reply_aside(reply)
         elif isinstance(reply, protocol.Launched):
+            self._soon.discard(reply.order)
             self._handle(Launched(reply.order, reply.pid, reply.at))
         elif isinstance(reply, protocol.LaunchFailed):
+            self._soon.discard(reply.order)
             if reply.descriptor >= 0:
                 self._give_back(reply.order, reply.descriptor)
             self._handle(LaunchFailed(reply.order, reply.errno))
@@ -296,6 +303,7 @@ class Launcher:
         for reply in gone.replies:
             self._reply(reply)
         self._asides.clear()
+        self._soon.clear()
         self._handle(LaunchersGone(tuple(order for order in gone.unanswered if order < FIRST_ASIDE)))
         self._report(ProcessFailed(time.time(), "spawner", str(gone).removeprefix("spawner: "), 0.0))
         if self._loop.now() - self._since < PAUSE:

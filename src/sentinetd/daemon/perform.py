@@ -206,7 +206,8 @@ class Performer:
             return
         source = connection.source
         host = NO_ADDRESS if source is None else source.text
-        if self._launcher.launch(connection.number, connection.service, descriptor, host):
+        shared = source is None  # its clients are told of with its process id, and may be gone before long
+        if self._launcher.launch(connection.number, connection.service, descriptor, host, soon=shared):
             self._doors.lend(connection)
 
     def _signal(self, pid: int, number: int) -> None:
