@@ -252,6 +252,14 @@ def test_a_ban_that_is_learned_does_so_too_but_not_for_whom_is_exempt() -> None:
     assert hung_up(player.give(Learned((ban,)))) == [first]
 
 
+def test_a_ban_while_a_client_is_handed_over_holds_too() -> None:
+    player = Player(datagrams())
+    assert kinds(player.arrive(A)) == ["Serve"]
+    first = player.connections
+    player.give(Learned((Ban(Network.parse(f"{A}/32"), player.now, player.now + 60),)))
+    assert hung_up(player.give(Begun(first, PORTER))) == [first]
+
+
 def test_access_times_end_visits() -> None:
     player = Player(datagrams(access_times=(Interval(0, 10),)), stream(access_times=(Interval(0, 10),)))
     first = visit(player, A)

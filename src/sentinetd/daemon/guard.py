@@ -263,12 +263,12 @@ class Guard:
 
     def settle(self) -> None:
         """Send what waits, and watch for room where there is none; have the engine ticked in time. What was banned is
-        in force in the kernel before it is told."""
+        in force in the kernel, and the porter hears whom to hang up on, before it is told."""
         self.enforcement.settle()
-        self._pump_link()
         self.carrier.pump()
         if self.carrier.wants_write or self._writing["porter"]:
             self._watch_writes("porter", self.carrier.wants_write, self.carrier.companion.watch_writes)
+        self._pump_link()
         if self._offered != self.doors.changes:
             self._offered = self.doors.changes
             self.offers.refresh(self.doors.offers(), self._advertise)

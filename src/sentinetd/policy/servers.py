@@ -114,7 +114,10 @@ class Servers:
         return (
             (running.stopped and not self.spared)
             or candidate.unwanted
-            or (running.service.end_sessions and self._bans.refuses(connection, running.service, now))
+            or (
+                (running.service.end_sessions or _visits(candidate))
+                and self._bans.refuses(connection, running.service, now)
+            )
         )
 
     def finished(self, given: Finished, now: Moment) -> Iterator[Effect]:
