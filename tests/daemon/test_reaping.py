@@ -126,9 +126,9 @@ def test_who_comes_is_served_before_the_dead_are_collected(house: House) -> None
     orders: list[int] = []
     launch = house.guard.launcher.launch
 
-    def noted(order: int, number: int, descriptor: int, remote_host: str) -> bool:
+    def noted(order: int, number: int, descriptor: int, remote_host: str, *, soon: bool = False) -> bool:
         orders.append(house.left())
-        return launch(order, number, descriptor, remote_host)
+        return launch(order, number, descriptor, remote_host, soon=soon)
 
     house.guard.launcher.launch = noted  # type: ignore[method-assign]
     house.come()
