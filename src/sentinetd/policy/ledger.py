@@ -283,8 +283,9 @@ class Ledger:
 
 
 def shared_end(until: float) -> float:
-    """*until*, or up to a quarter of a second before it: an end that other bans have, too."""
-    return until if until == math.inf else math.floor(until * PARTS) / PARTS
+    """*until*, or up to a quarter of a second after it: an end that other bans have, too. No ban is shorter than it was
+    told."""
+    return until if until == math.inf else math.ceil(until * PARTS) / PARTS
 
 
 PARTS = 4
