@@ -6,8 +6,7 @@
  * of 127.NET.0.0/16 (from 127.NET.0.1 alone where NAME ends with "!"). KIND is
  *   read   read to the end
  *   send   send TEXT and CR LF, end that side, read to the end
- *   abort  send TEXT and CR LF and reset the connection; one conversation in 25. Each eighth waits for the answer first:
- *          whoever waits for nobody would be as many at once as the daemon is behind
+ *   abort  send TEXT and CR LF and reset the connection; one conversation in 25
  *   dgram  send a datagram, wait for the same to come back, send it again after each second without
  * BYTES must come, neither more nor less (0: the end of the connection, with or without a reset).
  *
@@ -36,7 +35,6 @@
 #define AGAIN 1.0     /* seconds after which a datagram is sent again */
 #define LOOK 0.2      /* seconds between two looks at the clock */
 #define RARE 25
-#define PATIENT 8
 
 enum kind { READ, SEND, ABORT, DGRAM };
 
@@ -55,7 +53,7 @@ struct client {
     long bytes;
     double began, sent;
     uint32_t serial;
-    bool told, patient;
+    bool told;
 };
 
 static struct door doors[MOST_DOORS];
@@ -112,7 +110,6 @@ static void begin(struct client *client)
         err(1, "bind %s", inet_ntoa(from.sin_addr));
     client->bytes = 0;
     client->told = false;
-    client->patient = door->begun % PATIENT == 0;
     client->began = now();
     client->serial = (uint32_t)begun++;
     door->begun++;
@@ -145,12 +142,11 @@ static void talk(struct client *client)
         return;
     }
     client->told = true;
-    if (client->door->kind == ABORT && !client->patient) {
+    if (client->door->kind == ABORT) {
         finish(client, NULL);
         return;
     }
-    if (client->door->kind != ABORT)
-        shutdown(client->fd, SHUT_WR);
+    shutdown(client->fd, SHUT_WR);
     epoll_ctl(epoll, EPOLL_CTL_MOD, client->fd, &event);
 }
 
@@ -173,15 +169,7 @@ static void hear(struct client *client)
         }
         if (got > 0) {
             client->bytes += got;
-            if (door->kind == ABORT) {
-                finish(client, NULL);
-                return;
-            }
             continue;
-        }
-        if (door->kind == ABORT) {
-            finish(client, got < 0 ? strerror(errno) : "the end");
-            return;
         }
         if (got < 0 && !(errno == ECONNRESET && door->bytes == 0))
             finish(client, strerror(errno));
