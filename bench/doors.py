@@ -48,8 +48,3 @@ class Door:
     def protocol(self) -> str:
         """tcp or udp."""
         return "udp" if self.datagram else "tcp"
-
-    @property
-    def spawned(self) -> bool:
-        """Whether a program is started for each connection."""
-        return bool(self.server) and not self.datagram and not self.wait

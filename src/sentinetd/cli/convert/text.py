@@ -1,18 +1,11 @@
-"""Entries as the text of an xinetd.conf(5)."""
+"""An entry as the text of an xinetd.conf(5)."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from sentinetd.config.syntax import Entry
 
 WIDTH = 16
 """Columns for the name of an attribute."""
-
-
-def text_of(entries: Iterable[Entry], title: str) -> str:
-    """A whole file that begins with *title*."""
-    return "\n".join([f"# {title}", "", *(entry_text(entry) for entry in entries)])
 
 
 def entry_text(entry: Entry) -> str:
