@@ -38,8 +38,10 @@ mount --bind "$work/run" /run || exit 70
 if [ -e "$work/loadavg" ]; then mount --bind "$work/loadavg" /proc/loadavg || exit 70; fi
 if [ -e "$work/mail" ]; then mount --bind "$work/mail" /var/mail || exit 70; fi
 if [ -e "$work/etc" ]; then
-    mkdir "$work/all-etc" && mount -t tmpfs none "$work/all-etc" && cp -a /etc/. "$work/etc/." "$work/all-etc" &&
-        mount --bind "$work/all-etc" /etc || exit 70
+    # Not netns: namespaces of other tests come and go there.
+    mkdir "$work/all-etc" && mount -t tmpfs none "$work/all-etc" &&
+        find /etc -mindepth 1 -maxdepth 1 -not -name netns -exec cp -a -t "$work/all-etc" {} + &&
+        cp -a "$work/etc/." "$work/all-etc" && mount --bind "$work/all-etc" /etc || exit 70
 fi
 if [ -S "$work/syslog" ]; then
     mkdir "$work/dev" && mount -t tmpfs none "$work/dev" && cd "$work/dev" && touch log null zero random urandom tty &&
