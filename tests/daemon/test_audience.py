@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from sentinetd.daemon.channel import Channel, channel_pair
-from sentinetd.daemon.courier import Courier, Thread
+from sentinetd.daemon.clerk import Clerk
+from sentinetd.daemon.courier import Thread
 from sentinetd.daemon.messages import (
     DAEMON_LOG,
     FROM_COURIER,
@@ -70,7 +71,7 @@ class Ear:
 class Guard:
     """The guard's end of a courier in the same loop."""
 
-    def __init__(self, channel: Channel, courier: Courier, ear: Ear) -> None:
+    def __init__(self, channel: Channel, courier: Clerk, ear: Ear) -> None:
         self._channel = channel
         self.courier = courier
         self.ear = ear
@@ -107,7 +108,7 @@ def play(state: Path, story: Callable[[Guard], Awaitable[None]]) -> list[Any]:
         ours, theirs = channel_pair()
         thread = Thread()
         keeper = Keeper(Store(str(state)), thread, time.time, time.monotonic)
-        courier = Courier(Channel(theirs, TO_COURIER), keeper, Journal(DAEMON_LOG, time.time, "x", 5))
+        courier = Clerk(Channel(theirs, TO_COURIER), keeper, Journal(DAEMON_LOG, time.time, "x", 5))
         ear = Ear()
         courier.audience.seat([], [ear])
         running = asyncio.create_task(courier.run())

@@ -24,7 +24,8 @@ import pytest
 
 from rig.deadline import wait_for
 from sentinetd.daemon.channel import Channel, ChannelClosed, channel_pair, encode
-from sentinetd.daemon.courier import BATCH, Courier, Options, Thread, read_options
+from sentinetd.daemon.clerk import BATCH, Clerk
+from sentinetd.daemon.courier import Options, Thread, read_options
 from sentinetd.daemon.messages import (
     DAEMON_LOG,
     FROM_COURIER,
@@ -594,7 +595,7 @@ def test_syslog_that_is_slow_gets_everything_when_it_reads(state: Path, tmp_path
         thread = Thread()
         keeper = Keeper(Store(str(state)), thread, time.time, time.monotonic)
         journal = Journal(DAEMON_LOG, time.time, "sentinetd", 5, str(path))
-        carrying = asyncio.create_task(Courier(Channel(theirs, TO_COURIER), keeper, journal).run())
+        carrying = asyncio.create_task(Clerk(Channel(theirs, TO_COURIER), keeper, journal).run())
         guard.send(1, [SyslogSink(DAEMON_LOG, "daemon", "")])
         notices = [ev.Notice(time.time(), ev.Level.INFO, "x")] * 100
         for number in range(messages // 100):
