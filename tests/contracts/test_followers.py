@@ -141,8 +141,8 @@ class FilterSubject:
         if (reason := SourceFilter.available()) is not None:
             pytest.skip(reason)
         self._filter = SourceFilter(1024)
-        doors = SimpleNamespace(filter=self._filter)
-        self.follower: BanFollower = Behind(ListenerFilter(doors))  # type: ignore[arg-type]
+        sieve = SimpleNamespace(filter=self._filter)
+        self.follower: BanFollower = Behind(ListenerFilter(sieve))  # type: ignore[arg-type]
 
     def kept(self) -> dict[Network, float]:
         return {network: until for version in (4, 6) for network, until in self._read(version)}

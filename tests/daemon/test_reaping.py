@@ -91,11 +91,11 @@ class House:
 
     def _idle(self) -> bool:
         self.guard.turn(0.05)
-        self.guard.reap()
+        self.guard.reaper.reap()
         return self.left() == 0
 
     def _alone(self) -> bool:
-        self.guard.reap()
+        self.guard.reaper.reap()
         return self.guard.launcher.gone
 
 

@@ -52,6 +52,8 @@ class Companion:
         self._died = died
         self._garbled = garbled
         self._channel: Channel | None = None
+        self.awaits_room = False
+        """The loop wakes when there is room in the channel."""
         self.failures = 0
         """Deaths in a row."""
         self._since = 0.0
@@ -77,10 +79,11 @@ class Companion:
         self._loop.read(self._channel.fileno(), self._readable)
         self._begun(self._channel)
 
-    def watch_writes(self, callback: Callable[[], None] | None) -> None:
-        """Call *callback* when there is room in the channel; None: no more."""
-        if self._channel is not None:
-            self._loop.write(self._channel.fileno(), callback)
+    def watch_room(self, wanted: bool) -> None:
+        """Have the loop wake when there is room in the channel, or not any more. Who writes does so after each turn."""
+        if wanted is not self.awaits_room and self._channel is not None:
+            self.awaits_room = wanted
+            self._loop.write(self._channel.fileno(), _nothing if wanted else None)
 
     def add_argument(self, word: str) -> None:
         """Start it with *word*, too, when it is started again."""
@@ -142,6 +145,7 @@ class Companion:
             self._loop.write(self._channel.fileno(), None)
             self._channel.close()
             self._channel = None
+            self.awaits_room = False
 
     def _lost(self, what: str) -> None:
         self._drop_channel()
@@ -167,3 +171,7 @@ class Companion:
             self.start(self._loop.now())
         except EdgeError as error:
             self._lost(str(error))
+
+
+def _nothing() -> None:
+    """There is room; what waits goes out after the turn."""

@@ -5,33 +5,22 @@ Every descriptor here has one owner: a listener its `Doors`, an accepted connect
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
-from typing import TYPE_CHECKING
 
 from sentinetd.daemon.door import Door, spread
+from sentinetd.daemon.entrance import AT_ONCE, Entrance
 from sentinetd.daemon.loop import Loop
+from sentinetd.daemon.sieve import Sieve, knocked_at
 from sentinetd.errors import EdgeError
-from sentinetd.model.address import EVERYONE, NOBODY, Address
-from sentinetd.model.aim import watches
+from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import DatagramUnread, Event, Level, ListenerFailed, ListenerMended, Notice
 from sentinetd.model.manner import Manner, manner_of, multiplexed
 from sentinetd.model.service import Service, SocketType
-from sentinetd.net.held import Held
-from sentinetd.net.listener import AcceptFailed, BindFailed, Exhausted, Listener, open_listener, take_any
+from sentinetd.net.listener import BindFailed, Listener, open_listener, take_any
 from sentinetd.net.passage import Passage
-from sentinetd.net.source import asked_of, local_of
-
-if TYPE_CHECKING:
-    from sentinetd.net.filter import SourceFilter
-
-FILTERED = frozenset({6, 17, 262})
-"""Protocols whose listeners the kernel can filter: TCP, UDP, MPTCP (which begins as TCP)."""
-AT_ONCE = 64
-"""Connections accepted at one listener before the others get their turn."""
+from sentinetd.net.source import local_of
 
 
 class Doors:
@@ -61,12 +50,11 @@ class Doors:
         self._wall = wall
         self._doors: dict[int, Door] = {}
         self._further: dict[int, tuple[Door, ...]] = {}  # of a service with many ports: all but its first
-        self._held = Held()
-        self._over: list[int] | None = None  # descriptors to hang up on together, while what came together is judged
+        self._entrance = Entrance(arrived, exhausted)
+        self._held = self._entrance.held
         self._passage: Passage | None = None
-        self._numbers = count(1)
-        self.filter: SourceFilter | None = None
-        self._filtered = False  # every listener has the filter, not only those that a server accepts at
+        self._numbers = self._entrance.numbers
+        self.sieve = Sieve(self.listeners, report)
         self.changes = 0  # counts whatever changes what is offered: a listener opens or closes, a configuration changes
 
     @property
@@ -252,10 +240,7 @@ class Doors:
     def refuse(self, connection: Connection) -> None:
         """Hang up on *connection*: exactly that stream, that datagram, or one client of a waiting listener."""
         if connection.number in self._held:
-            if self._over is None:
-                self._held.close(connection.number)
-            else:
-                self._over.append(self._held.take(connection.number))
+            self._entrance.hang_up(connection.number)
             return
         door = self._doors.get(connection.service)
         if door is None or door.listener is None or (door.service.sensor and not _stream(door.service)):
@@ -289,20 +274,6 @@ class Doors:
             for door in self._all(number):
                 if door.listener is not None:
                     yield door.service, door.listener
-
-    def filter_all(self, wanted: bool) -> None:
-        """Have every listener filtered, those that will open too; or only those that a server accepts at. EdgeError."""
-        self._filtered = wanted
-        self.filter_again()
-
-    def filter_again(self) -> None:
-        """Have the listeners that are open filtered as it is wanted, where no server accepts at them."""
-        for service, listener in self.listeners():
-            if self.filter is not None and not self._knocked_at(service) and service.protocol.number in FILTERED:
-                if self._filtered:
-                    self._filter(self.filter, listener.socket, service)
-                else:
-                    self.filter.detach(listener.socket)
 
     def close_all(self) -> None:
         """Close every listener and hang up on whoever still waits."""
@@ -347,17 +318,7 @@ class Doors:
         of what is nobody's gets what the kernel brings."""
         if service.caught:
             take_any(bound)
-        if self.filter is not None and self._knocked_at(service):
-            self.filter.attach(bound, service.only_from, service.no_access, service.exempt)
-        elif self.filter is not None and self._filtered and service.protocol.number in FILTERED:
-            self._filter(self.filter, bound, service)
-
-    def _filter(self, known: SourceFilter, bound: socket.socket, service: Service) -> None:
-        """Have banned sources dropped at *bound*. Where that cannot be, they are refused at accept as ever."""
-        try:
-            known.attach(bound, EVERYONE, NOBODY)
-        except EdgeError as error:
-            self._report(Notice(self._wall(), Level.WARNING, f"the kernel does not filter for {service.id}: {error}"))
+        self.sieve.attach(bound, service)
 
     def _shut(self, door: Door) -> None:
         if door.retry is not None:
@@ -382,7 +343,7 @@ class Doors:
                 return
             ready = self._drain if door.service.sensor else self._peek
         else:
-            ready = self._knock if self._knocked_at(door.service) else self._accept
+            ready = self._knock if knocked_at(door.service) else self._entrance.accept
         self._loop.read(door.listener.fileno(), lambda: ready(number, door))
 
     def _unwatch(self, door: Door) -> None:
@@ -411,62 +372,6 @@ class Doors:
 
     # What the loop calls when a listener is readable.
 
-    def _accept(self, number: int, door: Door) -> None:
-        """Accept what has come, have it judged, hang up on whom that refused.
-
-        One after the other in each step: a client that is hung up on wakes, and to wake one after each verdict costs
-        more than the verdict.
-        """
-        listener = door.listener
-        if listener is None:
-            return
-        burst, door.burst = door.burst, 1
-        came, taken, exhausted = self._taken(number, door.service, listener, burst)
-        self._over = []
-        try:
-            self._arrived(self._while_open(door, listener, came))
-        finally:
-            refused, self._over = self._over, None
-            for descriptor in refused:
-                os.close(descriptor)
-        if exhausted and not refused:  # else there are descriptors again
-            self._exhausted(number)
-        # The call that finds nothing costs as much as one that finds something: it is saved where one came at a time.
-        door.burst = min(2 * burst, AT_ONCE) if taken == burst else max(1, taken)
-
-    def _taken(
-        self, number: int, service: Service, listener: Listener, most: int
-    ) -> tuple[list[Connection], int, bool]:
-        """Up to *most* connections, which are held; how many were accepted for them, and whether no more can be."""
-        came: list[Connection] = []
-        taken = 0
-        sensor, caught = service.sensor, service.caught
-        asks = sensor and (caught or not listener.address.value)  # which of our addresses was touched
-        here: tuple[Address | None, int] = listener.address if sensor else None, listener.port
-        try:
-            for descriptor, source, port in listener.accept(most):
-                taken += 1
-                if asks:
-                    asked = here = asked_of(descriptor, listener.port) if caught else local_of(descriptor)
-                    if caught and not watches(service, *asked):
-                        os.close(descriptor)  # not brought here: it asked for the listener's own port
-                        continue
-                connection = Connection(next(self._numbers), number, source, port, *here)
-                self._held.put(connection.number, descriptor)
-                came.append(connection)
-        except (Exhausted, AcceptFailed):
-            return came, taken, True
-        return came, taken, False
-
-    def _while_open(self, door: Door, listener: Listener, came: Iterable[Connection]) -> Iterator[Connection]:
-        """*came*, as long as *listener* is not closed for one of them; the others are hung up on, as the kernel does
-        with those that nobody accepted yet."""
-        for connection in came:
-            if door.listener is listener:
-                yield connection
-            else:
-                self._held.close(connection.number)
-
     def _peek(self, number: int, door: Door) -> None:
         datagram = None if door.listener is None else door.listener.peek()
         if datagram is not None:
@@ -489,11 +394,6 @@ class Doors:
             if door.peeked is None:
                 return
         self._wanted(Connection(next(self._numbers), number, None))
-
-    @staticmethod
-    def _knocked_at(service: Service) -> bool:
-        """Whether a server accepts at the listener of *service* itself."""
-        return service.wait and _stream(service) and manner_of(service) is not Manner.INTERCEPTED and not service.sensor
 
 
 def _stream(service: Service) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from sentinetd.daemon.doors import Doors
 from sentinetd.daemon.following import Following
 from sentinetd.daemon.loop import Loop
+from sentinetd.daemon.sieve import Sieve
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import Address, AddressSet, Network
 from sentinetd.model.events import Event, Level, Notice
@@ -119,7 +120,7 @@ class Enforcement:
         """Have the kernel refuse sources where servers accept by themselves. EdgeError if it cannot."""
         if self._filter is not None:
             return
-        filtering = self._following(ListenerFilter(self._doors))
+        filtering = self._following(ListenerFilter(self._doors.sieve))
         filtering.begin()
         filtering.finish()
         self._filter = filtering
@@ -141,7 +142,7 @@ class Enforcement:
         if wanted.enabled:
             self._take(wanted, settings.bans.maximum)
         if backend is FirewallBackend.BPF and self._backend is not backend:
-            self._attempt(lambda: self._doors.filter_all(False))
+            self._attempt(lambda: self._doors.sieve.everywhere(False))
         if keeper is not None and (self._nftables is None or self._table is not table):
             self._attempt(keeper.leave)
         self._gather()
@@ -167,13 +168,13 @@ class Enforcement:
         if self._backend is FirewallBackend.BPF:
             self._nftables = None
             self._filter = self._firewall
-            self._attempt(lambda: self._doors.filter_all(True))
+            self._attempt(lambda: self._doors.sieve.everywhere(True))
 
     def _made(self, backend: FirewallBackend, wanted: FirewallSettings, maximum: int) -> Following:
         if backend is FirewallBackend.COMMAND:
             return self._following(self._command(wanted))
         if backend is FirewallBackend.BPF:
-            return self._filter or self._following(ListenerFilter(self._doors))
+            return self._filter or self._following(ListenerFilter(self._doors.sieve))
         from sentinetd.firewall.nftables import Nftables  # for those who want it
         from sentinetd.firewall.own_table import OwnTable
 
@@ -227,23 +228,23 @@ class Enforcement:
 
 
 class ListenerFilter:
-    """The filter of `net.filter` as a keeper of bans: it is attached where *doors* has it attached."""
+    """The filter of `net.filter` as a keeper of bans: it is attached where *sieve* has it attached."""
 
     name = "source filter"
     wants_write = False
 
-    def __init__(self, doors: Doors) -> None:
-        self._doors = doors
+    def __init__(self, sieve: Sieve) -> None:
+        self._sieve = sieve
 
     def fileno(self) -> int:
         return -1
 
     def open(self) -> None:
-        if self._doors.filter is None:
+        if self._sieve.filter is None:
             from sentinetd.net.filter import SourceFilter  # ctypes, for the few that need it
 
-            self._doors.filter = SourceFilter()
-            self._doors.filter_again()
+            self._sieve.filter = SourceFilter()
+            self._sieve.again()
 
     def trouble(self) -> str:
         return ""
@@ -252,17 +253,17 @@ class ListenerFilter:
         """Nothing waits."""
 
     def exempt(self, sources: AddressSet) -> None:
-        if self._doors.filter is not None:
-            self._doors.filter.exempt(sources)
+        if self._sieve.filter is not None:
+            self._sieve.filter.exempt(sources)
 
     def guard(self, ports: Iterable[GuardedPort]) -> None:
         """A filter is where it is attached."""
 
     def replace(self, bans: Iterable[tuple[Network, float]]) -> Iterator[None]:
-        return iter(()) if self._doors.filter is None else self._doors.filter.replacing(bans)
+        return iter(()) if self._sieve.filter is None else self._sieve.filter.replacing(bans)
 
     def apply(self, imposed: Mapping[Network, float], lifted: Iterable[Network], ended: Iterable[Network]) -> None:
-        known = self._doors.filter
+        known = self._sieve.filter
         if known is not None:
             for network in (*lifted, *ended):
                 known.lift(network)

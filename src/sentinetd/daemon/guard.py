@@ -6,7 +6,6 @@ Here the parts are held together; each of them is somewhere else.
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sentinetd.config.directories import CONTROL
 from sentinetd.daemon.carrier import Carrier
 from sentinetd.daemon.catching import Catching
-from sentinetd.daemon.channel import Channel, ChannelClosed
+from sentinetd.daemon.channel import Channel
 from sentinetd.daemon.clock import Clock
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.doors import Doors
@@ -45,8 +44,10 @@ from sentinetd.daemon.messages import (
 )
 from sentinetd.daemon.messages import Obeyed as ObeyedMessage
 from sentinetd.daemon.offers import Offers
+from sentinetd.daemon.outflow import Outflow
 from sentinetd.daemon.perform import Performer
 from sentinetd.daemon.pulse import Pulse
+from sentinetd.daemon.reaping import Reaper
 from sentinetd.daemon.recall import Recall
 from sentinetd.daemon.recipes import recipe_of_program
 from sentinetd.daemon.replies import Replies
@@ -83,7 +84,6 @@ from sentinetd.policy.inputs import (
     Wanted,
 )
 from sentinetd.policy.inputs import Moment as PolicyMoment
-from sentinetd.spawn.protocol import EXEC_STATUS, SETUP_STATUS
 from sentinetd.spawn.spawner import Backend
 
 if TYPE_CHECKING:
@@ -96,8 +96,6 @@ START_DEATHS = 5
 """So often in a row the courier may die before the daemon works."""
 REAPED_WITHIN = 0.001
 """Seconds after its end within which a child is collected, if nothing comes in before."""
-TROUBLED = frozenset({SETUP_STATUS << 8, EXEC_STATUS << 8})
-"""How a server ends that never began, as wait(2) gives it; so may any other."""
 FAREWELL = 5.0
 """Seconds that the courier has to write what is left when the daemon ends."""
 LAST_BREATH = 1.0
@@ -160,11 +158,7 @@ class Guard:
         self._inputs: deque[Input] = deque()
         self._at_work = False
         self._tick: Moment | None = None
-        self._mourned = False  # a child has ended and is not collected yet
         self._arrivals = False  # somebody came in this turn of the loop
-        self._gathering: Moment | None = None
-        self._pumped = 0.0  # when the courier was last sent something
-        self._writing = {"courier": False, "porter": False, "herald": False}
         self._failed: set[str] = set()
         self._last_word = 0.0
         self._last_death = ""
@@ -194,6 +188,16 @@ class Guard:
         )
         self.hostnames = HostNames(self.loop, self.carrier.look_up, self.handle, self.notice)
         self.offers = Offers(self.loop, porter_arguments, run, self.tell)
+        self._outflow = Outflow(self.loop, self.courier, self.link, self.carrier, self.offers)
+        self.reaper = Reaper(
+            self.launcher,
+            [
+                (self.courier, self._courier_ended),
+                (self.carrier.companion, self.carrier.reaped),
+                (self.offers.companion, self.offers.reaped),
+            ],
+            self._ended,
+        )
         self.catching = Catching(self.loop, run, self.tell)
         self._offered = 0  # the changes of doors up to which everything is offered
         self._advertise = False
@@ -220,8 +224,8 @@ class Guard:
         self._arrivals = True
         moment = self.clock.moment()
         for connection in connections:
-            if self._mourned and self.engine.crowded(connection):
-                self.reap()
+            if self.reaper.mourns and self.engine.crowded(connection):
+                self.reaper.reap()
                 moment = self.clock.moment()
             self._work(Arrived(connection), moment)
 
@@ -247,13 +251,13 @@ class Guard:
     def turn(self, most: float | None = None) -> None:
         """One turn of the loop, of at most *most* seconds, and what it left to send."""
         self._arrivals = False
-        if self._mourned:
+        if self.reaper.mourns:
             self.loop.turn(REAPED_WITHIN if most is None else min(most, REAPED_WITHIN))
-            self.reap()
+            self.reaper.reap()
         else:
             self.loop.turn(most)
-            if self._mourned and self._arrivals:
-                self.reap()
+            if self.reaper.mourns and self._arrivals:
+                self.reaper.reap()
         self.settle()
 
     def offer(self, advertise: bool) -> None:
@@ -265,53 +269,20 @@ class Guard:
         """Send what waits, and watch for room where there is none; have the engine ticked in time. What was banned is
         in force in the kernel, and the porter hears whom to hang up on, before it is told."""
         self.enforcement.settle()
-        self.carrier.pump()
-        if self.carrier.wants_write or self._writing["porter"]:
-            self._watch_writes("porter", self.carrier.wants_write, self.carrier.companion.watch_writes)
-        self._pump_link()
+        self._outflow.to_porter()
+        self._outflow.to_courier()
         if self._offered != self.doors.changes:
             self._offered = self.doors.changes
             self.offers.refresh(self.doors.offers(), self._advertise)
             self.catching.refresh(self.doors.caught())
         if self.offers.stirred:
-            self.offers.pump()
-            self._watch_writes("herald", self.offers.wants_write, self.offers.companion.watch_writes)
+            self._outflow.to_herald()
         self.launcher.settle()
         due = self.engine.deadline()
         if due is not None and (self._tick is None or due < self._tick.due):
             if self._tick is not None:
                 self._tick.cancel()
             self._tick = self.loop.at(due, self._on_tick)
-
-    def _pump_link(self) -> None:
-        """Send the courier what waits for it: at once after a quiet while, else when more may have come."""
-        writing = self._writing["courier"]
-        if not (self.link.wants_write or writing):
-            return
-        due = self._pumped + self.link.patience
-        if writing or due <= self.loop.now():
-            self._pump_link_now()
-        elif self._gathering is None or due < self._gathering.due:
-            if self._gathering is not None:
-                self._gathering.cancel()
-            self._gathering = self.loop.at(due, self._pump_link_now)
-
-    def _pump_link_now(self) -> None:
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
-        self._pumped = self.loop.now()
-        try:
-            self.link.pump()
-        except ChannelClosed:
-            self.link.detach()  # its death is told when it is reaped
-        self._watch_writes("courier", self.link.wants_write, self.courier.watch_writes)
-
-    def _watch_writes(self, name: str, wanted: bool, watch: Callable[[Callable[[], None] | None], None]) -> None:
-        """The write itself is in `settle`; the watch only wakes the loop for it."""
-        if wanted != self._writing[name]:
-            self._writing[name] = wanted
-            watch(_nothing if wanted else None)
 
     def _on_tick(self) -> None:
         self._tick = None
@@ -341,53 +312,28 @@ class Guard:
         """A child has ended: it is collected after the next turn of the loop, before long. Whose server has hung up may
         come again at once, and would have to wait. A server that a listener is lent to is collected at once."""
         if self.engine.lends:
-            self.reap()
+            self.reaper.reap()
         else:
-            self._mourned = True
+            self.reaper.mourns = True
 
-    def reap(self) -> None:
-        """Collect every child that has ended."""
-        self._mourned = False
-        ended: list[tuple[int, int]] = []  # process id, and status as wait(2) gives it
-        troubled = False
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid == 0:
-                break
-            ended.append((pid, status))
-            troubled = troubled or status in TROUBLED
-        if not ended:
+    def _ended(self, servers: list[Ended]) -> None:
+        """These have ended, as of one moment."""
+        if self._at_work:
+            self._inputs += servers
             return
-        self.launcher.hear(awaited=not troubled)  # whose they are, and what kept them from serving
         moment = self.clock.moment()
-        for pid, status in ended:
-            number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-            code = -1 if number else os.WEXITSTATUS(status)
-            if pid == self.courier.pid:
-                self.link.detach()
-                self.courier.reaped(_how(code, number))
-            elif pid == self.carrier.companion.pid:
-                self._writing["porter"] = False
-                self.carrier.reaped(_how(code, number))
-            elif pid == self.offers.companion.pid:
-                self._writing["herald"] = False
-                self.offers.reaped(_how(code, number))
-            elif self.launcher.owns(pid):
-                self.launcher.reaped(pid, _how(code, number))
-            elif self._at_work:
-                self._inputs.append(Ended(pid, code, number))
-            else:
-                self._work(Ended(pid, code, number), moment)
+        for one in servers:
+            self._work(one, moment)
 
     # The courier.
 
     def _courier_begun(self, channel: Channel) -> None:
-        self._writing["courier"] = False
         self._heed(())  # until it says otherwise
         self.link.attach(channel, self._greeting)
+
+    def _courier_ended(self, how: str) -> None:
+        self.link.detach()
+        self.courier.reaped(how)
 
     def _courier_said(self, message: Any) -> None:
         self._last_word = self.loop.now()
@@ -474,7 +420,6 @@ class Guard:
     def _companion_died(self, name: str, why: str, pause: float) -> None:
         self._failed.add(name)
         self._last_death = why
-        self._writing[name] = False
         self.tell(ProcessFailed(time.time(), name, why, pause))
 
     def _mended(self, name: str) -> None:
@@ -526,20 +471,9 @@ class Guard:
             one.dismiss()
         while (any(one.pid for one in ours) or not self.launcher.gone) and self.loop.now() < end:
             self.loop.turn(0.1)
-            self.reap()
-
-
-def _how(code: int, number: int) -> str:
-    """How a process has ended, in words: by exit status *code* or by the signal *number*."""
-    if not number:
-        return f"exit status {code}"
-    return f"killed by {next((one.name for one in signal.Signals if one == number), f'signal {number}')}"
+            self.reaper.reap()
 
 
 def _dice() -> float:
     """A number of 0 to 1, by chance: nobody can foresee it."""
     return int.from_bytes(os.urandom(4), "big") / 0xFFFFFFFF
-
-
-def _nothing() -> None:
-    """The loop woke up; `Guard.settle` does the rest."""

@@ -224,7 +224,7 @@ class Reloader:
         lists = service.only_from != EVERYONE or bool(service.no_access)
         if service.only_from.names or service.no_access.names:
             return "a server that accepts by itself cannot be guarded by names; use flags = INTERCEPT, or addresses"
-        if self._guard.doors.filter is None and (lists or sensors):
+        if self._guard.doors.sieve.filter is None and (lists or sensors):
             return (
                 "a server that accepts by itself cannot be guarded without BPF, which is not to be had here; use "
                 "flags = INTERCEPT, or wait = no"
