@@ -116,6 +116,7 @@ class Daemon:
         self.pidfile = work.path / "daemon.pid"
         self.errors = work.path / "stderr"
         self.extra: dict[str, str] = {}  # further environment
+        self.before: tuple[str, ...] = ()  # words of a command that is to run the daemon
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self, *options: str) -> list[str]:
@@ -123,7 +124,7 @@ class Daemon:
         state = ("--state", str(self.work.path / "state")) if self.kind is Kind.SENTINETD else ()
         usual = ("-dontfork", "-f", str(self.config), "-pidfile", str(self.pidfile))
         log = () if "-syslog" in options else ("-filelog", str(self.log))
-        return self.enter(self.kind.program, *usual, *log, *state, *options)
+        return self.enter(*self.before, self.kind.program, *usual, *log, *state, *options)
 
     def enter(self, *words: str) -> list[str]:
         """*words* as a command that sees what the daemon sees."""

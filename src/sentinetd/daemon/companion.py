@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from sentinetd.daemon.channel import Channel, ChannelClosed, channel_pair
@@ -64,7 +65,10 @@ class Companion:
 
     def start(self, now: float) -> None:
         """Start it. EdgeError if no process can be had."""
-        ours, theirs = channel_pair()
+        try:
+            ours, theirs = channel_pair()
+        except OSError as error:
+            raise EdgeError(f"{self._module}: no channel to it: {error.strerror}") from error
         try:
             os.set_inheritable(theirs.fileno(), True)
             command = [sys.executable, "-P", "-m", self._module, "--channel", str(theirs.fileno()), *self._arguments]
@@ -129,8 +133,7 @@ class Companion:
                 continue
             except ChannelClosed:
                 self._drop_channel()
-                if self.pid:
-                    os.kill(self.pid, signal.SIGKILL)  # it has nothing to say any more: let it be reaped
+                self._end()
                 return
             if packet is None:
                 return
@@ -146,6 +149,12 @@ class Companion:
             self._channel.close()
             self._channel = None
             self.awaits_room = False
+
+    def _end(self) -> None:
+        """It has nothing to say any more: let it be reaped."""
+        if self.pid:
+            with suppress(PermissionError):  # a guard without CAP_KILL: it ends of its own accord, as its channel did
+                os.kill(self.pid, signal.SIGKILL)
 
     def _lost(self, what: str) -> None:
         self._drop_channel()

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from errno import EAGAIN
 
 from sentinetd.daemon.loop import Loop, Moment
@@ -67,7 +68,8 @@ class Aside:
     def kill(self) -> None:
         """End it, if it runs."""
         if self.pid:
-            os.kill(self.pid, signal.SIGKILL)  # ours until it is reaped, which makes this 0
+            with suppress(PermissionError):  # a guard without CAP_KILL: its input ends, and so will it
+                os.kill(self.pid, signal.SIGKILL)  # ours until it is reaped, which makes this 0
 
 
 class Launcher:

@@ -33,6 +33,7 @@ from sentinetd.model.events import DaemonStarted, DaemonStopping, DaemonWorking,
 from sentinetd.model.settings import Settings
 from sentinetd.net.logins import operator_source
 from sentinetd.policy.inputs import Leaving, LoggedIn
+from sentinetd.policy.servers import KILL_AFTER
 from sentinetd.spawn.spawner import Backend
 
 BACKENDS = {"c": Backend.C, "python": Backend.PYTHON, "": None}
@@ -40,6 +41,8 @@ COURIER_USER = "sentinetd"
 PORTER_USER = "sentinetd-porter"
 NOBODY, NOBODY_ID = "nobody", "65534"
 """Who owns nothing: by name, and by number where passwd(5) lacks it."""
+DEAD_WITHIN = 3.0
+"""Seconds after KILL in which servers have ended, unless something keeps them."""
 UNANSWERED = tuple(
     number
     for number in (
@@ -408,6 +411,15 @@ class Life:
         guard.tell(DaemonStopping(time.time(), why))
         guard.doors.close_all()
         guard.handle(Leaving(servers))
+        if servers:
+            guard.loop.after(KILL_AFTER + DEAD_WITHIN, self._leave_servers)
+
+    def _leave_servers(self) -> None:
+        """Go without the servers that not even KILL has ended: they hang in the kernel, or we may not send them any."""
+        if self._servers_left():
+            self._waits_for_servers = False
+            left = ", ".join(f"{one.running.service.id} {one.pid}" for one in self._guard.engine.servers())
+            self._guard.notice(Level.ERROR, f"servers are left behind that do not end: {left or 'without a process'}")
 
     def _servers_left(self) -> bool:
         engine = self._guard.engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from errno import EBADF
+from errno import EBADF, EPERM
 from typing import Any
 
 from sentinetd.daemon.carrier import Carrier
@@ -215,6 +215,8 @@ class Performer:
             os.kill(pid, number)
         except ProcessLookupError:
             return  # ended, and about to be reaped
+        except PermissionError:  # a guard without CAP_KILL, and a server of another user (kill(2))
+            self._complain(f"process {pid} may not be sent signals: {os.strerror(EPERM)}; it ends of its own accord")
 
     def _forget(self, number: int) -> None:
         self._logs.leave(number)
