@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from rig.deadline import wait_for
+from rig.shortage import no_descriptor
 from sentinetd.daemon.channel import Channel
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.loop import Loop
@@ -85,31 +85,11 @@ def test_it_is_started_anew_with_other_arguments(owners: list[Owner]) -> None:
     assert owner.died == ["exit status 2"]
 
 
-@pytest.fixture
-def no_descriptor() -> Iterator[Callable[[], None]]:
-    """Makes this process one in which no further descriptor can be had, until the test ends."""
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-
-    def exhaust() -> None:
-        free = os.dup(0)
-        os.close(free)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
-
-    yield exhaust
-    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-
-
-def test_one_that_dies_while_no_descriptor_is_to_be_had_is_tried_again(
-    owners: list[Owner], no_descriptor: Callable[[], None]
-) -> None:
+def test_one_that_dies_while_no_descriptor_is_to_be_had_is_tried_again(owners: list[Owner]) -> None:
     owners.append(owner := Owner())
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     os.kill(owner.companion.pid, signal.SIGKILL)
     owner.reap()
-    spare = os.dup(0)  # what the dead one's channel leaves is taken by others
-    no_descriptor()
-    owner.await_(lambda: len(owner.died) > 1)
+    with no_descriptor():
+        owner.await_(lambda: len(owner.died) > 1)
     assert owner.died[1] == "sentinetd.daemon.herald: no channel to it: Too many open files"
-    os.close(spare)
-    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     owner.await_(lambda: owner.companion.pid > 0)
