@@ -16,11 +16,11 @@ from sentinetd.daemon.launcher import Aside, Launcher
 from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.recipes import recipe_of_program
 from sentinetd.errors import EdgeError
-from sentinetd.model.events import Event, Notice, ProcessMended
+from sentinetd.model.events import Event, Notice, ProcessFailed, ProcessMended
 from sentinetd.model.service import Service
 from sentinetd.model.values import Credentials
 from sentinetd.policy.inputs import Input, Launched, LaunchersGone, LaunchFailed, Recovered, SetupFailed
-from sentinetd.spawn.spawner import Backend, available
+from sentinetd.spawn.spawner import Backend, Spawner, available
 
 
 class Stage:
@@ -253,6 +253,29 @@ def test_the_spawners_end_is_noticed_when_all_is_answered(stage: Stage) -> None:
     launched = stage.inputs[0]
     assert isinstance(launched, Launched)
     os.waitpid(launched.pid, 0)
+
+
+def test_a_spawner_that_cannot_be_had_for_a_while_is_told_of_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Backend | None] = []
+
+    def spawner(backend: Backend | None) -> Spawner:
+        tried.append(backend)
+        if len(tried) < 4:
+            raise EdgeError("spawner: Too many open files")
+        return Spawner(backend)
+
+    monkeypatch.setattr(launcher, "PAUSE", 0.01)
+    monkeypatch.setattr(launcher, "Spawner", spawner)
+    first = stage.launcher._spawner
+    assert first is not None
+    os.kill(first.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, first.pid, os.WEXITED)
+    stage.until(lambda: Recovered() in stage.inputs, "another spawner")
+    assert len(tried) == 4
+    failures = [event.what for event in stage.events if isinstance(event, ProcessFailed)]
+    assert failures == ["it has ended", "spawner: Too many open files"]
 
 
 def test_a_service_is_started_as_it_was_taught_last(stage: Stage) -> None:

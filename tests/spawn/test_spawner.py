@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rig.shortage import no_descriptor
 from sentinetd.errors import EdgeError, MessageError
 from sentinetd.spawn import protocol, spawner
 from sentinetd.spawn.protocol import Launched
@@ -297,6 +298,14 @@ def test_the_fallback_is_chosen(
     assert len(descriptors()) == before
     with Guard(None) as guard:
         assert guard.spawner.backend == "fallback (Python)"
+
+
+def test_a_shortage_is_no_reason_for_the_fallback() -> None:
+    """It would be slow for good."""
+    if not os.access(PROGRAM, os.X_OK):
+        pytest.skip("the C spawner was not built")
+    with no_descriptor(), pytest.raises(EdgeError, match="sentinetd-spawner: Too many open files"):
+        Spawner()
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ class Launcher:
         self._pids: set[int] = set()  # of spawners that are not reaped yet
         self._socket = -1
         self._since = -math.inf
+        self._why_none = ""  # why there is no spawner, as it was told; it is told once
         self._hearing: Moment | None = None  # when the spawner's socket is read next, while it is not watched
         self._busy = False  # something was ordered since it was read last
         self._writing = False
@@ -317,9 +318,12 @@ class Launcher:
         try:
             self.start()
         except EdgeError as error:
-            self._report(ProcessFailed(time.time(), "spawner", str(error), PAUSE))
+            if str(error) != self._why_none:
+                self._why_none = str(error)
+                self._report(ProcessFailed(time.time(), "spawner", self._why_none, PAUSE))
             self._loop.after(PAUSE, self._replace)
             return
+        self._why_none = ""
         self._untaught.clear()
         self._taught.clear()
         for number, service in self._services().items():

@@ -35,6 +35,7 @@ _RIGHTS = socket.CMSG_LEN(struct.calcsize("=i"))
 """Room for one descriptor: others that come are closed by the kernel (unix(7))."""
 
 _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS)  # the last: unix(7), SCM_RIGHTS
+_SHORT = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # of processes, memory, descriptors
 _NO_PEER = (errno.EPIPE, errno.ECONNRESET)
 
 _FALLBACK = "import sys; sys.path.insert(0, sys.argv[1]); from sentinetd.spawn import fallback; fallback.main()"
@@ -271,6 +272,8 @@ def _start(wanted: Backend | None) -> tuple[Backend, socket.socket, int]:
         try:
             return (Backend.C, *start(PROGRAM, ["sentinetd-spawner", protocol.VERSION], {}))
         except OSError as error:
+            if error.errno in _SHORT:  # for a while: a fallback would be slow for good
+                raise EdgeError(f"{PROGRAM}: {error.strerror}") from error
             if wanted is Backend.C:
                 raise EdgeError(f"{PROGRAM}: {error.strerror}; build it, or let the fallback serve") from error
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
