@@ -11,7 +11,9 @@ from sentinetd.daemon.doors import Doors
 from sentinetd.daemon.loop import Loop
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
+from sentinetd.model.noun import replace
 from sentinetd.model.service import Family, Service
+from sentinetd.model.values import Redirect
 from sentinetd.net.listener import Accepted, Exhausted, Listener
 
 PATIENCE = 20.0
@@ -24,16 +26,22 @@ class House:
         self.loop = Loop()
         self.came: list[int] = []
         self.exhausted: list[int] = []
+        self.laden = False
         self._judge = judge
         self.doors = Doors(
-            self.loop, self._arrived, self._never, self._never, self.exhausted.append, self._never, lambda: 1.0
+            self.loop, self._arrived, self._never, self._never, self.exhausted.append, self._never, lambda: 1.0,
+            lambda: self.laden,
         )
-        service = Service(name="x", id="x", port=0, family=Family.IPV4, address=Address.parse("127.0.0.1"))
-        self.doors.open(1, service)
+        self.service = Service(name="x", id="x", port=0, family=Family.IPV4, address=Address.parse("127.0.0.1"))
+        self.doors.open(1, self.service)
+        self.clients: list[socket.socket] = []
+        self.learn_port()
+
+    def learn_port(self) -> None:
+        """The listener is a new one."""
         listener = self.doors.listener(1)
         assert listener is not None
         self.port = listener.port
-        self.clients: list[socket.socket] = []
 
     def _arrived(self, connections: Iterable[Connection]) -> None:
         for connection in connections:
@@ -160,3 +168,45 @@ def test_whoever_is_refused_later_is_hung_up_on_at_once(house: Make) -> None:
     assert one.waiting(0)
     refuse(one, kept[0])
     assert not one.waiting(0)
+
+
+def test_nobody_is_accepted_for_a_porter_that_is_behind(house: Make) -> None:
+    one = house(refuse)
+    one.doors.adjust(1, replace(one.service, redirect=Redirect("127.0.0.1", 9)))
+    one.laden = True
+    one.visit(3)
+    one.turn()
+    assert one.came == []
+    assert one.doors.watched(1), "they are not forgotten"
+    one.loop.turn(0.0)  # and the loop does not spin for them
+    assert [number for number, _ in one.doors.waiting] == [1]
+    one.laden = False
+    one.doors.go_on()
+    while len(one.came) < 3:
+        one.turn()
+    assert one.doors.waiting == []
+
+
+def test_others_are_accepted_meanwhile(house: Make) -> None:
+    one = house(refuse)
+    one.laden = True
+    one.visit(1)
+    one.turn()
+    assert one.came == [1]
+
+
+def test_a_door_that_is_closed_while_somebody_waits_stays_closed(house: Make) -> None:
+    one = house(refuse)
+    one.doors.adjust(1, replace(one.service, redirect=Redirect("127.0.0.1", 9)))
+    one.laden = True
+    one.visit(1)
+    one.turn()
+    one.doors.pause(1)
+    one.laden = False
+    one.doors.go_on()
+    assert not one.waiting(0)
+    one.doors.resume(1, lambda: None)
+    one.learn_port()
+    one.visit(1)
+    one.turn()
+    assert one.came == [1]

@@ -75,6 +75,11 @@ IDLE_ROUTINE = 3_600.0
 """The same, for an internal service."""
 
 
+LADEN = 64
+"""Messages that wait to be sent from which the porter is behind. It is, too, when it has not read some hundred of what
+was sent: that is looked at after so many."""
+PLAYS_WAITING = 256
+"""The same, from which no more parts of sensors are given to it: so many does it play at once."""
 TELL_AGAIN_AFTER = 60.0
 """Seconds for which it is not told again that a peer sends no PROXY header."""
 TOLD_AT_MOST = 1000
@@ -109,6 +114,7 @@ class Carrier:
         self._named = named
         self._channel: Channel | None = None
         self._unsent: deque[tuple[Any, tuple[int, ...]]] = deque()  # message, descriptors that are ours to close
+        self._sent = 0  # messages since the porter was last seen to keep up
         self._asked: dict[int, _Asked] = {}
         self._relayed: dict[int, Service] = {}
         self._multiplexed = Multiplexed(())
@@ -116,6 +122,8 @@ class Carrier:
         self._met: dict[int, Met] = {}  # by connection: datagram clients without a verdict
         self._tables: dict[str, int] = {}  # inodes of the tables that the porter has, by path
         self._failed = False
+        self.behind = False
+        """The porter was found to be behind, and has not caught up."""
         self._unannounced = Recent(TELL_AGAIN_AFTER, TOLD_AT_MOST)  # peer and service
         self.companion = Companion(
             loop,
@@ -129,9 +137,24 @@ class Carrier:
         )
 
     @property
-    def wants_write(self) -> bool:
-        """Whether something waits to be sent."""
-        return self._channel is not None and bool(self._unsent)
+    def wants_room(self) -> bool:
+        """Whether `pump` is to be called when there is room in the channel."""
+        return self._channel is not None and (self.behind or bool(self._unsent))
+
+    def laden(self) -> bool:
+        """Whether the porter is behind, so that nobody should be accepted for it: what is on its way to it must not
+        grow without bound, while a client in the kernel's queue costs nothing. If so, `pump` says when not any more.
+        """
+        self.behind = self._is_behind()
+        return self.behind
+
+    def _is_behind(self) -> bool:
+        if self._channel is None or len(self._unsent) + self._sent < LADEN:
+            return False
+        if len(self._unsent) < LADEN and self._channel.keeps_up():
+            self._sent = 0
+            return False
+        return True
 
     def need(self) -> None:
         """Have a porter, now that there is something for it to do. EdgeError if it cannot be started. One that died is
@@ -252,7 +275,10 @@ class Carrier:
 
     def play(self, connection: Connection, service: Service, descriptor: int, greeting: bytes | None) -> None:
         """Have the porter play the part of *service*, a sensor, for *connection*; *greeting* comes first. The caller
-        keeps its own *descriptor*."""
+        keeps its own *descriptor*. Not while it is far behind: whoever touched a sensor is banned without it."""
+        if len(self._unsent) >= PLAYS_WAITING:
+            self._handle(policy.Played(connection.number, None))
+            return
         number, source, kept = connection.number, connection.source, service.capture or Capture(0, 0.0)
         said = None if greeting is None else greeting.decode("latin-1")
         order = Play(
@@ -281,6 +307,11 @@ class Carrier:
 
     def pump(self) -> None:
         """Send what the channel takes."""
+        self._send()
+        if self.behind:
+            self.behind = self._is_behind()
+
+    def _send(self) -> None:
         while self._channel is not None and self._unsent:
             message, descriptors = self._unsent[0]
             try:
@@ -289,6 +320,7 @@ class Carrier:
             except ChannelClosed:
                 return  # its death is told when it is reaped
             self._unsent.popleft()
+            self._sent += 1
             for descriptor in descriptors:
                 os.close(descriptor)
             if isinstance(message, Carry | Relay | Join | Admit):
@@ -320,6 +352,7 @@ class Carrier:
     def reaped(self, how: str) -> None:
         """The porter's process has ended."""
         self._channel = None
+        self.behind = False
         self.companion.reaped(how)
         self._met.clear()
         unsent, self._unsent = self._unsent, deque()

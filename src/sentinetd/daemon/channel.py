@@ -8,6 +8,7 @@ share its name, and trips are gathered in runs; *sequence* numbers the last mess
 from __future__ import annotations
 
 import json
+import select
 import socket
 from array import array
 from collections.abc import Iterable, Sequence
@@ -36,11 +37,18 @@ class Channel:
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, 4 * PACKET)
         self._sock = sock
+        self._room = select.poll()
+        self._room.register(sock, select.POLLOUT)
         self._accepts = {kind.__name__: kind for kind in accepts}
 
     def fileno(self) -> int:
         """The descriptor to watch."""
         return self._sock.fileno()
+
+    def keeps_up(self) -> bool:
+        """Whether the other end has read most of what it was sent: all but a quarter of what the socket takes, as the
+        kernel counts (unix_writable() in net/unix/af_unix.c). Then `fileno()` is writable, too."""
+        return bool(self._room.poll(0))
 
     def send(self, sequence: int, messages: Sequence[Any], descriptors: Sequence[int] = ()) -> bool:
         """Send *messages* as one packet; False if the other end is not reading fast enough and nothing was sent.

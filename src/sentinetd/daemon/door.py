@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from sentinetd.daemon.loop import Moment
+from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.noun import replace
 from sentinetd.model.service import Family, Service
 from sentinetd.net.listener import Datagram, Listener, speaks_ipv6
@@ -15,17 +16,21 @@ from sentinetd.net.listener import Datagram, Listener, speaks_ipv6
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds between attempts to open a listener; the last for ever."""
 
+BY_PORTER = frozenset({Manner.CARRIED, Manner.CHOSEN, Manner.INTERCEPTED})
+"""How those are served whom the porter has to carry."""
+
 
 class Door:
     """One service's listener; None while it is paused or cannot be opened. An intercepted service's server does not get
     that one but *private*."""
 
     __slots__ = (
-        "attempts", "burst", "lent", "listener", "opened", "paused", "peeked", "private", "retry", "service", "watched"
+        "attempts", "burst", "by_porter", "lent", "listener", "opened", "paused", "peeked", "private", "retry",
+        "service", "waits", "watched",
     )  # fmt: skip
 
     def __init__(self, service: Service, opened: Callable[[], None]) -> None:
-        self.service = service
+        self.serve(service)
         self.opened = opened  # called when the listener opens at a later attempt
         self.listener: Listener | None = None
         self.private: Listener | None = None
@@ -35,7 +40,13 @@ class Door:
         self.attempts = 0
         self.peeked: Datagram | None = None  # the datagram that the present server was started for
         self.watched = False
+        self.waits = False  # not watched until the porter has caught up
         self.burst = 1  # connections to accept at the next wake-up
+
+    def serve(self, service: Service) -> None:
+        """From now on it is that of *service*."""
+        self.service = service
+        self.by_porter = manner_of(service) in BY_PORTER
 
     def pause(self) -> float:
         """Another attempt failed: the seconds until the next."""

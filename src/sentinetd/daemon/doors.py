@@ -29,6 +29,8 @@ class Doors:
 
     Of intercepted services, *wanted* is told that somebody waits at the private socket; *front* has datagrams carried
     from the public socket to a private port, and with the number alone, has that ended.
+
+    While *laden* says that the porter is behind, nobody is accepted whom it would have to carry: until `go_on`.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Doors:
         exhausted: Callable[[int], None],
         report: Callable[[Event], None],
         wall: Callable[[], float],
+        laden: Callable[[], bool],
     ) -> None:
         self._loop = loop
         self._arrived = arrived
@@ -48,10 +51,13 @@ class Doors:
         self._exhausted = exhausted
         self._report = report
         self._wall = wall
+        self._laden = laden
         self._doors: dict[int, Door] = {}
         self._further: dict[int, tuple[Door, ...]] = {}  # of a service with many ports: all but its first
         self._entrance = Entrance(arrived, exhausted)
         self._held = self._entrance.held
+        self.waiting: list[tuple[int, Door]] = []
+        """Doors at which somebody waits until the porter has caught up."""
         self._passage: Passage | None = None
         self._numbers = self._entrance.numbers
         self.sieve = Sieve(self.listeners, report)
@@ -64,7 +70,7 @@ class Doors:
 
     def watched(self, number: int) -> bool:
         """Whether what comes to service *number* is noticed."""
-        return all(door.watched for door in self._all(number) if door.listener is not None)
+        return all(door.watched or door.waits for door in self._all(number) if door.listener is not None)
 
     def unbound(self, number: int) -> bool:
         """Whether the address of service *number* could not be had, which is tried again."""
@@ -126,7 +132,8 @@ class Doors:
             self._adjust(number, door, one)
 
     def _adjust(self, number: int, door: Door, service: Service) -> None:
-        old, door.service = door.service, service
+        old = door.service
+        door.serve(service)
         if door.listener is None:
             return
         self._attach(door.listener.socket, service)
@@ -343,7 +350,7 @@ class Doors:
                 return
             ready = self._drain if door.service.sensor else self._peek
         else:
-            ready = self._knock if knocked_at(door.service) else self._entrance.accept
+            ready = self._knock if knocked_at(door.service) else self._accept
         self._loop.read(door.listener.fileno(), lambda: ready(number, door))
 
     def _unwatch(self, door: Door) -> None:
@@ -371,6 +378,21 @@ class Doors:
         self._report(ListenerMended(self._wall(), service.id))
 
     # What the loop calls when a listener is readable.
+
+    def _accept(self, number: int, door: Door) -> None:
+        if door.by_porter and self._laden():
+            self._watch(number, door, False)
+            door.waits = True
+            self.waiting.append((number, door))
+        else:
+            self._entrance.accept(number, door)
+
+    def go_on(self) -> None:
+        """The porter has caught up: accept again whoever waits."""
+        waiting, self.waiting = self.waiting, []
+        for number, door in waiting:
+            door.waits = False
+            self._watch(number, door, True)
 
     def _peek(self, number: int, door: Door) -> None:
         datagram = None if door.listener is None else door.listener.peek()

@@ -150,6 +150,7 @@ class Guard:
             lambda number: self.handle(Exhausted(number)),
             self.tell,
             time.time,
+            lambda: self.carrier.laden(),
         )
         self.reload: Callable[[Callable[[str], None]], None] | None = None  # tells why it could not be done, or ""
         self._greeting = greeting
@@ -270,6 +271,8 @@ class Guard:
         in force in the kernel, and the porter hears whom to hang up on, before it is told."""
         self.enforcement.settle()
         self._outflow.to_porter()
+        if self.doors.waiting and not self.carrier.behind:
+            self.doors.go_on()
         self._outflow.to_courier()
         if self._offered != self.doors.changes:
             self._offered = self.doors.changes

@@ -26,7 +26,7 @@ class Outflow:
         """Send the porter what waits for it."""
         carrier = self._carrier
         carrier.pump()
-        carrier.companion.watch_room(carrier.wants_write)
+        carrier.companion.watch_room(carrier.wants_room)
 
     def to_herald(self) -> None:
         """Send the herald what waits for it."""
