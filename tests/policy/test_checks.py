@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from policy.player import addresses, dgram, sensor, service
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
-from sentinetd.model.service import Flag, Interval, OnSuccess, Service
+from sentinetd.model.service import Flag, Interval, OnSuccess, Service, SourceRate
 from sentinetd.model.verdict import ADMIT, ADMITTED, Question, Reason, Unknown, Verdict
-from sentinetd.policy.checks import AT_THE_DOOR, CHAIN, FURTHER, OF_SOURCE, Facts, decide
+from sentinetd.policy.checks import AT_THE_DOOR, CHAIN, FURTHER, OF_SOURCE, Facts, decide, ordinary
 
 ASK = Unknown(Question.NAME, Address.parse("192.0.2.7"))
 UNKNOWN: dict[Question, str | None] = dict.fromkeys(Question)
@@ -201,6 +201,43 @@ def test_what_is_judged_at_the_door_is_judged_the_same_by_all_facts(
     connection = Connection(1, 1, None if source is None else Address.parse(source))
     early = decide(AT_THE_DOOR, one, connection, OF_SOURCE[facts.exempt, facts.banned])
     assert (early or decide(FURTHER, one, connection, facts)) == decide(CHAIN, one, connection, facts)
+
+
+@given(
+    one=st.sampled_from(
+        [
+            sensor(),
+            sensor(no_access=addresses("192.0.2.0/24")),
+            service(),
+            service(no_access=addresses("192.0.2.0/24")),
+            service(only_from=addresses("192.0.2.7")),
+            service(only_from=addresses("a.example")),
+            service(no_access=addresses("a.example")),
+            service(cps_source=SourceRate(1, 1)),
+            service(max_load=2.0),
+            service(access_times=(Interval(0, 60),)),
+            service(instances=5),
+            service(per_source=5),
+            service(flags=ONLY, log_on_success=frozenset({OnSuccess.USERID})),
+            limited(flags=ONLY),
+        ]
+    ),
+    source=st.sampled_from(["192.0.2.7", "198.51.100.7", "2001:db8::1", None]),
+    facts=FACTS,
+)
+def test_in_the_ordinary_whom_a_check_does_not_concern_it_lets_pass(
+    one: Service, source: str | None, facts: Facts
+) -> None:
+    facts = facts._replace(banned=False, room=True, limit=None, tables=False)
+    facts = facts._replace(pace=facts.pace or one.cps_source is None)
+    connection = Connection(1, 1, None if source is None else Address.parse(source))
+    for checks in (AT_THE_DOOR, FURTHER):
+        asked = ordinary(checks, one)
+        assert decide(asked, one, connection, facts) == decide(checks, one, connection, facts)
+
+
+def test_of_a_service_without_limits_nothing_is_asked_in_the_ordinary() -> None:
+    assert not ordinary(CHAIN, service())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sentinetd.model.address import BITS
+from sentinetd.model.address import BITS, EVERYONE
 from sentinetd.model.connection import Connection
 from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.service import Flag, Interval, OnSuccess, Service, SocketType
@@ -225,6 +225,28 @@ CHAIN: tuple[Check, ...] = (
 addresses before limits, so that those who are not admitted cannot exhaust what others share."""
 
 FURTHER = CHAIN[len(AT_THE_DOOR) :]
+
+CONCERNS: Mapping[Check, Callable[[Service], bool]] = MappingProxyType(
+    {
+        sensor: lambda service: service.sensor,
+        addresses: lambda service: service.only_from != EVERYONE or bool(service.no_access),
+        source_rate: lambda service: service.cps_source is not None,
+        load: lambda service: service.max_load is not None,
+        times: lambda service: bool(service.access_times),
+        instances: lambda service: service.instances is not None,
+        per_source: lambda service: service.per_source is not None,
+        names: lambda service: bool(service.only_from.names or service.no_access.names),
+        ident: lambda service: asks_for_user(service),
+    }
+)
+"""Whether a check can object to any connection of a service. The others object only in a particular state of things:
+see `ordinary`."""
+
+
+def ordinary(checks: tuple[Check, ...], service: Service) -> tuple[Check, ...]:
+    """Those of *checks* that can object to a connection of *service* as long as its source is not banned, cps has room,
+    nothing limits all processes together, and hosts.allow and hosts.deny have no rules."""
+    return tuple(check for check in checks if check in CONCERNS and CONCERNS[check](service))
 
 AGAIN: tuple[Check, ...] = (addresses, times)
 """What a running server is judged by when its service's configuration changed (xinetd(8), SIGHUP); the number of

@@ -150,65 +150,81 @@ class Reception:
     ) -> Iterable[Effect]:
         """Run the chain on *connection*. *before*: what it was when it was judged before; cps has counted it then.
         *known*: what there is no asking about, for one that was not judged before."""
-        service, source = running.service, connection.source
         answers = known if before is None else before.answers
-        sensor = service.sensor
-        banned = not sensor and source is not None and self._bans.holds(source, now.now)
-        # That a source is exempt matters at a sensor, and where it would be refused as banned.
-        exempt = source is not None and (sensor or banned) and self._bans.exempt(source, service)
-        verdict = decide(AT_THE_DOOR, service, connection, OF_SOURCE[exempt, banned])
-        if verdict is None:
-            facts = Facts(
-                now.minute,
-                now.load,
-                exempt,
-                banned,
-                before is not None or running.bucket.has_room(now.now),
-                running.counts.total,
-                running.counts.of(source),
-                self._services.processes,
-                self._limit if running.behind is None or running.behind.connection is None else None,
-                answers,
-                before is not None or running.paces is None or banned or running.paces.takes(whose(source), now.now),
-                now.tables,
-            )
-            verdict = decide(FURTHER, service, connection, facts)
+        verdict = self._objection(running, connection, now, before is None, answers)
         if isinstance(verdict, Verdict):
             if before is None and verdict.reason not in _FREE:
                 running.bucket.take()
             return self._refuse(running, connection, verdict.reason, now, answers)
         if before is None:
             running.bucket.take()
-            before = Candidate(running, connection, known, now.now, known)
         if verdict is not None:
-            return self._ask(before, verdict, now)
+            return self._ask(before or Candidate(running, connection, known, now.now, known), verdict, now)
+        service = running.service
         first: list[Effect] = []
-        heeded = ConnectionAdmitted in self._services.heeded
-        if heeded and not before.failures and not (running.behind and source is None):
-            first.append(admitted(running, connection, now))
+        if before is None or not before.failures:
+            running.score.served += 1
+            if ConnectionAdmitted in self._services.heeded and not (running.behind and connection.source is None):
+                first.append(admitted(running, connection, now))
         if service.banner_success and speaks(service, connection):
             first.append(Say(connection, service.banner_success))
-        return (*first, *self._serve(before, now)) if first else self._serve(before, now)
-
-    def _serve(self, candidate: Candidate, now: Moment) -> Iterable[Effect]:
-        running, connection = candidate.running, candidate.connection
-        if not candidate.failures:
-            running.score.served += 1
         if running.manner is Manner.ONCE:
-            return self._reply(running, connection, now)
+            effects = self._reply(running, connection, now)
+        else:
+            effects = self._serve(before or Candidate(running, connection, known, now.now, known), now)
+        return [*first, *effects] if first else effects
+
+    def _objection(
+        self, running: Running, connection: Connection, now: Moment, first: bool, answers: Mapping[Question, str | None]
+    ) -> Verdict | Unknown | None:
+        """What stands against *connection*, by the checks that may say so; *first*: it was not judged before."""
+        service, source, sensor = running.service, connection.source, running.sensor
+        at_the_door, further = running.checks or running.ordinary_checks()
+        banned = not sensor and source is not None and self._bans.holds(source, now.now)
+        # That a source is exempt matters at a sensor, and where it would be refused as banned.
+        exempt = source is not None and (sensor or banned) and self._bans.exempt(source, service)
+        if banned:
+            at_the_door = AT_THE_DOOR
+        if at_the_door:
+            verdict = decide(at_the_door, service, connection, OF_SOURCE[exempt, banned])
+            if verdict is not None:
+                return verdict
+        room = not first or running.bucket.has_room(now.now)
+        if not room or self._limit is not None or now.tables:
+            further = FURTHER
+        if not further:
+            return None
+        facts = Facts(
+            now.minute,
+            now.load,
+            exempt,
+            banned,
+            room,
+            running.counts.total,
+            running.counts.of(source),
+            self._services.processes,
+            self._limit if running.behind is None or running.behind.connection is None else None,
+            answers,
+            not first or running.paces is None or banned or running.paces.takes(whose(source), now.now),
+            now.tables,
+        )
+        return decide(further, service, connection, facts)
+
+    def _serve(self, candidate: Candidate, now: Moment) -> list[Effect]:
+        running, connection = candidate.running, candidate.connection
         candidate.carried = running.manner is not Manner.SERVER and not (running.behind and connection.source is None)
-        granted = [Grant(connection)] if Type.TCPMUXPLUS in running.service.type else []
         self._services.count(running, connection)
         if running.service.wait:
-            return (*self._services.lend(running, connection), *self._servers.order(candidate))
-        return (*granted, *self._servers.order(candidate))
+            return [*self._services.lend(running, connection), *self._servers.order(candidate)]
+        order = self._servers.order(candidate)
+        return [Grant(connection), *order] if Type.TCPMUXPLUS in running.service.type else order
 
-    def _reply(self, running: Running, connection: Connection, now: Moment) -> Iterator[Effect]:
+    def _reply(self, running: Running, connection: Connection, now: Moment) -> list[Effect]:
         """An internal service that takes no time: there is no server to count, and xinetd's log says process 0."""
+        effects: list[Effect] = [Reply(connection)]
         if self._services.tells(running, ServerStarted):
-            yield started(running, connection, 0, now)
-        yield Reply(connection)
-        yield from self._services.take_back(running, connection)
+            effects.insert(0, started(running, connection, 0, now))
+        return effects if running.serving is None else [*effects, *self._services.take_back(running, connection)]
 
     def _refuse(
         self,

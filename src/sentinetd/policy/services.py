@@ -14,6 +14,7 @@ from sentinetd.model.service import Service
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.behind import Behind
+from sentinetd.policy.checks import AT_THE_DOOR, FURTHER, Check, ordinary
 from sentinetd.policy.effects import Effect, Forget, Pause, Rearm, Report, Resume, Suspend
 from sentinetd.policy.inputs import Moment
 from sentinetd.policy.tally import Bucket, Counts, Paces, Score
@@ -23,14 +24,16 @@ class Running:
     """A running service."""
 
     __slots__ = (
-        "behind", "bucket", "counts", "fewest", "logged", "manner", "number", "paces", "peers", "refusals_logged",
-        "reopens", "score", "servers", "service", "serving", "stopped",
+        "behind", "bucket", "checks", "counts", "fewest", "logged", "manner", "number", "paces", "peers",
+        "refusals_logged", "reopens", "score", "sensor", "servers", "service", "serving", "stopped",
     )  # fmt: skip
 
     def __init__(self, number: int, service: Service, now: float) -> None:
         self.number = number
         self.service = service
         self.manner = manner_of(service)
+        self.sensor = service.sensor
+        self.checks: tuple[tuple[Check, ...], tuple[Check, ...]] | None = None  # as `ordinary_checks`, once needed
         self.peers = service.proxy_protocol or None  # asked for at every connection
         self.logged = _logged(service)  # whether the service's log has a line for a server; as often
         self.fewest = _fewest(service)  # as many servers may run before one is refused for their number
@@ -51,6 +54,8 @@ class Running:
             self.paces = Paces(service.cps_source) if service.cps_source is not None else None
         self.service = service
         self.manner = manner_of(service)
+        self.sensor = service.sensor
+        self.checks = None
         self.peers = service.proxy_protocol or None
         self.logged = _logged(service)
         self.refusals_logged = _refusals_logged(service)
@@ -58,6 +63,11 @@ class Running:
         self.bucket.limit(service.cps, now)
         if self.behind is not None:
             self.behind.bucket.limit(service.cps, now)
+
+    def ordinary_checks(self) -> tuple[tuple[Check, ...], tuple[Check, ...]]:
+        """Of `AT_THE_DOOR` and of `FURTHER`, those that are to be asked in the ordinary (see `checks.ordinary`)."""
+        self.checks = ordinary(AT_THE_DOOR, self.service), ordinary(FURTHER, self.service)
+        return self.checks
 
     def occupies(self, connection: Connection) -> int:
         """Processes that *connection* takes: none if it is only carried to a server that others share."""
