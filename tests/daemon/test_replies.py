@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sentinetd.daemon.replies import Replies, open_banner, say
+from sentinetd.daemon.replies import Replies, open_banner, part, say
 from sentinetd.serve.internal.table import AT_ONCE
 
 
@@ -46,6 +47,36 @@ def test_a_client_that_is_gone_is_no_trouble() -> None:
         say(accepted.fileno(), b"x" * 100_000)
     assert accepted.getblocking()
     accepted.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 1 << 20], ids=["nothing", "a byte", "a page", "more than a buffer"])
+def test_the_last_that_is_said_arrives_before_the_end(size: int) -> None:
+    accepted, client = pair()
+    descriptor = accepted.detach()
+    part(descriptor, b"x" * size)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    assert len(everything(client)) == size
+    client.close()
+
+
+def test_whoever_spoke_unheard_hears_the_last_and_the_end() -> None:
+    accepted, client = pair()
+    client.sendall(b"what time is it?")
+    assert accepted.recv(1, socket.MSG_PEEK)
+    part(accepted.detach(), b"x" * 26)
+    assert len(everything(client)) == 26
+    client.close()
+
+
+def test_to_part_from_whoever_is_gone_is_no_trouble() -> None:
+    accepted, client = pair()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    descriptor = accepted.detach()
+    part(descriptor, b"x" * 26)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 @pytest.mark.parametrize("name", sorted(AT_ONCE))

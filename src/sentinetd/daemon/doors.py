@@ -239,6 +239,10 @@ class Doors:
         """The *descriptor* of connection *number* is ours again: who had it could not use it."""
         self._held.give_back(number, descriptor)
 
+    def take(self, connection: Connection) -> int:
+        """The descriptor of the stream *connection*, which is the caller's from now on."""
+        return self._held.take(connection.number)
+
     def release(self, connection: Connection) -> None:
         """The server has its own copy of the descriptor."""
         if connection.number in self._held:

@@ -25,6 +25,8 @@ LONGEST_BANNER = 1 << 20
 SO_SNDBUFFORCE = 32  # asm-generic/socket.h
 QUIETLY = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 """Neither wait nor be told by a signal (send(2))."""
+TOGETHER = QUIETLY | int(socket.MSG_MORE)
+"""The same, and with what comes after it."""
 
 
 def say(descriptor: int, data: bytes) -> None:
@@ -41,6 +43,24 @@ def say(descriptor: int, data: bytes) -> None:
                     stream.send(rest, QUIETLY)
         finally:
             stream.detach()
+
+
+def part(descriptor: int, data: bytes) -> None:
+    """Send *data* as `say` does, and hang up: *descriptor*, whoever had it, is closed.
+
+    The data and the end leave in one packet, which wakes the client once. The end is sent apart from the closing, for
+    that would throw away what waits to be sent where the client has sent what nobody reads (tcp(7)).
+    """
+    stream = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+    try:
+        sent = stream.send(data, TOGETHER)
+        if sent < len(data):
+            say(descriptor, data[sent:])
+        stream.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # the client is gone
+    finally:
+        stream.close()
 
 
 def open_banner(path: str) -> io.FileIO:
@@ -79,23 +99,18 @@ class Replies:
         if running is None:
             raise KeyError(connection.service)
         service = running.service
-        if service.name.lower() == "servers":
-            with suppress(OSError):  # no descriptor to be had: the client is hung up on
-                descriptor = os.dup(self._doors.descriptor(connection))
-                self._later(lambda: self._list_servers(descriptor))
-            self._doors.release(connection)
-        elif service.socket_type is SocketType.STREAM:
-            say(self._doors.descriptor(connection), self._text(service.name.lower()))
-            self._doors.release(connection)
-        else:
+        if service.socket_type is not SocketType.STREAM:
             self._answer(connection, service)
+            return
+        name, descriptor = service.name.lower(), self._doors.take(connection)
+        if name == "servers":
+            self._later(lambda: self._list_servers(descriptor))
+        else:
+            part(descriptor, self._text(name))
 
     def _list_servers(self, descriptor: int) -> None:
         self._hear()
-        try:
-            say(descriptor, self._text("servers"))
-        finally:
-            os.close(descriptor)
+        part(descriptor, self._text("servers"))
 
     def _text(self, name: str) -> bytes:
         if name in AT_ONCE:

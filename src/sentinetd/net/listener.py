@@ -266,7 +266,7 @@ def _speak_ipv4(descriptor: int) -> None:
     It stays as it is where the peer has already finished sending (the kernel converts established connections only)
     and for transports that cannot be converted.
     """
-    accepted = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, descriptor)
+    accepted = socket.SocketType(socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, descriptor)
     try:
         accepted.setsockopt(socket.IPPROTO_IPV6, IPV6_ADDRFORM, socket.AF_INET)
     except OSError:
