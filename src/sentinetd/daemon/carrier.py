@@ -1,4 +1,4 @@
-"""The guard's end of the seam to the porter: what it is asked, and the connections it is to carry.
+"""The guard's end of the seam to the porter: what it is told, and the connections it is to carry. See also `asking`.
 
 A descriptor that waits to be sent is a copy of its own: the connection may be given up, and its number used again.
 """
@@ -10,23 +10,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from errno import EAGAIN
-from stat import S_IROTH
 from typing import Any
 
+from sentinetd.daemon.asking import Asking
 from sentinetd.daemon.channel import Channel, ChannelClosed
-from sentinetd.daemon.clock import HOSTS_ACCESS
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.messages import (
     FROM_PORTER,
     AddressesAre,
     Admit,
-    Answer,
-    Asked,
-    AskedAddresses,
-    AskedHeader,
-    AskedTables,
-    AskedUser,
     Attend,
     Carried,
     Carry,
@@ -34,7 +27,6 @@ from sentinetd.daemon.messages import (
     Chosen,
     Complaint,
     HangUp,
-    HeaderSays,
     Join,
     Leave,
     Met,
@@ -44,22 +36,15 @@ from sentinetd.daemon.messages import (
     Relay,
     Say,
     Shun,
-    TableFile,
-    TablesSay,
-    User,
 )
 from sentinetd.model.address import Address
-from sentinetd.model.connection import Announced, Connection
-from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessMended, UserUnknown
+from sentinetd.model.connection import Connection
+from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessMended
 from sentinetd.model.manner import CARRIED
-from sentinetd.model.noun import dataclass
 from sentinetd.model.routine import Ending
 from sentinetd.model.service import Capture, Flag, Service
-from sentinetd.model.verdict import ADMIT, NO_SERVER, Question
 from sentinetd.policy import inputs as policy
-from sentinetd.policy.effects import Ask
-from sentinetd.policy.inputs import Answered, Arrived, Begun, CarriersGone, Finished, Input, LaunchFailed, Recovered
-from sentinetd.policy.tally import Recent
+from sentinetd.policy.inputs import Arrived, Begun, CarriersGone, Finished, Input, LaunchFailed, Recovered
 
 CONNECT_WITHIN = 30.0
 """Seconds in which the target of a redirect has to answer."""
@@ -80,18 +65,6 @@ LADEN = 64
 was sent: that is looked at after so many."""
 PLAYS_WAITING = 256
 """The same, from which no more parts of sensors are given to it: so many does it play at once."""
-TELL_AGAIN_AFTER = 60.0
-"""Seconds for which it is not told again that a peer sends no PROXY header."""
-TOLD_AT_MOST = 1000
-"""Peers of services of which that is told in that time."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A question that waits for the porter's answer, and for which service."""
-
-    effect: Ask
-    service: Service
 
 
 class Carrier:
@@ -111,20 +84,17 @@ class Carrier:
         self._handle = handle
         self._report = report
         self._meet = meet
-        self._named = named
         self._channel: Channel | None = None
         self._unsent: deque[tuple[Any, tuple[int, ...]]] = deque()  # message, descriptors that are ours to close
         self._sent = 0  # messages since the porter was last seen to keep up
-        self._asked: dict[int, _Asked] = {}
         self._relayed: dict[int, Service] = {}
         self._multiplexed = Multiplexed(())
         self._fronts: dict[int, tuple[int, Attend]] = {}  # by service: public descriptor, which is not ours
         self._met: dict[int, Met] = {}  # by connection: datagram clients without a verdict
-        self._tables: dict[str, int] = {}  # inodes of the tables that the porter has, by path
         self._failed = False
         self.behind = False
         """The porter was found to be behind, and has not caught up."""
-        self._unannounced = Recent(TELL_AGAIN_AFTER, TOLD_AT_MOST)  # peer and service
+        self.asking = Asking(self._queue, self.need, handle, report, named, loop.now)
         self.companion = Companion(
             loop,
             "sentinetd.daemon.porter",
@@ -161,46 +131,6 @@ class Carrier:
         started again in its own time."""
         if not self.companion.pid and not self._failed:
             self.companion.start(self._loop.now())
-
-    def ask(self, effect: Ask, service: Service, local: tuple[Address, int]) -> None:
-        """Put a question of the engine; *local* is the address and port at which the connection came."""
-        number, source, port = effect.connection.number, effect.source.text, effect.connection.port
-        self._asked[number] = _Asked(effect, service)
-        here, at = local[0].text, local[1]
-        match effect.question:
-            case Question.NAME:
-                self._queue(Asked(number, effect.question, source, effect.seconds))
-            case Question.TABLES:
-                self._hand_tables()
-                self._queue(AskedTables(number, service.libwrap_name, source, port, here, at, effect.seconds))
-            case Question.USER | Question.REFUSED_USER:
-                self._queue(AskedUser(number, source, port, here, at, effect.seconds))
-            case Question.PROXY:
-                raise ValueError(effect.question)  # see `read_header`
-
-    def look_up(self, asked: AskedAddresses) -> None:
-        """Have it found out what a host name stands for. EdgeError if no porter can be had."""
-        self.need()
-        self._queue(asked)
-
-    def read_header(self, effect: Ask, service: Service, descriptor: int) -> None:
-        """Have the porter read the PROXY header that a connection begins with. OSError if no descriptor can be had. The
-        caller keeps its own *descriptor*."""
-        copy = os.dup(descriptor)
-        self._asked[effect.connection.number] = _Asked(effect, service)
-        self._queue(AskedHeader(effect.connection.number, effect.seconds), copy)
-
-    def _hand_tables(self) -> None:
-        """Give the porter what of hosts.allow and hosts.deny is not for everybody to read. It follows changes of the
-        text by itself, not another file in its place."""
-        for deny, path in enumerate(HOSTS_ACCESS):
-            try:
-                found = os.stat(path)
-                if not found.st_mode & S_IROTH and self._tables.get(path) != found.st_ino:
-                    self._queue(TableFile(bool(deny)), os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
-                    self._tables[path] = found.st_ino
-            except OSError:
-                continue  # the porter, which cannot open it either, says what is wrong
 
     def carry(self, connection: Connection, service: Service, descriptor: int, position: int) -> None:
         """Have the porter do what *service* does for *connection*. The caller keeps its own *descriptor*."""
@@ -334,20 +264,8 @@ class Carrier:
             self._handle(LaunchFailed(message.number, 0))
         elif isinstance(message, Play):
             self._handle(policy.Played(message.number, None))
-        elif isinstance(message, AskedAddresses):
-            self._named(AddressesAre(message.name, None))
-        elif isinstance(message, Asked | AskedTables | AskedUser | AskedHeader):
-            self._answered(message.number, None)
-
-    def _answered(self, number: int, value: str | Announced | None) -> None:
-        asked = self._asked.pop(number, None)
-        if asked is not None:
-            self._handle(Answered(number, asked.effect.question, value))
-
-    def _waits(self, number: int, *questions: Question) -> _Asked | None:
-        """What connection *number* waits for, if it is one of *questions*: of another it may hear too late."""
-        asked = self._asked.get(number)
-        return asked if asked is not None and asked.effect.question in questions else None
+        else:
+            self.asking.unsaid(message)
 
     def reaped(self, how: str) -> None:
         """The porter's process has ended."""
@@ -358,8 +276,7 @@ class Carrier:
         unsent, self._unsent = self._unsent, deque()
         for message, descriptors in unsent:
             self._undone(message, descriptors)
-        for number in list(self._asked):
-            self._answered(number, None)
+        self.asking.gone()
         self._relayed.clear()
         self._handle(CarriersGone())
 
@@ -367,7 +284,7 @@ class Carrier:
 
     def _begun(self, channel: Channel) -> None:
         self._channel = channel
-        self._tables.clear()
+        self.asking.begun()
         self._unsent.appendleft((self._multiplexed, ()))
         for service, (descriptor, order) in self._fronts.items():
             try:
@@ -385,17 +302,6 @@ class Carrier:
 
     def _said(self, message: Any) -> None:
         match message:
-            case Answer():
-                if self._waits(message.number, message.question) is not None:
-                    self._answered(message.number, message.value)
-            case AddressesAre():
-                self._named(message)
-            case TablesSay():
-                self._tables_said(message)
-            case User():
-                self._user_said(message)
-            case HeaderSays():
-                self._header_said(message)
             case Carried():
                 self._carried(message)
             case Chosen():
@@ -408,42 +314,8 @@ class Carrier:
                 self._handle(Arrived(connection))
             case Complaint():
                 self._notice(Level.WARNING, f"porter: {message.what}")
-
-    def _tables_said(self, message: TablesSay) -> None:
-        asked = self._waits(message.number, Question.TABLES)
-        if asked is None:
-            return
-        where = f" by {message.where}" if message.where else ""
-        if not message.admit:
-            self._notice(
-                Level.INFO,
-                f"libwrap refused connection to {asked.service.id} (libwrap={asked.service.libwrap_name}) from "
-                f"{asked.effect.source.text}{where}",
-            )
-        if message.spawns:
-            self._notice(Level.WARNING, f"the shell command of the rule{where} was not run")
-        self._answered(message.number, ADMIT if message.admit else "")
-
-    def _user_said(self, message: User) -> None:
-        asked = self._waits(message.number, Question.USER, Question.REFUSED_USER)
-        if asked is None:
-            return
-        connection, question, source = asked.effect.connection, asked.effect.question, asked.effect.source
-        if message.name is None and question is Question.REFUSED_USER:
-            if message.why != NO_SERVER:  # which most hosts have not
-                self._notice(Level.ERROR, f"Failed to contact identity server at {source.text}: {message.why}")
-        elif message.name is None and Flag.IDONLY in asked.service.flags:
-            self._report(UserUnknown(time.time(), connection.service, asked.service.id, source, message.why))
-        self._answered(message.number, message.name)
-
-    def _header_said(self, message: HeaderSays) -> None:
-        asked = self._waits(message.number, Question.PROXY)
-        if asked is None:
-            return
-        peer, name = asked.effect.source.text, asked.service.id
-        if message.announced is None and self._unannounced.first((peer, name), self._loop.now()):
-            self._notice(Level.WARNING, f"service {name}: {peer}, which proxy_protocol lists, sent {message.why}")
-        self._answered(message.number, message.announced)
+            case _:
+                self.asking.heard(message)
 
     def _carried(self, message: Carried) -> None:
         service = self._relayed.pop(message.number, None)

@@ -187,7 +187,7 @@ class Guard:
             self.doors.meet,
             named=lambda found: self.hostnames.answered(found),
         )
-        self.hostnames = HostNames(self.loop, self.carrier.look_up, self.handle, self.notice)
+        self.hostnames = HostNames(self.loop, self.carrier.asking.look_up, self.handle, self.notice)
         self.offers = Offers(self.loop, porter_arguments, run, self.tell)
         self._outflow = Outflow(self.loop, self.courier, self.link, self.carrier, self.offers)
         self.reaper = Reaper(

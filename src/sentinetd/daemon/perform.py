@@ -164,9 +164,9 @@ class Performer:
             service = self._service(effect.connection.service)
             self._carrier.need()
             if effect.question is Question.PROXY:
-                self._carrier.read_header(effect, service, self._doors.descriptor(effect.connection))
+                self._carrier.asking.read_header(effect, service, self._doors.descriptor(effect.connection))
             else:
-                self._carrier.ask(effect, service, self._doors.local(effect.connection))
+                self._carrier.asking.ask(effect, service, self._doors.local(effect.connection))
         except (KeyError, OSError, EdgeError):  # the connection was closed meanwhile, or no porter can be had
             self._then(Answered(effect.connection.number, effect.question, None))
 
