@@ -31,6 +31,16 @@ class Piece:
     place: Place
     text: bytes
 
+    @property
+    def name(self) -> str:
+        """The name of the service."""
+        return self.text.split(None, 2)[1].decode("ascii")
+
+    @property
+    def plain(self) -> bool:
+        """Whether it surely counts, under its name: it has neither an id nor is it disabled."""
+        return _steered().search(self.text) is None
+
     def entry(self) -> Entry:
         """What the parser makes of it, and sooner: every line has its form already."""
         file, first = self.place.file, self.place.line
@@ -57,6 +67,12 @@ class Pieces:
 
     statements: tuple[Piece | Entry | Include, ...]
     diagnostics: tuple[Diagnostic, ...]
+
+
+@cache
+def _steered() -> re.Pattern[bytes]:
+    """A line that may say under which id an entry counts, or that it does not."""
+    return re.compile(rb"\n[ \t]*(?:id|disable)[ \t]", re.IGNORECASE)
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sentinetd.config.draft import Draft
 from sentinetd.config.host import Host
+from sentinetd.config.moved import Moved
 from sentinetd.config.pieces import Piece
 from sentinetd.model.noun import dataclass, replace
 from sentinetd.model.service import Service
@@ -60,12 +61,5 @@ def _moved(known: Known, piece: Piece) -> Known:
     service = known.service
     if service is None:
         return Known(piece.place, known.id, None)
-    file, line = known.place.file, known.place.line
-    last = line + piece.text.count(b"\n")
-    places = {
-        name: Place(file, place.line - line + piece.place.line)
-        if place.file == file and line <= place.line < last
-        else place
-        for name, place in service.places.items()
-    }
+    places = Moved(service.places, known.place, piece.text.count(b"\n"), piece.place)
     return Known(piece.place, known.id, replace(service, places=places))

@@ -13,6 +13,7 @@ from sentinetd.config.complete import Environments, complete
 from sentinetd.config.draft import Draft, first_line, known_places, read_lines
 from sentinetd.config.files import Gathered
 from sentinetd.config.host import Host
+from sentinetd.config.kin import Kin
 from sentinetd.config.pieces import Piece
 from sentinetd.config.recall import Known, Recall
 from sentinetd.config.syntax import Entry, Line
@@ -38,8 +39,8 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An entry that may count, by its *id*. *known*: what it comes to, if that is known; else *entry* is there. *out*:
-    it is not to be examined."""
+    """An entry that may count, by its *id*. *known*: what it comes to, if that is known; else *entry* is there, or has
+    to be made of *piece*, which is `plain`. *out*: it is not to be examined."""
 
     id: str
     out: bool
@@ -58,9 +59,11 @@ def resolve(gathered: Gathered, host: Host, recall: Recall | None = None) -> Res
     environments: Environments = {}
     services: list[Service] = []
     faulty: set[str] = set()
-    rivals = _Rivals()
+    rivals, kin = _Rivals(), Kin(host)
     for one in _wanted(candidates, defaults, told):
         service = one.known.service if one.known else None
+        if service is None and one.piece and not one.entry and (service := kin.like(one.piece)):
+            recall.keep(one.piece, one.id, service)
         if service is None or rivals.of(service):
             draft = _draft(one, defaults, host, environments)
             service = _judged(draft, rivals)
@@ -69,6 +72,8 @@ def resolve(gathered: Gathered, host: Host, recall: Recall | None = None) -> Res
                 faulty.add(one.id.lower())
             elif one.piece and service and not draft.told and Flag.LABELED not in service.flags:
                 recall.keep(one.piece, one.id, service)
+                if not one.entry:
+                    kin.learn(one.piece, draft.values, service)
         if service is not None:
             services.append(service)
             rivals.add(service)
@@ -80,6 +85,8 @@ def _candidate(written: Piece | Entry, recall: Recall) -> _Candidate:
     known = recall.known(piece) if piece else None
     if known:
         return _Candidate(known.id, known.service is None, piece, None, known)
+    if piece and piece.plain:
+        return _Candidate(piece.name, False, piece, None)
     entry = written.entry() if isinstance(written, Piece) else written
     line = first_line(entry.lines, "id")
     disable = first_line(entry.lines, "disable")
