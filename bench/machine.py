@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import platform
 import resource
@@ -96,21 +97,26 @@ def built(work: Path) -> Path:
             raise BenchError("no C compiler; on Debian: apt install gcc libc6-dev") from None
         if done.returncode:
             raise BenchError(f"{' '.join(command)} failed:\n{done.stderr}")
+    compileall.compile_dir(SOURCES / "sentinetd", quiet=1)  # as pip does: a start is not to compile what it imports
     return programs
 
 
 def facts(work: Path) -> dict[str, str]:
     """What the figures depend on, but for the versions of those who are compared."""
+    from sentinetd.daemon.privileges import closed_above
+
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     filesystem = subprocess.run(["df", "--output=fstype", work], capture_output=True, text=True, check=False)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     processor = model[0] if model else platform.machine()
+    closed = closed_above(os.__file__)
     return {
         "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "machine": f"{processor}, {len(os.sched_getaffinity(0))} CPUs, {memory:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
         "C library": " ".join(platform.libc_ver()),
-        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}"
+        + (f", below {closed}, which only its owner may enter" if closed else ""),
         "files on": filesystem.stdout.split()[-1] if filesystem.stdout else "?",
     }
