@@ -13,6 +13,7 @@ from sentinetd.model.guarded import GuardedPort
 from sentinetd.model.noun import dataclass
 from sentinetd.model.observer import Observer
 from sentinetd.model.settings import CourierSettings, Mistake
+from sentinetd.model.trip_run import TripTable
 
 
 class Format(Protocol):
@@ -27,6 +28,9 @@ class Sink(Protocol):
 
     def put(self, at: float, level: Level, text: str) -> None:
         """Take a message (printable, without line end) of Unix time *at*; it is written by the next `flush`."""
+
+    def put_all(self, at: float, level: Level, texts: Sequence[str]) -> None:
+        """`put` each of *texts*."""
 
     def flush(self) -> Sequence[str]:
         """Write what was put, without waiting for longer than a disk does. Gives what went wrong or right again, as
@@ -75,6 +79,10 @@ class Listener(Protocol):
     def tell(self, *events: Event) -> None:
         """Take *events* in their order, whose bans are committed; in a flood they are many at once. Never waits, never
         raises for a failing world."""
+
+    def tell_trips(self, trips: TripTable) -> None:
+        """Take ``trips.events()``, as `tell` would: most of what happens in a flood, and who counts or keeps them need
+        not have an object for each."""
 
     async def close(self) -> None:
         """Let go of everything, after a last bounded attempt to deliver what waits."""

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinetd.control.history import KEPT, MINUTES, Frequent, History, Ranking
+from rig.trips import AT, tables
+from sentinetd.control.history import HOUR, KEPT, MINUTES, Frequent, History, Ranking
 from sentinetd.control.troubles import MOST, PASSING, Trouble, Troubles
 from sentinetd.model import events as ev
 from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Origin
+from sentinetd.model.trip_run import TripTable
 
 START = 1_800_000_000.0  # a full hour
 
@@ -23,6 +25,18 @@ def trip(at: float, source: str = "192.0.2.7", service: str = "trap", number: in
 
 def ban(at: float, kind: type[ev.BanImposed] = ev.BanImposed) -> ev.BanImposed:
     return kind(at, Network.parse("192.0.2.7"), at + 60, "trap", Origin.SENSOR)
+
+
+@pytest.mark.parametrize("trips", [pytest.param(one, id=what) for what, one in tables().items()])
+def test_trips_told_together_count_like_each_told_alone(trips: TripTable) -> None:
+    alone, together = History(AT - HOUR), History(AT - HOUR)
+    for _ in range(2):
+        alone.tell(*trips.events())
+        together.tell_trips(trips)
+    assert sum(one.bans for one in alone.minutes(AT, AT + HOUR)) == 2 * len(trips)
+    assert alone.minutes(AT, AT + HOUR) == together.minutes(AT, AT + HOUR)
+    for ranking in Ranking:
+        assert alone.top(ranking, 100, AT) == together.top(ranking, 100, AT)
 
 
 def test_minutes_have_their_numbers() -> None:

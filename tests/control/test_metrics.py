@@ -13,10 +13,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from control.desk import AT, GivenDesk
+from rig.trips import tables
 from sentinetd.control.counts import Counts
 from sentinetd.control.metrics import OTHERS, SERVICES, exposition
 from sentinetd.model.events import BansEnded
 from sentinetd.model.state import Count, Role, ServiceTally
+from sentinetd.model.trip_run import TripTable
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 GOLDEN = Path(__file__).with_name("golden") / "metrics.txt"
@@ -33,6 +35,17 @@ def shown(services: tuple[ServiceTally, ...] | None = None) -> str:
 
 def test_what_it_looks_like() -> None:
     assert shown() == GOLDEN.read_text()
+
+
+@pytest.mark.parametrize("trips", [pytest.param(one, id=what) for what, one in tables().items()])
+def test_trips_told_together_count_like_each_told_alone(trips: TripTable) -> None:
+    alone, together = Counts(lambda: AT + 0.004), Counts(lambda: AT + 0.004)
+    alone.tell(*trips.events())
+    together.tell_trips(trips)
+    one, other = alone.heard(), together.heard()
+    assert one.events == other.events == {"ban.imposed": len(trips), "sensor.tripped": len(trips)}
+    assert (one.delay.bounds, one.delay.counts) == (other.delay.bounds, other.delay.counts)
+    assert one.delay.total == pytest.approx(other.delay.total)
 
 
 def test_every_line_is_understood() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from rig.trips import flood, table
 from sentinetd.control.stream import RECENT, SUBSCRIBERS_MOST, WAITING_MOST, Stream
 from sentinetd.model import events as ev
 from sentinetd.model.address import Address
@@ -100,5 +101,37 @@ def test_there_is_an_end_to_subscribers() -> None:
         everybody = [stream.subscribe((), False, 0) for _ in range(SUBSCRIBERS_MOST)]
         assert None not in everybody
         assert stream.subscribe((), False, 0) is None
+
+    asyncio.run(play())
+
+
+def test_trips_told_together_are_events_to_whoever_subscribes() -> None:
+    async def play() -> None:
+        stream, _ = made()
+        stream.tell(NOTICE)
+        stream.tell_trips(table(*flood(2)))
+        late = stream.subscribe((), False, 3)
+        assert late is not None
+        stream.tell_trips(table(*flood(1)))
+        stream.close()
+        frames = [frame async for frame in late.frames()][1:]
+        ids, kinds = zip(*(frame.decode().split("\n")[:2] for frame in frames), strict=True)
+        assert ids == ("id: 3", "id: 4", "id: 5", "id: 6", "id: 7")
+        assert kinds == tuple(f"event: {kind}" for kind in (["sensor.tripped"] + ["ban.imposed", "sensor.tripped"] * 2))
+
+    asyncio.run(play())
+
+
+def test_of_many_trips_only_the_last_are_remembered() -> None:
+    async def play() -> None:
+        stream, _ = made()
+        for _ in range(9):
+            stream.tell_trips(table(*flood(100)))
+        late = stream.subscribe((), False, RECENT)
+        assert late is not None
+        stream.close()
+        frames = [frame async for frame in late.frames()][1:]
+        assert len(frames) == RECENT
+        assert frames[-1].startswith(b"id: 1800\n")
 
     asyncio.run(play())

@@ -30,6 +30,7 @@ from sentinetd.daemon.messages import (
 )
 from sentinetd.model import events as ev
 from sentinetd.model.settings import CourierSettings, Mistake
+from sentinetd.model.trip_run import TripTable
 from sentinetd.report.journal import Journal
 from sentinetd.store.keeper import Keeper
 from sentinetd.store.sqlite import Store
@@ -53,6 +54,9 @@ class Ear:
 
     def tell(self, *events: ev.Event) -> None:
         self.heard += events
+
+    def tell_trips(self, trips: TripTable) -> None:
+        self.tell(*trips.events())
 
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:
         self.heard.append({number: os.pread(descriptor, 99, 0) for number, descriptor in files.items()})

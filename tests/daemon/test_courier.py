@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from rig.deadline import wait_for
+from rig.trips import flood
 from sentinetd.daemon.channel import Channel, ChannelClosed, channel_pair, encode
 from sentinetd.daemon.clerk import BATCH, Clerk
 from sentinetd.daemon.courier import Options, Thread, read_options
@@ -47,6 +48,7 @@ from sentinetd.model import events as ev
 from sentinetd.model.address import BITS, Address, Network
 from sentinetd.model.ban import BanRun, Origin
 from sentinetd.model.exemption import Exemption
+from sentinetd.model.noun import replace
 from sentinetd.model.service import OnFailure, OnSuccess
 from sentinetd.model.verdict import Reason
 from sentinetd.report.journal import Journal
@@ -207,6 +209,25 @@ def test_trip_is_written_kept_and_answered(begin: Begin, state: Path) -> None:
     assert guard.end() == 0
     again = begin()
     assert again.bans() == {told[1].network: told[1].until}
+
+
+def test_a_flood_of_trips_is_written_in_its_place_and_kept(begin: Begin) -> None:
+    guard = begin()
+    guard.introduce()
+    now = time.time()
+    trips = [replace(one, at=now) for one in flood(300)]
+    lifted = ev.BanLifted(now, trips[0].network)
+    guard.tell(ev.Notice(now, ev.Level.INFO, "before"), *trips, ev.Notice(now, ev.Level.INFO, "after"), lifted)
+    guard.settle()
+    lines = guard.log()
+    assert (lines[0], lines[-2]) == ("sentinetd[5]: INFO: before", "sentinetd[5]: INFO: after")
+    adding = "Adding 198.18.0.7 to the global_no_access list for 60 minutes, sensor trap"
+    assert lines[8] == f"sentinetd[5]: CRITICAL: 5 {{process_sensor}} {adding}"
+    sources = [one.source.text for one in trips]
+    assert [line.split("Adding ")[1].split()[0] for line in lines[1:-2]] == sources
+    assert guard.log("service") == [f"FAIL: trap address from={source}" for source in sources]
+    guard.end()
+    assert begin().bans() == {one.network: one.at + one.span for one in trips[1:]}
 
 
 def test_lifted_and_evicted_bans_are_gone(begin: Begin) -> None:

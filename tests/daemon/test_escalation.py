@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 
+from rig.trips import table, trip
 from sentinetd.daemon.escalation import Escalator, grown
 from sentinetd.model.address import Network
 from sentinetd.model.ban import Ban, Extended, LongerBan, Origin
@@ -68,7 +69,7 @@ class Bench:
     def commit(self, *changes: Change) -> list[LongerBan]:
         async def committed() -> list[LongerBan]:
             await self.keeper.keep(changes)
-            return await self.escalator.longer([one for one in changes if isinstance(one, Ban)])
+            return await self.escalator.longer(changes)
 
         return asyncio.run(committed())
 
@@ -100,6 +101,13 @@ def test_told_again_after_a_crash_it_is_the_same_offence(bench: Bench) -> None:
     bench.rule(RULE)
     bench.commit(ban(0))
     assert bench.commit(ban(100)) == bench.commit(ban(100)) == [LongerBan(HOST, NOW + 220, "irc", 2)]
+
+
+def test_the_bans_of_trips_grow_like_others(bench: Bench) -> None:
+    bench.rule(RULE)
+    bench.commit(table(trip("192.0.2.1", NOW, 60.0), trip("192.0.2.2", NOW, 60.0)))
+    later = table(trip("192.0.2.1", NOW + 100, 60.0), trip("192.0.2.3", NOW + 100, 60.0))
+    assert bench.commit(later) == [LongerBan(HOST, NOW + 220, "trap", 2)]
 
 
 def test_without_a_rule_nothing_grows(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rig.trips import flood
 from sentinetd.daemon import link as module
 from sentinetd.daemon.channel import Channel, channel_pair
 from sentinetd.daemon.link import RECORDS_AT_ONCE, Link
@@ -15,6 +16,7 @@ from sentinetd.daemon.messages import TO_COURIER, FileSink, Greeting, InForce, S
 from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Origin
 from sentinetd.model.events import BanImposed, ConnectionRefused, DaemonWorking, EventsLost, Level, Notice
+from sentinetd.model.trip_run import each_event
 from sentinetd.model.verdict import Reason
 from sentinetd.model.wire import LONGEST_TEXT
 
@@ -157,6 +159,25 @@ def test_beyond_the_bound_bans_are_kept_and_the_rest_is_counted(monkeypatch: pyt
     link.tell(event(9))
     assert link.remaining() == [EventsLost(2.0, 2), event(9)]
     courier.die()
+
+
+def test_a_trip_with_its_ban_is_one_record_and_never_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT_MOST", 4)
+    link = Link(lambda: 2.0)
+    trips = flood(9)
+    for one in trips:
+        link.tell(one)
+        link.tell(event(1))
+    assert link.behind == 9 + 2
+    courier = Courier(link)
+    link.pump()
+    wanted = [trips[0], event(1), trips[1], event(1), *trips[2:]]
+    assert list(each_event(courier.heard())) == list(each_event(wanted))
+    courier.die()
+    link.tell(trips[0])
+    assert link.remaining() == list(each_event([*wanted, trips[0]])), "packed or not"
+    link.answered(courier.sequence)
+    assert link.behind == 1
 
 
 def test_a_full_channel_waits() -> None:

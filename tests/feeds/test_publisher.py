@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import pytest
 
 from report.samples import OBSERVER
+from rig.trips import table
+from rig.trips import trip as touch_of
 from sentinetd.feeds.publisher import Publisher, rest
 from sentinetd.feeds.writing import Sightings
 from sentinetd.model.address import Address, Network
@@ -178,6 +180,21 @@ def test_trips_are_reported_on_the_timer_and_each_once(tmp_path: Path) -> None:
         await at.until(lambda: len(at.entries("abuse.csv")) == 3)
         assert [line.partition(",")[0] for line in at.entries("abuse.csv")] == ["IP", "8.8.8.8", "8.8.4.4"]
         await at.until(lambda: len(at.entries("abuse.csv")) == 1)
+
+    play(tmp_path, story)
+
+
+def test_trips_told_together_are_reported_and_change_the_lists(tmp_path: Path) -> None:
+    async def story(at: Play) -> None:
+        trips = table(touch_of("8.8.8.8"), touch_of("8.8.4.4"))
+        at.publisher.tell_trips(trips)  # nobody wants to know yet
+        await at.publish(replace(FEED, name="abuse.csv", format=FeedFormat.ABUSEIPDB, every=0.3), FEED)
+        await at.until(lambda: at.entries() == [])
+        at.store.write([trips])
+        at.publisher.tell_trips(trips)
+        await at.until(lambda: at.entries() == ["8.8.4.4", "8.8.8.8"])
+        await at.until(lambda: len(at.entries("abuse.csv")) == 3)
+        assert [line.partition(",")[0] for line in at.entries("abuse.csv")] == ["IP", "8.8.8.8", "8.8.4.4"]
 
     play(tmp_path, story)
 

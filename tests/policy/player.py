@@ -11,6 +11,7 @@ from sentinetd.model.connection import Connection
 from sentinetd.model.events import ROUTINE, ConnectionRefused, Event
 from sentinetd.model.service import Cps, Flag, Service, SocketType
 from sentinetd.model.settings import BanSettings, Settings
+from sentinetd.model.trip_run import each_event
 from sentinetd.model.verdict import Reason
 from sentinetd.policy.effects import Effect, Report
 from sentinetd.policy.engine import Engine
@@ -103,12 +104,15 @@ class Player:
 
 
 def kinds(effects: Sequence[Effect]) -> list[str]:
-    """The names of what follows, reports by the name of their event."""
-    return [type(one.event if isinstance(one, Report) else one).__name__ for one in effects]
+    """The names of what follows, reports by the names of their events."""
+    parted = [list(each_event([one.event])) if isinstance(one, Report) else [one] for one in effects]
+    return [type(one).__name__ for part in parted for one in part]
 
 
 def events(effects: Sequence[Effect], kind: type[Event] = Event) -> list[Any]:
-    return [one.event for one in effects if isinstance(one, Report) and isinstance(one.event, kind)]
+    """What is told of *kind*, a trip with its ban as the two events that it stands for."""
+    told = each_event(one.event for one in effects if isinstance(one, Report))
+    return [one for one in told if isinstance(one, kind)]
 
 
 def reasons(effects: Sequence[Effect]) -> list[Reason]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from rig.trips import tables
 from sentinetd.errors import EdgeError
 from sentinetd.model import events as ev
 from sentinetd.model.address import Address
 from sentinetd.model.events import Level
 from sentinetd.model.service import OnFailure, OnSuccess
+from sentinetd.model.trip_run import TripTable
 from sentinetd.report.journal import Journal
 
 AT = 1795422817.9  # 2026-11-23 08:33:37 UTC
@@ -52,6 +56,42 @@ def test_trip_goes_into_both_logs(journal: Journal, tmp_path: Path) -> None:
         f"{STAMP}: TRAFFIC: irc in=1(bytes) out=2(bytes)\n"
     )
     journal.close()
+
+
+@pytest.mark.parametrize("failure", [(), (OnFailure.ATTEMPT,), (OnFailure.HOST,)])
+@pytest.mark.parametrize("trips", [pytest.param(one, id=what) for what, one in tables().items()])
+def test_trips_told_together_read_like_each_told_alone(
+    utc: None, tmp_path: Path, trips: TripTable, failure: tuple[OnFailure, ...]
+) -> None:
+    logs = []
+    for name in ("alone", "together"):
+        (tmp_path / name).mkdir()
+        journal = made(tmp_path / name)
+        journal.open_file(0, opened(tmp_path / name / "daemon"), "daemon", 0, 0)
+        journal.open_file(1, opened(tmp_path / name / "service"), "common", 0, 0)
+        journal.follow(trips.run.number, 1, (), failure)
+        if name == "alone":
+            journal.tell(*trips.events())
+        else:
+            journal.tell_trips(trips)
+        journal.close()
+        logs.append([(tmp_path / name / log).read_text() for log in ("daemon", "service")])
+    assert logs[0] == logs[1]
+    assert [text.count("\n") for text in logs[1]] == [len(trips), len(trips) if failure else 0]
+
+
+def test_trips_go_to_the_system_log_one_by_one(utc: None, tmp_path: Path) -> None:
+    trips = tables()["IPv4"]
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as system:
+        system.bind(str(tmp_path / "none"))
+        journal = made(tmp_path)
+        journal.open_syslog(0, "daemon", "")
+        journal.tell_trips(trips)
+        journal.flush()
+        told = [system.recv(1000).decode() for _ in range(len(trips))]
+        journal.close()
+    assert [line.split("Adding ")[1].split()[0] for line in told] == list(trips.sources())
+    assert told[0].startswith("<26>Nov 23 08:33:37 sentinetd[5]: 5 {process_sensor} Adding 198.18.0.0 to ")
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 
 import pytest
 
+from rig.trips import flood, table
 from sentinetd.model.address import Network
 from sentinetd.model.ban import Ban, BanRun
 from sentinetd.model.events import Event, FollowerFailed, FollowerMended, Level, Notice
 from sentinetd.store import keeper as keeper_module
 from sentinetd.store.keeper import Keeper
-from sentinetd.store.sqlite import Store
+from sentinetd.store.sqlite import Change, Store
 
 NOW = 1_700_000_000.0
 T = TypeVar("T")
@@ -61,7 +62,7 @@ class Bench:
         runs = [one for one in asyncio.run(collected()) if isinstance(one, BanRun)]
         return [Network(run.version, prefix, run.length) for run in runs for prefix, _ in run.rows()]
 
-    def keep(self, *changes: Ban | Network) -> list[Event]:
+    def keep(self, *changes: Change) -> list[Event]:
         asyncio.run(self.keeper.keep(changes))
         return self.keeper.told()
 
@@ -146,6 +147,26 @@ def test_what_is_held_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     bench.close()
     again = Bench(tmp_path)
     assert again.restore() == [ban(1).network, ban(2).network, ban(3).network]
+    again.close()
+
+
+def test_of_trips_that_are_held_each_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "MOST_HELD", 4)
+    bench = Bench(tmp_path)
+    bench.restore()
+    locked = Locked(tmp_path)
+    bench.keep(table(*flood(3)))
+    bench.keep(table(*flood(2)), ban(1))
+    locked.release()
+    bench.clock.seconds = 0.5
+    assert bench.keep() == [
+        Notice(NOW + 0.5, Level.CRITICAL, "store: 2 bans are not kept: too many"),
+        FollowerMended(NOW + 0.5, "store"),
+    ]
+    assert bench.keep(table(*flood(4))) == [], "nothing is held any more"
+    bench.close()
+    again = Bench(tmp_path)
+    assert again.restore() == [ban(1).network, *(one.network for one in flood(4))]
     again.close()
 
 

@@ -11,15 +11,18 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
+from rig.trips import tables
 from sentinetd.errors import EdgeError
 from sentinetd.model.address import BITS, Address, Network
 from sentinetd.model.ban import Ban, BanRun, Lifted, Origin
 from sentinetd.model.exemption import Exemption
+from sentinetd.model.trip_run import TripTable
 from sentinetd.store.sqlite import BrokenStore, NewerStore, Store
 
 NOW = 1_700_000_000.0
@@ -40,6 +43,21 @@ def ban(span: float = 3600.0, at: float = NOW, network: Network = NET, sensor: s
 
 def loaded(store: Store, now: float = NOW) -> list[Ban]:
     return [one for chunk in store.load(now) for one in chunk]
+
+
+@pytest.mark.parametrize("trips", [pytest.param(one, id=what) for what, one in tables().items()])
+def test_the_bans_of_trips_are_kept_like_each_alone(tmp_path: Path, trips: TripTable) -> None:
+    kept = []
+    for name in ("alone", "together"):
+        (tmp_path / name).mkdir()
+        with closing(Store(str(tmp_path / name))) as store:
+            store.open()
+            for _ in range(2):  # told again to a successor
+                store.write(list(trips.bans()) if name == "alone" else [trips])
+            with closing(sqlite3.connect(store.path)) as database:
+                kept.append(database.execute("SELECT * FROM bans").fetchall())
+    assert kept[0] == kept[1]
+    assert len(kept[1]) == len({one.network for one in trips.bans()})
 
 
 def row(store: Store) -> dict[str, object]:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from sentinetd.control.metrics import Heard
-from sentinetd.model.events import Event
+from sentinetd.model.events import BanImposed, Event, SensorTripped
 from sentinetd.model.histogram import Histogram
+from sentinetd.model.trip_run import TripTable
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0)
 """Seconds: the ranges of delays."""
@@ -27,6 +28,14 @@ class Counts:
         self._kinds.update([event.kind for event in events])
         for event in events:
             self._delays.observe(max(0.0, now - event.at))
+
+    def tell_trips(self, trips: TripTable) -> None:
+        """Count what *trips* stand for."""
+        now = self._wall()
+        for kind in (BanImposed, SensorTripped):
+            self._kinds[kind.kind] += len(trips)
+        for at, count in Counter(trips.times()).items():
+            self._delays.observe(max(0.0, now - at), 2 * count)
 
     def heard(self) -> Heard:
         """What was counted up to now."""

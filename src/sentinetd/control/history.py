@@ -12,6 +12,7 @@ from enum import Enum
 from sentinetd.model.address import Address, Network
 from sentinetd.model.events import BanImposed, Event, SensorTripped
 from sentinetd.model.noun import dataclass, field
+from sentinetd.model.trip_run import TripTable
 
 MINUTE = 60
 MINUTES = 1_440
@@ -53,15 +54,16 @@ class Frequent:
         self._least = 0
         self._rare: list[str] = []  # who had it when it was last looked for, the oldest at the end
 
-    def add(self, name: str) -> None:
-        """Count one more of *name*."""
+    def add(self, *names: str) -> None:
+        """Count one more of each of *names*."""
         counts = self._counts
-        if name in counts:
-            counts[name] += 1
-        elif len(counts) < KEPT:
-            counts[name] = 1
-        else:
-            counts[name] = counts.pop(self._rarest()) + 1
+        for name in names:
+            if name in counts:
+                counts[name] += 1
+            elif len(counts) < KEPT:
+                counts[name] = 1
+            else:
+                counts[name] = counts.pop(self._rarest()) + 1
 
     def _rarest(self) -> str:
         """The oldest of the names with the least count. Looked for once for all of them: a flood from everywhere has a
@@ -106,7 +108,21 @@ class History:
                 rankings = self._hour(event.at).rankings
                 rankings[Ranking.SENSORS].add(event.service)
                 rankings[Ranking.SOURCES].add(event.source.text)
-                rankings[Ranking.NETWORKS].add(_network(event.source))
+                rankings[Ranking.NETWORKS].add(_network(event.source.version, event.source.text))
+
+    def tell_trips(self, trips: TripTable) -> None:
+        """Count *trips*, and the bans that they began."""
+        sources = trips.sources()
+        for second, together in trips.seconds():
+            touched = sources[together]
+            minute = self._minute(second)
+            minute.bans += len(touched)
+            if trips.run.number:
+                minute.trips += len(touched)
+                rankings = self._hour(second).rankings
+                rankings[Ranking.SENSORS].add(*[trips.run.service] * len(touched))
+                rankings[Ranking.SOURCES].add(*touched)
+                rankings[Ranking.NETWORKS].add(*[_network(trips.run.version, source) for source in touched])
 
     def refused(self, total: int, now: float) -> None:
         """Up to *now* the guard had refused *total*; less than before means that it is another guard."""
@@ -145,8 +161,8 @@ class History:
         return self._hours[-1]
 
 
-def _network(source: Address) -> str:
+def _network(version: int, source: str) -> str:
     """The network around *source* that is counted. Of IPv4 it can be read off the text, which costs less."""
-    if source.version == 4:
-        return f"{source.text[: source.text.rindex('.')]}.0/{NETWORK_BITS[4]}"
-    return str(Network.of(source, NETWORK_BITS[source.version]))
+    if version == 4:
+        return f"{source[: source.rindex('.')]}.0/{NETWORK_BITS[4]}"
+    return str(Network.of(Address.parse(source), NETWORK_BITS[version]))

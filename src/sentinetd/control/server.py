@@ -19,6 +19,7 @@ from sentinetd.control.stream import Stream
 from sentinetd.control.troubles import Troubles
 from sentinetd.model.events import Event, Level, Notice
 from sentinetd.model.settings import ControlSettings, CourierSettings, Mistake
+from sentinetd.model.trip_run import TripTable
 
 if TYPE_CHECKING:
     from sentinetd.control.site import Site
@@ -69,6 +70,12 @@ class Control:
         self._troubles.tell(*events)
         self._history.tell(*events)
         self._stream.tell(*events)
+
+    def tell_trips(self, trips: TripTable) -> None:
+        """Count *trips*, and pass them on."""
+        self._counts.tell_trips(trips)
+        self._history.tell_trips(trips)
+        self._stream.tell_trips(trips)
 
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:
         """Keep the sockets that *settings* number."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from sentinetd.model.events import ON_REQUEST, ROUTINE, Event
 from sentinetd.model.noun import dataclass
+from sentinetd.model.trip_run import TripTable
 
 WAITING_MOST = 1_000
 """Events that wait for one subscriber."""
@@ -88,7 +89,8 @@ class Stream:
         self._line = line
         self._stir = stir
         self._subscribers: set[Subscriber] = set()
-        self._recent: deque[Event] = deque(maxlen=RECENT)
+        self._recent: deque[tuple[int, Callable[[], Sequence[Event]]]] = deque()  # what was told last: how many, which
+        self._kept = 0  # how many these are
         self._number = 0
 
     @property
@@ -101,11 +103,25 @@ class Stream:
 
     def tell(self, *events: Event) -> None:
         """Pass *events* on."""
-        self._recent.extend(events)
         if self._subscribers:
             for number, event in enumerate(events, self._number + 1):
                 self._pass_on(number, event)
-        self._number += len(events)
+        self._keep(len(events), lambda: events)
+
+    def tell_trips(self, trips: TripTable) -> None:
+        """Pass on what *trips* stand for. While nobody subscribes, that is not made of them."""
+        if self._subscribers:
+            self.tell(*trips.events())
+        else:
+            self._keep(2 * len(trips), trips.events)
+
+    def _keep(self, count: int, told: Callable[[], Sequence[Event]]) -> None:
+        """Remember *count* events, which *told* gives, for those who subscribe later."""
+        self._number += count
+        self._recent.append((count, told))
+        self._kept += count
+        while self._kept - self._recent[0][0] >= RECENT:
+            self._kept -= self._recent.popleft()[0]
 
     def _pass_on(self, number: int, event: Event) -> None:
         told: Told | None = None
@@ -120,7 +136,8 @@ class Stream:
         if len(self._subscribers) >= SUBSCRIBERS_MOST:
             return None
         made = Subscriber(kinds, routine)
-        numbered = enumerate(self._recent, self._number - len(self._recent) + 1)
+        recent_events = [event for _, told in self._recent for event in told()]
+        numbered = enumerate(recent_events, self._number - self._kept + 1)
         fitting = [(number, event) for number, event in numbered if made.wants(event.kind)]
         for number, event in fitting[len(fitting) - recent :] if recent < len(fitting) else fitting:
             made.put(Told(number, event.kind, self._line(event)))
@@ -136,6 +153,7 @@ class Stream:
     def forget(self) -> None:
         """New subscribers are told nothing of before."""
         self._recent.clear()
+        self._kept = 0
 
     def close(self) -> None:
         """End every subscription."""

@@ -9,6 +9,7 @@ from sentinetd.control.desk import SinkState
 from sentinetd.model.events import Event
 from sentinetd.model.observer import Observer
 from sentinetd.model.settings import CourierSettings, Mistake
+from sentinetd.model.trip_run import TripTable
 
 if TYPE_CHECKING:
     from sentinetd.report.alerts import Alerts
@@ -45,6 +46,11 @@ class Alerting:
         """See `ports.Listener`."""
         if self.alerts is not None:
             self.alerts.tell(*events)
+
+    def tell_trips(self, trips: TripTable) -> None:
+        """See `ports.Listener`."""
+        if self.alerts is not None:
+            self.alerts.tell(*trips.events())
 
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:
         """See `ports.Instructable`."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from sentinetd.model.events import Event
 from sentinetd.model.settings import CourierSettings, Mistake
+from sentinetd.model.trip_run import TripTable
 from sentinetd.ports import Instructable, Listener
 
 MOST_NEWS = 1000
@@ -42,6 +43,11 @@ class Audience:
         """Tell everyone of *events*."""
         for listener in self._listeners:
             listener.tell(*events)
+
+    def tell_trips(self, trips: TripTable) -> None:
+        """Tell everyone of *trips*."""
+        for listener in self._listeners:
+            listener.tell_trips(trips)
 
     def note(self, event: Event) -> None:
         """A listener has something to tell: for the logs, and for everybody who hears."""

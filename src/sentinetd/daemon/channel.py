@@ -12,7 +12,7 @@ import select
 import socket
 from array import array
 from collections.abc import Iterable, Sequence
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any
 
 from sentinetd.errors import EdgeError, MessageError
@@ -121,7 +121,7 @@ def encode(sequence: int, messages: Sequence[Any]) -> bytes:
 
 
 def decode(packet: bytes, accepts: dict[str, type[Any]]) -> tuple[int, list[Any]]:
-    """What `encode` made *packet* of; MessageError unless it is exactly of that form."""
+    """What `encode` made *packet* of, trips in tables; MessageError unless it is exactly of that form."""
     try:
         value = json.loads(packet)
     except (ValueError, RecursionError) as error:
@@ -136,7 +136,7 @@ def decode(packet: bytes, accepts: dict[str, type[Any]]) -> tuple[int, list[Any]
             raise MessageError(f"a message of kind {run[0]!r:.40} may not come here")
         kind = accepts[run[0]]
         found = map(reader(kind), run[1:])
-        messages += chain.from_iterable(one.events() for one in found) if kind is TripRun else found
+        messages += [one.table() for one in found] if kind is TripRun else found
     return value[0], messages
 
 

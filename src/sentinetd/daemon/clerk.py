@@ -62,6 +62,7 @@ from sentinetd.model.events import (
 from sentinetd.model.exemption import Exemption, ExemptionOver
 from sentinetd.model.noun import replace
 from sentinetd.model.observer import Observer
+from sentinetd.model.trip_run import TripTable
 from sentinetd.report.journal import Journal
 from sentinetd.store.keeper import Keeper
 from sentinetd.store.sqlite import Change
@@ -155,11 +156,13 @@ class Clerk:
     def _receive(self) -> list[Any]:
         """What has come up to now, in order."""
         batch: list[Any] = []
-        while len(batch) < BATCH:
+        size = 0
+        while size < BATCH:
             try:
                 packet = self._channel.receive()
             except MessageError as error:
                 batch.append(_dropped(str(error)))
+                size += 1
                 continue
             except ChannelClosed:
                 self._over = True
@@ -176,6 +179,7 @@ class Clerk:
             else:
                 self._files.extend(descriptors)
             batch += messages
+            size += sum(len(message) if type(message) is TripTable else 1 for message in messages)
         return batch
 
     async def _carry_out(self, batch: Sequence[Any]) -> None:
@@ -187,18 +191,23 @@ class Clerk:
         changes = [change for change in map(_change, batch) if change is not None]
         if changes or self._due():
             await self._keeper.keep(changes)
-        longer = await self.escalator.longer([one for one in changes if isinstance(one, Ban)]) if changes else []
+        longer = await self.escalator.longer(changes) if changes else []
         for first in range(0, len(longer), LONGER_AT_ONCE):
             await self._send(LongerBans(tuple(longer[first : first + LONGER_AT_ONCE])))
         news = [*self._keeper.told(), *self.audience.news()]
-        for are_events, messages in groupby(batch, lambda message: isinstance(message, Event)):
-            if are_events:
+        for sort, messages in groupby(batch, _sort):
+            if sort is not None:
                 # News goes before the bans it concerns, but after the log was opened into which it goes.
-                self._tell(*news, *messages)
+                self._tell(*news)
                 news = []
+            if sort is Event:
+                self._tell(*messages)
                 continue
             for message in messages:
-                if isinstance(message, Instructed):
+                if sort is TripTable:
+                    self._journal.tell_trips(message)
+                    self.audience.tell_trips(message)
+                elif isinstance(message, Instructed):
                     await self._consider(message)
                 else:
                     self._obey(message)
@@ -306,9 +315,18 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+def _sort(message: Any) -> type[Event] | type[TripTable] | None:
+    """As what *message* is told; None: it is for us."""
+    if type(message) is TripTable:
+        return TripTable
+    return Event if isinstance(message, Event) else None
+
+
 def _change(message: Any) -> Change | None:
     """What *message* means for the store; None: nothing."""
     kind = type(message)
+    if kind is TripTable:
+        return message  # type: ignore[no-any-return]
     if kind is BanLengthened and message.who == ESCALATION:
         return Extended(message.network, message.until, message.note)
     if kind is BanImposed or kind is BanLengthened:

@@ -5,12 +5,14 @@ The guard's ban is in force meanwhile, for as long as the sensor says. Off unles
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sentinetd.model.ban import Ban, LongerBan, Origin
 from sentinetd.model.events import Event
 from sentinetd.model.settings import CourierSettings, Escalation, Mistake
+from sentinetd.model.trip_run import TripTable
 from sentinetd.store.keeper import Keeper
+from sentinetd.store.sqlite import Change
 
 
 class Escalator:
@@ -29,6 +31,9 @@ class Escalator:
     def tell(self, *events: Event) -> None:
         """Nothing to do: see `longer`."""
 
+    def tell_trips(self, trips: TripTable) -> None:
+        """Nothing to do, either."""
+
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:
         """Any rule can be followed."""
         self._prepared = settings.escalation
@@ -45,11 +50,12 @@ class Escalator:
     async def close(self) -> None:
         """It holds nothing."""
 
-    async def longer(self, bans: Sequence[Ban]) -> list[LongerBan]:
-        """Of *bans*, which were just committed, those that touches began and that are to last longer."""
+    async def longer(self, changes: Sequence[Change]) -> list[LongerBan]:
+        """Of *changes*, which were just committed, the bans that touches began and that are to last longer."""
         rule = self._rule
         if rule is None:
             return []
+        bans = (ban for change in changes for ban in _bans(change))
         begun = {ban.network: ban for ban in bans if ban.origin is Origin.SENSOR and not ban.who}
         if not begun:
             return []
@@ -61,6 +67,13 @@ class Escalator:
             if span > ban.span:
                 found.append(LongerBan(network, ban.since + span, ban.sensor, offence))
         return found
+
+
+def _bans(change: Change) -> Iterable[Ban]:
+    """The bans that *change* imposes."""
+    if isinstance(change, TripTable):
+        return change.bans()
+    return (change,) if isinstance(change, Ban) else ()
 
 
 def grown(span: float, offence: int, rule: Escalation) -> float:

@@ -43,7 +43,7 @@ from sentinetd.model.events import (
 )
 from sentinetd.model.events import ROUTINE as ROUTINE_EVENTS
 from sentinetd.model.noun import dataclass
-from sentinetd.model.trip_run import TripRun
+from sentinetd.model.trip_run import Tripped, TripRun, each_event
 
 KEPT_MOST = 50_000
 """Records that wait for the courier's answer; beyond it, events that change no ban are dropped and counted."""
@@ -55,10 +55,10 @@ ROUTINE = frozenset(ROUTINE_EVENTS)
 """What happens so often, and matters so little by itself, that it may wait longer for more of its kind."""
 NO_SINK = -1
 """Number of no sink: to close it is a message without effect."""
-BANS = (BanImposed, BanLifted, BanEvicted, BansCleared, ExemptionAdded, ExemptionEnded)
+BANS = (Tripped, BanImposed, BanLifted, BanEvicted, BansCleared, ExemptionAdded, ExemptionEnded)
 """What changes the store, and is never dropped."""
 
-LASTING = frozenset((*EVENTS, ServiceGone))
+LASTING = frozenset((*EVENTS, Tripped, ServiceGone))
 """What a successor of the courier has to hear of as it was told; of the rest it hears how it is by then."""
 WITH_FILE = frozenset((FileSink, Handed))
 """What goes in a packet of its own, with an open file."""
@@ -119,7 +119,7 @@ class Link:
             return 0.0
         return SOON if self._urgent else LATER
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: Event | Tripped) -> None:
         """Have *event* written. Only queues; see `pump`."""
         if self._behind >= KEPT_MOST and not isinstance(event, BANS):
             self._lost += 1
@@ -304,7 +304,7 @@ class Link:
         """Events that no courier has answered: to be written without one."""
         packed = [packet.content for packet in self._kept if isinstance(packet.content, memoryview) and packet.again]
         records = [record for content in packed for record in self._unpacked(bytes(content))]
-        return [record for record in (*records, *self._fresh) if isinstance(record, Event)]
+        return list(each_event((*records, *self._fresh)))
 
     def _unpacked(self, content: bytes) -> list[Any]:
         """The records of a packet, or, where the courier could not have read it either, word of that."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sentinetd.model.events import Event
 from sentinetd.model.settings import CourierSettings, Mistake
+from sentinetd.model.trip_run import TripTable
 from sentinetd.store.keeper import PURGE_EVERY, Keeper
 
 
@@ -22,6 +23,9 @@ class Retention:
 
     def tell(self, *events: Event) -> None:
         """Nothing that happens changes it."""
+
+    def tell_trips(self, trips: TripTable) -> None:
+        """Nor do trips."""
 
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:
         """See `ports.Instructable`."""

@@ -33,6 +33,7 @@ from sentinetd.model.events import (
 from sentinetd.model.feed import Feed
 from sentinetd.model.observer import Observer
 from sentinetd.model.settings import CourierSettings, Mistake
+from sentinetd.model.trip_run import TripTable
 
 CHANGES = (BanImposed, BanLifted, BanEvicted, BansCleared, BansEnded, ExemptionAdded, ExemptionEnded)
 """What makes a list of bans another one."""
@@ -79,6 +80,11 @@ class Publisher:
                     one.seen(event)
                 elif isinstance(event, CHANGES):
                     one.changed()
+
+    def tell_trips(self, trips: TripTable) -> None:
+        """See `ports.Listener`."""
+        if self._running:
+            self.tell(*trips.events())
 
     async def prepare(self, settings: CourierSettings, files: Mapping[int, int]) -> Sequence[Mistake]:
         """Have the directories at hand, and see whether files can be made there."""

@@ -17,7 +17,8 @@ BITS = {4: 32, 6: 128}
 
 _MAPPED = 0xFFFF << 32
 _OCTETS = {str(number): number for number in range(256)}
-_TEXTS = tuple(_OCTETS)
+OCTETS = tuple(_OCTETS)
+"""The text of each part of an IPv4 address."""
 _FULL = {4: (1 << 32) - 1, 6: (1 << 128) - 1}
 
 
@@ -142,7 +143,7 @@ def _ipv4(text: str) -> int | None:
 
 
 def _dotted(value: int) -> str:
-    return f"{_TEXTS[value >> 24]}.{_TEXTS[value >> 16 & 255]}.{_TEXTS[value >> 8 & 255]}.{_TEXTS[value & 255]}"
+    return f"{OCTETS[value >> 24]}.{OCTETS[value >> 16 & 255]}.{OCTETS[value >> 8 & 255]}.{OCTETS[value & 255]}"
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ class Histogram:
         self._counts = [0] * (len(bounds) + 1)
         self._total = 0.0
 
-    def observe(self, value: float) -> None:
-        """Count *value*; one on a bound belongs below it."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._total += value
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count *value*, seen so many *times*; one on a bound belongs below it."""
+        self._counts[bisect_left(self._bounds, value)] += times
+        self._total += value * times
 
     def spread(self) -> Spread:
         """What was observed up to now."""

@@ -1,36 +1,67 @@
 """Trips, each with the ban that it began, as columns: how a flood of them crosses between our processes.
 
-The two events of a trip say most things twice, and of the next trip the same again. As columns they take a fifth of the
-time to write and to read. What is made of a run is exactly what was put into it; what does not fit crosses as it is.
+The two events of a trip say most things twice, and of the next trip the same again. The guard tells one `Tripped`; what
+comes together is a `TripRun` on its way; whoever reads that has a `TripTable`, and most of what is made of trips is
+made of it row by row. Its `events` are for whoever wants to hear of each.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from sentinetd.errors import MessageError
-from sentinetd.model.address import BITS, Address, Network
-from sentinetd.model.ban import Origin
+from sentinetd.model.address import BITS, OCTETS, Address, Network
+from sentinetd.model.ban import Ban, Origin
 from sentinetd.model.events import BanImposed, Event, SensorTripped
 from sentinetd.model.noun import dataclass
 from sentinetd.model.wire import LARGEST
 
-ROW = struct.Struct(">ddQHBB16s")
-"""When, seconds of the ban, the connection's number, the client's port; length of the network that is banned; the
-source's IP version and number."""
+ROWS = {4: struct.Struct(">ddQH4s"), 6: struct.Struct(">ddQH16s")}
+"""A row by the IP version of the sources: when, seconds of the ban, the connection's number, the client's port, the
+source."""
 ROWS_MOST = 256
 """Trips of one run."""
 
-_Head = tuple[int, str, str, Address | None, int, bool, str]  # what the trips of a run have in common
+Row = tuple[float, float, int, int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Tripped:
+    """A touch of a sensor, and the ban of *network* that it began, of *span* seconds from *at*; the other fields are as
+    in `SensorTripped`. It stands for two events, the ban and the trip."""
+
+    at: float
+    number: int
+    service: str
+    source: Address
+    port: int
+    span: float
+    network: Network
+    connection: int
+    protocol: str
+    local: Address | None
+    local_port: int
+    of_many: bool
+
+    def events(self) -> tuple[BanImposed, SensorTripped]:
+        """What it stands for."""
+        return (
+            BanImposed(self.at, self.network, self.at + self.span, self.service, Origin.SENSOR),
+            SensorTripped(
+                self.at, self.number, self.service, self.source, self.port, self.span, "", self.connection,
+                self.protocol, self.local, self.local_port, self.of_many,
+            ),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class TripRun:
-    """Trips of one sensor: what they have in common, named as in `SensorTripped`; *scope* is that of the sources. Of
-    what differs, *rows* has one `ROW` for each."""
+    """Trips of one sensor: what they have in common, named as in `Tripped`; *version*, *length* and *scope* are those
+    of the networks that are banned. Of what differs, *rows* has one of `ROWS` for each."""
 
     number: int
     service: str
@@ -38,95 +69,136 @@ class TripRun:
     local: Address | None
     local_port: int
     of_many: bool
+    version: int
+    length: int
     scope: str
     rows: bytes
 
-    def events(self) -> list[Event]:
-        """For each trip the ban and the trip. MessageError if this is no run."""
-        if len(self.rows) % ROW.size or len(self.rows) > ROWS_MOST * ROW.size:
-            raise MessageError(f"{len(self.rows)} bytes are no rows of {ROW.size}")
-        found: list[Event] = []
-        for at, span, connection, port, length, version, packed in ROW.iter_unpack(self.rows):
-            value = int.from_bytes(packed, "big")
-            bits = BITS.get(version)
-            if bits is None or length > bits or value >> bits or not _sayable(at, span):
-                raise MessageError(f"no trip is {(at, span, length, version, value)}")
-            source = Address.of(version, value, self.scope)
-            found.append(BanImposed(at, Network.of(source, length), at + span, self.service, Origin.SENSOR))
-            trip = SensorTripped(
-                at, self.number, self.service, source, port, span, "",
-                connection, self.protocol, self.local, self.local_port, self.of_many,
-            )  # fmt: skip
-            found.append(trip)
-        return found
+    def table(self) -> TripTable:
+        """What it says. MessageError if this is no run."""
+        form = ROWS.get(self.version)
+        if form is None or not 0 <= self.length <= BITS[self.version] or (self.scope and self.version == 4):
+            raise MessageError(f"no bans are of IP version {self.version}, /{self.length}, {self.scope!r:.80}")
+        if not self.rows or len(self.rows) % form.size or len(self.rows) > ROWS_MOST * form.size:
+            raise MessageError(f"{len(self.rows)} bytes are no rows of {form.size}")
+        rows: list[Row] = list(form.iter_unpack(self.rows))
+        for at, span, *_ in rows:  # NaN is neither
+            if not (-LARGEST < at < LARGEST and (0.0 < span < LARGEST or span == math.inf)):
+                raise MessageError(f"no ban of {span} seconds begins at {at}")
+        return TripTable(self, rows)
+
+
+class TripTable:
+    """The trips of a *run*, of which there is at least one, in their order."""
+
+    __slots__ = ("_events", "_sources", "rows", "run")
+
+    def __init__(self, run: TripRun, rows: Sequence[Row]) -> None:
+        self.run = run
+        self.rows = rows
+        self._sources: list[str] | None = None
+        self._events: list[Event] | None = None
+
+    def __len__(self) -> int:
+        """How many trips."""
+        return len(self.rows)
+
+    def sources(self) -> Sequence[str]:
+        """The text of each source."""
+        if self._sources is None:
+            version, scope = self.run.version, self.run.scope
+            if version == 4:
+                known = OCTETS
+                self._sources = [f"{known[a]}.{known[b]}.{known[c]}.{known[d]}" for *_, (a, b, c, d) in self.rows]
+            else:
+                self._sources = [Address.of(version, _number(row[4], "big"), scope).text for row in self.rows]
+        return self._sources
+
+    def times(self) -> Sequence[float]:
+        """When each was. Those that came together were judged as of one moment."""
+        return [row[0] for row in self.rows]
+
+    def seconds(self) -> Iterator[tuple[int, slice]]:
+        """The seconds in which there were trips, whole ones of Unix time, and which: most runs are of one."""
+        times = self.times()
+        first = math.floor(min(times))
+        if first == math.floor(max(times)):
+            yield first, slice(0, len(times))
+            return
+        begin = 0
+        for second, together in groupby(times, math.floor):
+            end = begin + sum(1 for _ in together)
+            yield second, slice(begin, end)
+            begin = end
+
+    def bans(self) -> Iterator[Ban]:
+        """The ban that each began, in Unix time."""
+        run = self.run
+        fill = BITS[run.version] - run.length
+        for at, span, _, _, packed in self.rows:
+            network = Network(run.version, _number(packed, "big") >> fill << fill, run.length, run.scope)
+            yield Ban(network, at, at + span, run.service)
+
+    def events(self) -> Sequence[Event]:
+        """For each trip the ban and the trip."""
+        if self._events is None:
+            run = self.run
+            found: list[Event] = []
+            for ban, text, (at, span, connection, port, packed) in zip(
+                self.bans(), self.sources(), self.rows, strict=True
+            ):
+                source = Address(run.version, _number(packed, "big"), text, run.scope)
+                found.append(BanImposed(at, ban.network, ban.until, run.service, Origin.SENSOR))
+                trip = SensorTripped(
+                    at, run.number, run.service, source, port, span, "",
+                    connection, run.protocol, run.local, run.local_port, run.of_many,
+                )  # fmt: skip
+                found.append(trip)
+            self._events = found
+        return self._events
 
 
 def gathered(records: Sequence[Any]) -> Sequence[Any]:
-    """*records* in their order, bans by sensors and the trips that began them in runs."""
-    if len(records) < 2 or BanImposed not in map(type, records):
+    """*records* in their order, trips with their bans in runs."""
+    if Tripped not in map(type, records):
         return records
     found: list[Any] = []
-    head: _Head | None = None
-    rows: list[bytes] = []
-    pair: BanImposed | None = None  # a ban whose trip may be next
-    for record in records:
-        if pair is not None:
-            ban, pair = pair, None
-            if type(record) is SensorTripped and (row := _row(ban, record)) is not None:
-                common = (
-                    record.number, record.service, record.protocol, record.local, record.local_port, record.of_many,
-                    record.source.scope,
-                )  # fmt: skip
-                if common != head or len(rows) == ROWS_MOST:
-                    _close(found, head, rows)
-                    head = common
-                rows.append(row)
-                continue
-            _close(found, head, rows)
-            found.append(ban)
-        if type(record) is BanImposed:
-            pair = record
+    for kind, alike in groupby(records, type):
+        if kind is Tripped:
+            found += _runs(alike)
         else:
-            _close(found, head, rows)
-            found.append(record)
-    _close(found, head, rows)
-    if pair is not None:
-        found.append(pair)
+            found += alike
     return found
 
 
-def _close(found: list[Any], head: _Head | None, rows: list[bytes]) -> None:
-    """Put the run of *rows* behind what was *found*, if there are any."""
-    if rows and head is not None:
-        found.append(TripRun(*head, b"".join(rows)))
-        rows.clear()
+def each_event(records: Iterable[Any]) -> Iterator[Event]:
+    """The events among *records*; those that stand for several, one by one."""
+    for record in records:
+        if isinstance(record, Tripped | TripTable):
+            yield from record.events()
+        elif isinstance(record, Event):
+            yield record
 
 
-def _sayable(at: float, span: float) -> bool:
-    """Whether these are a time and a span, by the bounds of `wire`; NaN is neither."""
-    return -LARGEST < at < LARGEST and (0.0 <= span < LARGEST or span == math.inf)
+def _runs(trips: Iterable[Tripped]) -> Iterator[TripRun]:
+    """*trips* in as few runs as it takes."""
+    for head, alike in groupby(trips, _head):
+        form = ROWS[head[6]]
+        size, pack = BITS[head[6]] // 8, form.pack
+        rows = [
+            pack(one.at, one.span, one.connection, one.port, one.source.value.to_bytes(size, "big")) for one in alike
+        ]
+        for first in range(0, len(rows), ROWS_MOST):
+            yield TripRun(*head, b"".join(rows[first : first + ROWS_MOST]))
 
 
-def _row(ban: BanImposed, trip: SensorTripped) -> bytes | None:
-    """The row of *trip* and the *ban* that it began; None if `TripRun` could not say both."""
-    source, network = trip.source, ban.network
-    if (
-        ban.at != trip.at
-        or ban.until != trip.at + trip.ban_span
-        or ban.sensor != trip.service
-        or ban.origin is not Origin.SENSOR
-        or ban.who
-        or ban.note
-        or trip.why_not
-        or network.scope != source.scope
-        or not network.holds(source)
-        or not _sayable(trip.at, trip.ban_span)
-    ):
-        return None
-    try:
-        return ROW.pack(
-            trip.at, trip.ban_span, trip.connection, trip.port, network.length, source.version,
-            source.value.to_bytes(16, "big"),
-        )  # fmt: skip
-    except (struct.error, OverflowError):
-        return None
+def _head(trip: Tripped) -> tuple[int, str, str, Address | None, int, bool, int, int, str]:
+    """What the trips of a run have in common."""
+    network = trip.network
+    return (
+        trip.number, trip.service, trip.protocol, trip.local, trip.local_port, trip.of_many, network.version,
+        network.length, network.scope,
+    )  # fmt: skip
+
+
+_number = int.from_bytes

@@ -24,6 +24,7 @@ from sentinetd.model.exemption import Exemption
 from sentinetd.model.order import WantedBan
 from sentinetd.model.service import Service, SocketType
 from sentinetd.model.settings import Settings
+from sentinetd.model.trip_run import Tripped
 from sentinetd.policy.effects import Effect, Exempted, Expire, Impose, Lift, Report, Restate
 from sentinetd.policy.exemptions import Exemptions, Standing
 from sentinetd.policy.inputs import Found, LoggedIn, Moment, Recalled, Surroundings
@@ -141,9 +142,11 @@ class Bans:
         effects: list[Effect] = []
         if self.ledger.impose(network, until):
             effects.append(Impose(network, until))
-            if told:
-                kind = BanLengthened if again else BanImposed
-                effects.append(Report(kind(now.wall, network, now.wall + span, service.id, Origin.SENSOR)))
+            if told and not again:
+                effects.append(self._trip_and_ban(service, connection, source, span, network, now))
+                told = False
+            elif told:
+                effects.append(Report(BanLengthened(now.wall, network, now.wall + span, service.id, Origin.SENSOR)))
         if told:
             effects.append(self._trip(service, connection, source, span, "", now))
         effects += self.evicted(now)
@@ -169,6 +172,19 @@ class Bans:
         return Report(
             SensorTripped(
                 now.wall, connection.service, service.id, source, connection.port, span, why_not,
+                connection.number, service.protocol.name, connection.local, connection.local_port or service.port,
+                service.ports is not None,
+            )
+        )  # fmt: skip
+
+    @staticmethod
+    def _trip_and_ban(
+        service: Service, connection: Connection, source: Address, span: float, network: Network, now: Moment
+    ) -> Report:
+        """Both at once, since most trips are the first of their source."""
+        return Report(
+            Tripped(
+                now.wall, connection.service, service.id, source, connection.port, span, network,
                 connection.number, service.protocol.name, connection.local, connection.local_port or service.port,
                 service.ports is not None,
             )

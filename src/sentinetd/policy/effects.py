@@ -7,6 +7,7 @@ from sentinetd.model.connection import Connection
 from sentinetd.model.events import Event
 from sentinetd.model.noun import dataclass
 from sentinetd.model.order import Refusal
+from sentinetd.model.trip_run import Tripped
 from sentinetd.model.verdict import Question
 
 
@@ -172,7 +173,7 @@ class Forget:
 class Report:
     """Tell this."""
 
-    event: Event
+    event: Event | Tripped
 
 
 Effect = (

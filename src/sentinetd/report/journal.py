@@ -18,6 +18,7 @@ from sentinetd.model.events import (
 )
 from sentinetd.model.noun import dataclass
 from sentinetd.model.service import OnFailure, OnSuccess
+from sentinetd.model.trip_run import TripTable
 from sentinetd.ports import Sink
 from sentinetd.report.escape import escape
 from sentinetd.report.formats import text, xinetd
@@ -108,6 +109,22 @@ class Journal:
                     self._put(self._main, event.at, grade, dressed)
             if isinstance(event, OF_SERVICES):
                 self._tell_service(event)
+
+    def tell_trips(self, trips: TripTable) -> None:
+        """The same for the events of *trips*."""
+        self._put_trips(self._main, trips, Level.CRITICAL, text.trip_messages(trips, self._pid))
+        options = self._services.get(trips.run.number)
+        if options is not None and options.sink is not None:
+            lines = xinetd.trip_lines(trips, options.failure)
+            if lines:
+                self._put_trips(options.sink, trips, Level.INFO, lines)
+
+    def _put_trips(self, sink: int, trips: TripTable, level: Level, lines: Sequence[str]) -> None:
+        log = self._sinks.get(sink)
+        if log is not None:
+            for second, together in trips.seconds():
+                log.put_all(second, level, lines[together])
+            self._touched.add(sink)
 
     def _tell_service(self, event: OfService) -> None:
         options = self._services.get(event.number)

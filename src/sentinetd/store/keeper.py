@@ -15,6 +15,7 @@ from sentinetd.model.address import Network
 from sentinetd.model.ban import Ban, BanRun
 from sentinetd.model.events import Event, FollowerFailed, FollowerMended, Level, Notice
 from sentinetd.model.exemption import Exemption
+from sentinetd.model.trip_run import TripTable
 from sentinetd.store.sqlite import BrokenStore, Change, NewerStore, Store
 
 NAME = "store"
@@ -59,6 +60,7 @@ class Keeper:
         self._ready = False  # the file is open
         self._hopeless = False  # no further try would help
         self._held: list[Change] = []
+        self._held_count = 0  # with each of the bans that trips began
         self._unkept = 0
         self._pause = FIRST_PAUSE
         self._failing = False
@@ -96,10 +98,13 @@ class Keeper:
         """Commit *changes* in order, after those still held. Never raises for a failing store: it holds them."""
         if self._hopeless:
             return
-        if changes:
-            room = MOST_HELD - len(self._held)
-            self._unkept += max(0, len(changes) - room)
-            self._held.extend(changes[:room])
+        for change in changes:
+            size = len(change) if isinstance(change, TripTable) else 1
+            if self._held_count + size <= MOST_HELD:
+                self._held.append(change)
+                self._held_count += size
+            else:
+                self._unkept += size
         if self._ready and (not self._failing or self._now() >= self.retry_at):
             await self._commit()
 
@@ -177,6 +182,7 @@ class Keeper:
             if self._held:
                 await self._run(lambda: self._store.write(self._held))
                 self._held = []
+                self._held_count = 0
             if now >= self._purge_at:
                 self._purge_at = now + PURGE_EVERY
                 wall = self._wall()

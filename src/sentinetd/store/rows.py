@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from sentinetd.model.address import BITS, Network
 from sentinetd.model.ban import Ban, Origin
 from sentinetd.model.exemption import Exemption
+from sentinetd.model.trip_run import TripTable
 
 Key = tuple[int, bytes, int, str]
 
@@ -38,6 +40,17 @@ def of_ban(ban: Ban) -> tuple[object, ...]:
         storable(ban.who),
         storable(ban.note),
     )
+
+
+def of_trips(trips: TripTable, forget: float) -> Iterator[tuple[object, ...]]:
+    """The bans that *trips* began, each as the parameters of UPSERT, *forget* the last."""
+    run = trips.run
+    version, length, scope, sensor = run.version, run.length, storable(run.scope), storable(run.service)
+    fill, origin = BITS[version] - length, Origin.SENSOR.value
+    for at, span, _, _, packed in trips.rows:
+        value = packed if not fill else blob(version, int.from_bytes(packed, "big") >> fill << fill)
+        until = None if span == math.inf else at + span
+        yield version, value, length, scope, sensor, origin, at, until, 1, "", "", forget
 
 
 def of_exemption(one: Exemption) -> tuple[object, ...]:

@@ -20,6 +20,7 @@ from sentinetd.model.address import BITS, Network
 from sentinetd.model.ban import Ban, BanRun, Cleared, Extended, Lifted, bytes_of
 from sentinetd.model.exemption import Exemption, ExemptionOver
 from sentinetd.model.settings import KEEP_HISTORY
+from sentinetd.model.trip_run import TripTable
 from sentinetd.store import rows
 from sentinetd.store.schema import (
     CLAMP,
@@ -56,8 +57,8 @@ JUMP = 1.0
 """Seconds by which the clock must have been set for it to matter."""
 LOCK_PAUSE = 0.02
 
-Change = Ban | Network | Extended | Lifted | Cleared | Exemption | ExemptionOver
-"""A ban that is in force; the network of one that is no longer; and so on."""
+Change = Ban | TripTable | Network | Extended | Lifted | Cleared | Exemption | ExemptionOver
+"""A ban that is in force, or those that trips began; the network of one that is no longer; and so on."""
 
 
 class BrokenStore(EdgeError):
@@ -189,6 +190,9 @@ class Store:
         if kind is Ban:
             forget = self.forget_after
             database.executemany(UPSERT, ((*rows.of_ban(one), forget) for one in run))
+        elif kind is TripTable:
+            for one in run:
+                database.executemany(UPSERT, rows.of_trips(one, self.forget_after))
         elif kind is Network:
             database.executemany(EVICT, map(rows.key, run))
         elif kind is Lifted:

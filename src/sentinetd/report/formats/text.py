@@ -17,11 +17,14 @@ from sentinetd.model import events as ev
 from sentinetd.model.ban import Origin
 from sentinetd.model.events import Event, Level
 from sentinetd.model.observer import Observer
+from sentinetd.model.trip_run import TripTable
 from sentinetd.model.verdict import Reason
 from sentinetd.report.escape import escape
 
 LONGEST = 8192
 """Characters of one message; what is longer is cut. Syslog servers take no more (rsyslog's default)."""
+SPEAKER_OF_TRIPS = "process_sensor"
+"""xinetd's function that tells them."""
 LATEST = 253_402_214_400
 """The last day that four digits of a year can tell, as Unix time; later ones are told as this."""
 
@@ -57,7 +60,19 @@ def text_line(event: Event, observer: Observer) -> str | None:
 
 def critical(event: Event, pid: int, text: str) -> str:
     """*text* of a critical *event*: xinetd puts the process and the function that speaks before it."""
-    return f"{pid} {{{'process_sensor' if type(event) is ev.SensorTripped else 'main'}}} {text}"
+    return f"{pid} {{{SPEAKER_OF_TRIPS if type(event) is ev.SensorTripped else 'main'}}} {text}"
+
+
+def trip_messages(trips: TripTable, pid: int) -> list[str]:
+    """What `critical` makes of the message of each of *trips*, told at once: a flood has many."""
+    run = trips.run
+    sensor = _sensor(run.service, run.local_port, run.of_many)
+    ends = {span: escape(_to_list(span, f"sensor {sensor}")) for span in {row[1] for row in trips.rows}}
+    sources = map(escape, trips.sources()) if run.scope else trips.sources()
+    speaker = f"{pid} {{{SPEAKER_OF_TRIPS}}} "
+    return [
+        speaker + f"Adding {source}{ends[row[1]]}"[:LONGEST] for source, row in zip(sources, trips.rows, strict=True)
+    ]
 
 
 def file_line(at: float, ident: str, pid: int, grade: Level, text: str) -> str:
@@ -83,15 +98,23 @@ def _minutes(span: float) -> str:
 
 
 def _adding(address: object, span: float, by: str) -> str:
+    return f"Adding {address}{_to_list(span, by)}"
+
+
+def _to_list(span: float, by: str) -> str:
     lasting = " (until lifted)" if math.isinf(span) else ""
-    return f"Adding {address} to the global_no_access list for {_minutes(span)} minutes, {by}{lasting}"
+    return f" to the global_no_access list for {_minutes(span)} minutes, {by}{lasting}"
 
 
 def _tripped(event: ev.SensorTripped) -> str:
-    sensor = f"{event.service}, port {event.local_port}" if event.of_many else event.service
+    sensor = _sensor(event.service, event.local_port, event.of_many)
     if event.ban_span > 0:
         return _adding(event.source.text, event.ban_span, f"sensor {sensor}")
     return f"Sensor {sensor} touched by {event.source.text}, not banned: {event.why_not}"
+
+
+def _sensor(service: str, port: int, of_many: bool) -> str:
+    return f"{service}, port {port}" if of_many else service
 
 
 def _captured(event: ev.SensorCaptured) -> str:

@@ -20,6 +20,7 @@ from sentinetd.model.events import (
 )
 from sentinetd.model.observer import Observer
 from sentinetd.model.service import OnFailure, OnSuccess
+from sentinetd.model.trip_run import TripTable
 from sentinetd.model.verdict import Reason
 from sentinetd.report.escape import escape
 from sentinetd.report.formats.text import stamp
@@ -76,6 +77,17 @@ def service_line(event: Event, success: Set[OnSuccess], failure: Set[OnFailure])
     else:
         return None
     return escape(line)[:LONGEST] if line is not None else None
+
+
+def trip_lines(trips: TripTable, failure: Set[OnFailure]) -> list[str]:
+    """The line that each of *trips* puts into its service's log, as `service_line`; none if nothing is asked for."""
+    if not failure:
+        return []
+    begun = escape(f"FAIL: {trips.run.service} address")
+    if OnFailure.HOST not in failure:
+        return [begun[:LONGEST]] * len(trips)
+    sources = map(escape, trips.sources()) if trips.run.scope else trips.sources()
+    return [f"{begun} from={source}"[:LONGEST] for source in sources]
 
 
 def xinetd_line(event: Event, observer: Observer) -> str | None:

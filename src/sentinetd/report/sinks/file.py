@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from sentinetd.model.events import Level
 
 Dress = Callable[[float, Level, str], str]
-"""A message (Unix time, level, text) as a line without its end."""
+"""A message (Unix time, level, text) as a line without its end; the text comes last, as it is."""
 
 
 class LogFile:
@@ -36,6 +36,11 @@ class LogFile:
     def put(self, at: float, level: Level, text: str) -> None:
         """Take a message for the next `flush`."""
         self._lines.append(self._dress(at, level, text))
+
+    def put_all(self, at: float, level: Level, texts: Sequence[str]) -> None:
+        """The same for each of *texts*."""
+        before = self._dress(at, level, "")
+        self._lines += [before + text for text in texts]
 
     def flush(self) -> Sequence[str]:
         """Write what was put. Gives what is to be told of the log itself; a failing disk raises nothing."""

@@ -67,6 +67,11 @@ class SystemLog:
             self._lost += 1
         self._waiting.append(line.encode("ascii", "backslashreplace"))
 
+    def put_all(self, at: float, level: Level, texts: Sequence[str]) -> None:
+        """The same for each of *texts*."""
+        for text in texts:
+            self.put(at, level, text)
+
     @property
     def waiting(self) -> int:
         """Messages that the server has not taken yet; `flush` tries them again."""
