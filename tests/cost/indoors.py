@@ -73,7 +73,7 @@ class Indoors:
         ours, self._courier = channel_pair()
         self._courier.setblocking(False)
         guard.link.attach(Channel(ours, FROM_COURIER), greeting)
-        guard.loop.on_signals({signal.SIGCHLD: guard.mourn})
+        guard.loop.on_signals({signal.SIGCHLD: guard.reaper.reap})
         guard.launcher.start()
         for number, service in services.items():
             guard.logs.follow(number, service)

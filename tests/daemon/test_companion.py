@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +94,15 @@ def test_one_that_dies_while_no_descriptor_is_to_be_had_is_tried_again(owners: l
         owner.await_(lambda: len(owner.died) > 1)
     assert owner.died[1] == "sentinetd.daemon.herald: no channel to it: Too many open files"
     owner.await_(lambda: owner.companion.pid > 0)
+
+
+def test_no_signal_is_kept_from_it(owners: list[Owner]) -> None:
+    """Though the guard lets those of its servers' ends wait at the moment."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    try:
+        owners.append(owner := Owner())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    status = Path(f"/proc/{owner.companion.pid}/status").read_text()
+    (blocked,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigBlk:")]
+    assert int(blocked, 16) & 1 << signal.SIGCHLD - 1 == 0

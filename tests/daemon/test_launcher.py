@@ -187,7 +187,7 @@ def test_the_engine_hears_nothing_of_programs_when_the_spawner_dies(stage: Stage
 # Servers of connections.
 
 
-def test_what_became_of_an_order_is_heard_before_long(stage: Stage) -> None:
+def test_what_became_of_an_order_is_heard(stage: Stage) -> None:
     """While the server runs, and though nothing else happens."""
     with stage.order(1, "/bin/cat"):
         stage.until(lambda: stage.inputs, "the answer to the order")
@@ -196,11 +196,23 @@ def test_what_became_of_an_order_is_heard_before_long(stage: Stage) -> None:
     os.waitpid(launched.pid, 0)
 
 
-def test_what_is_wanted_soon_does_not_wait(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_in_no_hurry_is_heard_when_it_is_asked_for(stage: Stage) -> None:
+    stage.launcher.watch(False)
+    with stage.order(1, "/bin/true"):
+        assert os.waitid(os.P_ALL, 0, os.WEXITED) is not None  # so the spawner has answered, or will before long
+        for _ in range(10):
+            stage.loop.turn(0.01)
+        assert stage.inputs == []
+        wait_for(lambda: stage.launcher.hear(awaited=True) or stage.inputs, "the answer to the order")
+
+
+def test_what_is_wanted_soon_does_not_wait(stage: Stage) -> None:
     """Nor is it kept waiting by orders that are in no hurry, before it or after."""
-    monkeypatch.setattr(launcher, "HEARD_WITHIN", 3600.0)
-    with stage.order(1, "/bin/cat"), stage.order(2, "/bin/cat", soon=True), stage.order(3, "/bin/cat"):
-        stage.until(lambda: len(stage.inputs) == 3, "the answers")
+    stage.launcher.watch(False)
+    with stage.order(1, "/bin/cat"), stage.order(2, "/bin/cat", soon=True):
+        stage.launcher.watch(False)
+        with stage.order(3, "/bin/cat"):
+            stage.until(lambda: len(stage.inputs) == 3, "the answers")
     for one in stage.inputs:
         assert isinstance(one, Launched)
         os.waitpid(one.pid, 0)
@@ -241,8 +253,10 @@ def test_a_connection_comes_back_if_it_cannot_be_served(stage: Stage) -> None:
 
 
 def test_the_spawners_end_is_noticed_when_all_is_answered(stage: Stage) -> None:
-    """By its socket alone: it was not watched while an order waited for its answer."""
+    """By its socket alone, which was not watched for a while."""
+    stage.launcher.watch(False)
     with stage.order(1, "/bin/true"):
+        stage.launcher.watch(True)
         stage.until(lambda: stage.inputs, "the answer to the order")
     spawner = stage.launcher._spawner
     assert spawner is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -71,6 +72,37 @@ def test_signals_are_told_in_the_loop_each_kind_once(loop: Loop) -> None:
         os.kill(os.getpid(), number)
     assert told == []
     loop.run()
+    assert told == [signal.SIGUSR1]
+
+
+def test_a_signal_that_is_held_is_told_when_it_is_released(loop: Loop) -> None:
+    told: list[int] = []
+    loop.on_signals({signal.SIGUSR1: lambda: told.append(signal.SIGUSR1)})
+    loop.hold(signal.SIGUSR1)
+    try:
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        loop.turn(0)
+        assert told == []
+    finally:
+        loop.release(signal.SIGUSR1)
+    loop.turn(1)
+    assert told == [signal.SIGUSR1]
+
+
+def test_a_signal_that_is_held_can_be_passed_over(loop: Loop) -> None:
+    told: list[int] = []
+    loop.on_signals({signal.SIGUSR1: lambda: told.append(signal.SIGUSR1)})
+    loop.hold(signal.SIGUSR1)
+    try:
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        loop.pass_over(signal.SIGUSR1)
+        loop.pass_over(signal.SIGUSR1)  # there is none any more
+    finally:
+        loop.release(signal.SIGUSR1)
+    loop.turn(0)
+    assert told == []
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+    loop.turn(1)
     assert told == [signal.SIGUSR1]
 
 

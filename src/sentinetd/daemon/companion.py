@@ -72,7 +72,7 @@ class Companion:
         try:
             os.set_inheritable(theirs.fileno(), True)
             command = [sys.executable, "-P", "-m", self._module, "--channel", str(theirs.fileno()), *self._arguments]
-            self.pid = os.posix_spawn(sys.executable, command, os.environ, setsid=True)
+            self.pid = os.posix_spawn(sys.executable, command, os.environ, setsid=True, setsigmask=())
         except OSError as error:
             ours.close()
             raise EdgeError(f"{self._module}: {error.strerror}") from error

@@ -94,8 +94,6 @@ RESTORE_SILENCE = 20.0
 """Seconds without a word of the courier after which the start goes on without the bans of before."""
 START_DEATHS = 5
 """So often in a row the courier may die before the daemon works."""
-REAPED_WITHIN = 0.001
-"""Seconds after its end within which a child is collected, if nothing comes in before."""
 FAREWELL = 5.0
 """Seconds that the courier has to write what is left when the daemon ends."""
 LAST_BREATH = 1.0
@@ -159,7 +157,6 @@ class Guard:
         self._inputs: deque[Input] = deque()
         self._at_work = False
         self._tick: Moment | None = None
-        self._arrivals = False  # somebody came in this turn of the loop
         self._failed: set[str] = set()
         self._last_word = 0.0
         self._last_death = ""
@@ -191,6 +188,7 @@ class Guard:
         self.offers = Offers(self.loop, porter_arguments, run, self.tell)
         self._outflow = Outflow(self.loop, self.courier, self.link, self.carrier, self.offers)
         self.reaper = Reaper(
+            self.loop,
             self.launcher,
             [
                 (self.courier, self._courier_ended),
@@ -198,6 +196,7 @@ class Guard:
                 (self.offers.companion, self.offers.reaped),
             ],
             self._ended,
+            lambda: self.engine.lends,
         )
         self.catching = Catching(self.loop, run, self.tell)
         self._offered = 0  # the changes of doors up to which everything is offered
@@ -207,8 +206,8 @@ class Guard:
         )
         self.enforcement = Enforcement(self.loop, self.doors, self.engine.bans, self._firewall_program, self.tell)
         self._perform = Performer(
-            self.engine, self.doors, self.carrier, self.launcher, self.replies, self.enforcement, self.link, self.logs,
-            self._inputs.append, self.tell,
+            self.engine, self.doors, self.carrier, self.launcher, self.reaper, self.replies, self.enforcement,
+            self.link, self.logs, self._inputs.append, self.tell,
         ).table  # fmt: skip
 
     # The one way in, and what follows after each turn of the loop.
@@ -222,10 +221,11 @@ class Guard:
 
     def _arrived(self, connections: Iterable[Connection]) -> None:
         """What came together is judged as of one moment. Servers that have ended do not count against it."""
-        self._arrivals = True
         moment = self.clock.moment()
+        reaped = False
         for connection in connections:
-            if self.reaper.mourns and self.engine.crowded(connection):
+            if not reaped and self.engine.crowded(connection):
+                reaped = True
                 self.reaper.reap()
                 moment = self.clock.moment()
             self._work(Arrived(connection), moment)
@@ -251,14 +251,7 @@ class Guard:
 
     def turn(self, most: float | None = None) -> None:
         """One turn of the loop, of at most *most* seconds, and what it left to send."""
-        self._arrivals = False
-        if self.reaper.mourns:
-            self.loop.turn(REAPED_WITHIN if most is None else min(most, REAPED_WITHIN))
-            self.reaper.reap()
-        else:
-            self.loop.turn(most)
-            if self.reaper.mourns and self._arrivals:
-                self.reaper.reap()
+        self.loop.turn(most)
         self.settle()
 
     def offer(self, advertise: bool) -> None:
@@ -310,14 +303,6 @@ class Guard:
 
         recipe = recipe_of_program(settings.command, settings.credentials)
         return Command(settings, lambda descriptor: self.launcher.start_aside(recipe, descriptor), self.loop.now)
-
-    def mourn(self) -> None:
-        """A child has ended: it is collected after the next turn of the loop, before long. Whose server has hung up may
-        come again at once, and would have to wait. A server that a listener is lent to is collected at once."""
-        if self.engine.lends:
-            self.reaper.reap()
-        else:
-            self.reaper.mourns = True
 
     def _ended(self, servers: list[Ended]) -> None:
         """These have ended, as of one moment."""

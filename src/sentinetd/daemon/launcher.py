@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from errno import EAGAIN
 
-from sentinetd.daemon.loop import Loop, Moment
+from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.recipes import recipe_of
 from sentinetd.errors import EdgeError, MessageError
 from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessMended
@@ -20,9 +20,6 @@ from sentinetd.spawn import protocol
 from sentinetd.spawn.recipe import Recipe
 from sentinetd.spawn.spawner import Backend, Spawner, SpawnerBusy, SpawnerGone
 
-HEARD_WITHIN = 0.02
-"""Seconds after an order within which its answer is read. Nothing depends on it sooner: most servers end before, and
-then it is read with their end, which saves the guard a turn of its loop for every connection."""
 PAUSE = 1.0
 """Seconds before a spawner is replaced that could not be started, or died as soon as it was."""
 
@@ -101,8 +98,7 @@ class Launcher:
         self._socket = -1
         self._since = -math.inf
         self._why_none = ""  # why there is no spawner, as it was told; it is told once
-        self._hearing: Moment | None = None  # when the spawner's socket is read next, while it is not watched
-        self._busy = False  # something was ordered since it was read last
+        self._watched = False  # whether it is read as soon as something comes
         self._writing = False
         self._soon: set[int] = set()  # orders of which the answer is wanted as soon as it comes
         self._asides: dict[int, Aside] = {}  # by order, until the spawner has said what became of it
@@ -120,8 +116,8 @@ class Launcher:
         self._pids.add(self._spawner.pid)
         self._since = self._loop.now()
         self._socket = self._spawner.fileno()
-        self._writing = False
-        self._loop.read(self._socket, self.hear)
+        self._writing = self._watched = False
+        self.watch(True)
 
     def teach(self, number: int, service: Service) -> None:
         """Servers of *service* are started as it says from now on. The spawner hears so with the first of them: of
@@ -158,13 +154,9 @@ class Launcher:
             self._handle(LaunchFailed(order, 0))
             self._gone(gone)
             return False
-        self._busy = True
         if soon:
             self._soon.add(order)
-            self._watch()
-        elif self._hearing is None and not self._asides and not self._soon:
-            self._loop.read(self._socket, None)
-            self._hearing = self._loop.after(HEARD_WITHIN, self._hear_again)
+            self.watch(True)
         return True
 
     def start_aside(self, recipe: Recipe, descriptor: int) -> Aside:
@@ -180,7 +172,7 @@ class Launcher:
             self._gone(gone)
             raise
         aside = self._asides[order] = Aside(order)
-        self._watch()
+        self.watch(True)
         return aside
 
     def close(self) -> None:
@@ -201,6 +193,13 @@ class Launcher:
         if spawner is not None and self._writing != spawner.wants_write:
             self._writing = spawner.wants_write
             self._loop.write(self._socket, self._flush if self._writing else None)
+
+    def watch(self, wanted: bool) -> None:
+        """Hear what the spawner says as soon as it comes; or only when `hear` is called, unless somebody is waiting."""
+        wanted = wanted or bool(self._soon or self._asides)
+        if wanted != self._watched and self._spawner is not None:
+            self._watched = wanted
+            self._loop.read(self._socket, self.hear if wanted else None)
 
     def hear(self, *, awaited: bool = False) -> None:
         """Learn what the spawner has said; *awaited*: the answers to orders are enough."""
@@ -244,26 +243,6 @@ class Launcher:
             except SpawnerGone as gone:
                 self._gone(gone)
 
-    def _watch(self) -> None:
-        """Read what the spawner says as soon as it comes."""
-        if self._hearing is not None:
-            self._hearing.cancel()
-            self._hearing = None
-            self._loop.read(self._socket, self.hear)
-
-    def _hear_again(self) -> None:
-        """Read what it has said; watch it again when nothing was ordered for a while and all is answered."""
-        self._hearing = None
-        busy, self._busy = self._busy, False
-        spawner = self._spawner
-        self.hear()
-        if self._hearing is not None or spawner is None or self._spawner is not spawner:
-            return  # another order was given for what it said, or it has gone
-        if busy or spawner.awaited:
-            self._hearing = self._loop.after(HEARD_WITHIN, self._hear_again)
-        else:
-            self._loop.read(self._socket, self.hear)
-
     def _reply(self, reply: protocol.Reply) -> None:
         if reply.order >= FIRST_ASIDE:
             self._reply_aside(reply)
@@ -297,9 +276,6 @@ class Launcher:
     def _gone(self, gone: SpawnerGone) -> None:
         """The spawner has ended: start another at once, or after a pause if it lived no longer than one."""
         spawner, self._spawner = self._spawner, None
-        if self._hearing is not None:
-            self._hearing.cancel()
-            self._hearing = None
         if spawner is not None:
             self._loop.forget(self._socket)
             spawner.close()

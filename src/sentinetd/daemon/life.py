@@ -306,7 +306,7 @@ class Life:
     def _answer_signals(self, guard: Guard) -> None:
         guard.loop.on_signals(
             {
-                signal.SIGCHLD: guard.mourn,
+                signal.SIGCHLD: guard.reaper.reap,
                 signal.SIGHUP: self._reload,
                 signal.SIGUSR2: self._reload,
                 signal.SIGTERM: lambda: self._end("SIGTERM", 0, servers=True),

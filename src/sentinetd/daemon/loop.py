@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from itertools import count
 from types import FrameType
@@ -51,7 +51,7 @@ class Loop:
         self._moments: list[tuple[float, int, Moment]] = []
         self._order = count()
         self._stopped = False
-        self._signals: dict[int, Callback] = {}
+        self._signals: Mapping[int, Callable[[], object]] = {}
         self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.read(self._pipe[0], self._drain_signals)
 
@@ -101,7 +101,7 @@ class Loop:
         """The loop's clock."""
         return boottime()
 
-    def on_signals(self, callbacks: dict[int, Callback], ignored: Iterable[int] = ()) -> None:
+    def on_signals(self, callbacks: Mapping[int, Callable[[], object]], ignored: Iterable[int] = ()) -> None:
         """Call the callbacks when their signals arrive, never in the midst of other work; ignore *ignored*."""
         self._signals = callbacks
         for number in ignored:
@@ -109,6 +109,19 @@ class Loop:
         for number in callbacks:
             signal.signal(number, _noted)
         signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+
+    def hold(self, number: int) -> None:
+        """Let the signal *number* wait when it arrives, from now on. So it waits in processes that are started without
+        a mask of their own."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
+
+    def pass_over(self, number: int) -> None:
+        """Forget the signal *number* if it waits. What it is about is to be looked for after this."""
+        signal.sigtimedwait((number,), 0)
+
+    def release(self, number: int) -> None:
+        """Have the signal *number* told again when it arrives; now, if it waits."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (number,))
 
     def stop(self) -> None:
         """Let `run` return after the callback that is at work."""

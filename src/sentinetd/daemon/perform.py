@@ -15,6 +15,7 @@ from sentinetd.daemon.launcher import Launcher
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.logs import Logs
 from sentinetd.daemon.messages import Obeyed as ObeyedMessage
+from sentinetd.daemon.reaping import Reaper
 from sentinetd.daemon.recipes import NO_ADDRESS
 from sentinetd.daemon.replies import LONGEST_BANNER, Replies, open_banner, say
 from sentinetd.errors import EdgeError
@@ -65,6 +66,7 @@ class Performer:
         doors: Doors,
         carrier: Carrier,
         launcher: Launcher,
+        reaper: Reaper,
         replies: Replies,
         enforcement: Enforcement,
         link: Link,
@@ -76,6 +78,7 @@ class Performer:
         self._doors = doors
         self._carrier = carrier
         self._launcher = launcher
+        self._reaper = reaper
         self._replies = replies
         self._enforcement = enforcement
         self._link = link
@@ -209,6 +212,7 @@ class Performer:
         shared = source is None  # its clients are told of with its process id, and may be gone before long
         if self._launcher.launch(connection.number, connection.service, descriptor, host, soon=shared):
             self._doors.lend(connection)
+            self._reaper.ordered()
 
     def _signal(self, pid: int, number: int) -> None:
         try:

@@ -1,4 +1,9 @@
-"""Children that have ended are collected: servers for the engine, processes of our own for whoever keeps them."""
+"""Children that have ended are collected: servers for the engine, processes of our own for whoever keeps them.
+
+While servers are ordered, that is done in rounds: many ends, and the spawner's answers, wake the guard once. To be
+woken for each would cost as much as to let its client in, and whoever comes then would have to wait for it. At rest
+SIGCHLD and the spawner are heeded as they come.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +13,65 @@ from collections.abc import Callable
 
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.launcher import Launcher
+from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.policy.inputs import Ended
 from sentinetd.spawn.protocol import EXEC_STATUS, SETUP_STATUS
 
 TROUBLED = frozenset({SETUP_STATUS << 8, EXEC_STATUS << 8})
 """How a server ends that never began, as wait(2) gives it; so may any other."""
+ROUND = 0.005
+"""Seconds from an order to the next round, at most: so much longer a server may seem to have run."""
 
 
 class Reaper:
-    """*companions* are our own processes, each with what is told how it ended; *ended* is told of servers, together."""
+    """*companions* are our own processes, each with what is told how it ended; *ended* is told of servers, together.
+    *urgent*: whether the end of one is waited for, so that there is no waiting for a round."""
 
     def __init__(
         self,
+        loop: Loop,
         launcher: Launcher,
         companions: list[tuple[Companion, Callable[[str], None]]],
         ended: Callable[[list[Ended]], None],
+        urgent: Callable[[], bool],
     ) -> None:
+        self._loop = loop
         self._launcher = launcher
         self._companions = companions
         self._ended = ended
-        self.mourns = False
-        """A child has ended and is not collected yet."""
+        self._urgent = urgent
+        self._orders = 0  # since the last round
+        self._round: Moment | None = None  # the next one; None: at rest
+        self._held = False  # SIGCHLD waits
 
-    def reap(self) -> None:
-        """Collect every child that has ended."""
-        self.mourns = False
+    def ordered(self) -> None:
+        """A server was ordered: there is something to see before long."""
+        self._orders += 1
+        if self._round is None:
+            self._round = self._loop.after(ROUND, self._go_round)
+            self._launcher.watch(False)
+        self._hold(not self._urgent())
+
+    def _go_round(self) -> None:
+        """Look what became of what was ordered; once more before long, if not all of it has ended."""
+        orders, self._orders = self._orders, 0
+        self._round = None
+        self._loop.pass_over(signal.SIGCHLD)
+        ended = self.reap()
+        if self._round is None and ended < orders:
+            self._round = self._loop.after(ROUND, self._go_round)
+        if self._round is None:
+            self._launcher.watch(True)
+            self._hold(False)
+
+    def _hold(self, wanted: bool) -> None:
+        """Be woken by the end of a child, or not."""
+        if wanted != self._held:
+            self._held = wanted
+            (self._loop.hold if wanted else self._loop.release)(signal.SIGCHLD)
+
+    def reap(self) -> int:
+        """Collect every child that has ended, and learn what the spawner has said; how many have ended."""
         gone: list[tuple[int, int]] = []  # process id, and status as wait(2) gives it
         troubled = False
         while True:
@@ -44,9 +83,9 @@ class Reaper:
                 break
             gone.append((pid, status))
             troubled = troubled or status in TROUBLED
-        if not gone:
-            return
         self._launcher.hear(awaited=not troubled)  # whose they are, and what kept them from serving
+        if not gone:
+            return 0
         ours = {companion.pid: reaped for companion, reaped in self._companions}
         servers: list[Ended] = []
         for pid, status in gone:
@@ -59,6 +98,7 @@ class Reaper:
             else:
                 servers.append(Ended(pid, code, number))
         self._ended(servers)
+        return len(gone)
 
 
 def how(code: int, number: int) -> str:
