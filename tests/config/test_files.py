@@ -53,19 +53,19 @@ def test_includedir_skips_what_is_no_file() -> None:
         pytest.param(
             {"main": b"include main\n" + block("a")},
             "a",
-            ["include: main:1: main includes itself: it is being read since main; delete one of both lines"],
+            ["part: main:1: main includes itself: it is being read since main; delete one of both lines"],
             id="itself",
         ),
         pytest.param(
             {"main": b"\ninclude b\n", "b": b"include c\n", "c": b"\n\ninclude b\n" + block("a")},
             "a",
-            ["include: c:3: b includes itself: it is being read since main:2; delete one of both lines"],
+            ["part: c:3: b includes itself: it is being read since main:2; delete one of both lines"],
             id="a circle of two",
         ),
         pytest.param(
             {"main": b"includedir d\n", "d/a": b"includedir d\n", "d/b": block("b")},
             "b b",
-            ["include: d/a:1: d/a includes itself: it is being read since main:1; delete one of both lines"],
+            ["part: d/a:1: d/a includes itself: it is being read since main:1; delete one of both lines"],
             id="over a directory",
         ),
         pytest.param({"main": b"include b\ninclude b\n", "b": block("b")}, "b b", [], id="twice is no circle"),
@@ -73,7 +73,7 @@ def test_includedir_skips_what_is_no_file() -> None:
             {"main": b"include gone\n" + block("a")},
             "a",
             [
-                "include: main:1: Unable to open included configuration file: gone: "
+                "part: main:1: Unable to open included configuration file: gone: "
                 "No such file or directory; mend the name or the "
                 "permissions"
             ],
@@ -83,7 +83,7 @@ def test_includedir_skips_what_is_no_file() -> None:
             {"main": b"include b\n", "b": None},
             "",
             [
-                "include: main:1: Unable to open included configuration file: b: "
+                "part: main:1: Unable to open included configuration file: b: "
                 "Permission denied; mend the name or the permissions"
             ],
             id="unreadable",
@@ -91,14 +91,14 @@ def test_includedir_skips_what_is_no_file() -> None:
         pytest.param(
             {"main": b"include d\n", "d/a": b""},
             "",
-            ["include: main:1: Unable to open included configuration file: d: it is a directory; write includedir d"],
+            ["part: main:1: Unable to open included configuration file: d: it is a directory; write includedir d"],
             id="directory",
         ),
         pytest.param(
             {"main": b"includedir gone\n"},
             "",
             [
-                "include: main:1: Unable to read included directory: gone: "
+                "part: main:1: Unable to read included directory: gone: "
                 "No such file or directory; mend the name or the "
                 "permissions"
             ],
@@ -119,7 +119,7 @@ def test_mistakes(files: dict[str, bytes | None], entries: str, told: list[str])
 def test_files_too_deep() -> None:
     files = {"main": b"include 0\n", **{str(level): f"include {level + 1}\n".encode() for level in range(100)}}
     _, told = names(files)
-    assert told == ["include: 62:1: 63 is included 64 files deep; include it from the main file"]
+    assert told == ["part: 62:1: 63 is included 64 files deep; include it from the main file"]
 
 
 def test_each_file_has_one_defaults_entry() -> None:

@@ -82,27 +82,57 @@ def test_statements(text: str, statements: str) -> None:
         pytest.param(
             "service a\n{\nservice b\n{\n}\n",
             "a[] b[]",
-            ["file 3 missing } in last service entry"],
+            ["part 3 missing } in last service entry"],
             id="no closing brace",
         ),
-        pytest.param("service a\n{\n", "a[]", ["file 1 incomplete entry"], id="the file ends"),
-        pytest.param("service\n{\n x = 1\n}\n", "", ["file 1 service name missing"], id="no name"),
+        pytest.param("service a\n{\n", "a[]", ["part 1 incomplete entry"], id="the file ends"),
+        pytest.param("service\n{\n x = 1\n}\n", "", ["part 1 service name missing"], id="no name"),
         pytest.param(
             "servce a\n{\n x = 1\n}\n", "a[x= 1]", ["entry 1 missing service keyword: servce"], id="misspelt keyword"
         ),
         pytest.param(
             "}\nservice a\n{\n}\n", "a[]", ["line 1 missing service keyword: } belongs"], id="a brace too many"
         ),
-        pytest.param("x = 1\n", "", ["file 1 missing service keyword: x = 1 belongs"], id="an attribute outside"),
-        pytest.param("{\n x = 1\n}\n", "", ["file 1 missing service keyword: { belongs"], id="a block outside"),
-        pytest.param("include\n", "", ["file 1 service name missing: include"], id="include of nothing"),
+        pytest.param("x = 1\n", "", ["part 1 missing service keyword: x = 1 belongs"], id="an attribute outside"),
+        pytest.param("{\n x = 1\n}\n", "", ["part 1 missing service keyword: { belongs"], id="a block outside"),
+        pytest.param("include\n", "", ["part 1 service name missing: include"], id="include of nothing"),
         pytest.param("include a b\n", "<a>", ["line 1 words after include a are ignored: b"], id="include of two"),
         pytest.param("service a\n{\n x\n}\n", "a[]", ["entry 3 Nothing after attribute: x"], id="no operator"),
         pytest.param("service a\n{\n x=1\n}\n", "a[]", ["entry 3 Attribute x=1 needs a space"], id="no space"),
         pytest.param(
             "service a\n{\n x ? 1\n}\n", "a[]", ["entry 3 Bad operator for attribute: x: ?"], id="bad operator"
         ),
-        pytest.param("defaults\n{\n x=1\n}\n", "DEFAULTS[]", ["file 3 Attribute x=1 needs"], id="bad line in defaults"),
+        pytest.param("defaults\n{\n x=1\n}\n", "DEFAULTS[]", ["part 3 Attribute x=1 needs"], id="bad line in defaults"),
+        pytest.param(
+            "defaults\n{\n only_from=1\n}\n",
+            "DEFAULTS[]",
+            ["file 3 Attribute only_from=1 needs"],
+            id="bad line in defaults that keeps out",
+        ),
+        pytest.param(
+            "service a\n{\n x = 1\n include b\n y = 2\n}\nservice c\n{\n}\n",
+            "a[x= 1;y= 2] c[]",
+            ["entry 4 Bad operator for attribute: include b stands inside service a"],
+            id="include inside an entry",
+        ),
+        pytest.param(
+            "service a\n{\n includedir b\n}\ninclude d\n",
+            "a[] <d>",
+            ["entry 3 Bad operator for attribute: includedir b"],
+            id="includedir as the last line of an entry",
+        ),
+        pytest.param(
+            "service a\n{\n x = 1\nincludedir b\n",
+            "a[x= 1] <b/>",
+            ["part 4 missing } in last service entry: includedir b"],
+            id="no closing brace before includedir",
+        ),
+        pytest.param(
+            "\ufeff# x\nservice a\n{\n}\n",
+            "a[]",
+            ["line 1 the file begins with a byte order mark"],
+            id="byte order mark",
+        ),
         pytest.param("service a\n{\n x = \0\n}\n", "a[]", ["entry 3 a NUL byte"], id="NUL"),
         pytest.param(
             "service a\r\n{\r\n x = 1\r\n}\r\n", "a[x= 1]", ["line 1 lines end in carriage"], id="CRLF, told once"
@@ -168,7 +198,7 @@ def test_anything_is_parsed(raw: bytes | str) -> None:
         if isinstance(one, Entry):
             told += one.diagnostics
             assert all(1 <= line.place.line <= lines for line in one.lines)
-            assert one.whole or any(each.scope is Scope.FILE for each in parsed.diagnostics)
+            assert one.whole or any(each.scope is Scope.PART for each in parsed.diagnostics)
     for each in told:
         assert each.place.file == "f"
         assert 1 <= each.place.line <= lines

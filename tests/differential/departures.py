@@ -91,11 +91,15 @@ DEPARTURES: dict[str, str] = {
         "In a CRLF file every value is wrong to xinetd; here the carriage return is dropped, with a warning."
     ),
     "argument order": ("NAMEINARGS after server_args crashes every child of xinetd; here the order does not matter."),
-    "an entry without end": (
-        "xinetd drops an entry that never ends and goes on; here, since nobody can tell how far it was meant to go, "
-        "it keeps the daemon from starting, and changes nothing at reload."
+    "stray line": (
+        "A stray line, or an entry without its closing brace, makes xinetd swallow the following entry; here reading "
+        "goes on at the next keyword."
     ),
-    "stray line": ("A stray line makes xinetd swallow the following entry; here reading goes on at the next keyword."),
+    "byte order mark": "A byte order mark hides the first line from xinetd; here it is dropped, with a warning.",
+    "nothing restrictive is lost": (
+        "xinetd passes over a line of defaults that it cannot parse, also one of only_from, and so serves everybody; "
+        "here such a line of an attribute that keeps somebody out keeps the daemon from starting."
+    ),
     "soft limit told": (
         "xinetd never tells that a log passed its soft limit, and tells each line lost to the hard one; here each "
         "is told once."

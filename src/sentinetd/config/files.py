@@ -48,7 +48,7 @@ def _file(path: str, place: Place, host: Host, gathered: Gathered, above: tuple[
     def tell(scope: Scope, text: str, way_out: str) -> None:
         gathered.diagnostics.append(Diagnostic(scope, place, text, way_out))
 
-    unread = Scope.INCLUDE if above else Scope.FILE
+    unread = Scope.PART if above else Scope.FILE
     failed = f"Unable to open included configuration file: {path}" if above else f"open( {path} ) failed"
     try:
         found = host.found(path)
@@ -105,7 +105,7 @@ def _directory(path: str, place: Place, host: Host, gathered: Gathered, above: t
         names = host.listing(path)
     except (OSError, ValueError) as error:
         text = f"Unable to read included directory: {path}: {_why(error)}"
-        tell(Scope.INCLUDE, text, "mend the name or the permissions")
+        tell(Scope.PART, text, "mend the name or the permissions")
         return
     for name in sorted(names, key=os.fsencode):
         if "." in name or name.endswith("~"):
@@ -114,7 +114,7 @@ def _directory(path: str, place: Place, host: Host, gathered: Gathered, above: t
         try:
             found = host.found(inner)
         except OSError as error:
-            tell(Scope.INCLUDE, f"Unable to stat includedir file {inner}: {_why(error)}", "mend the permissions")
+            tell(Scope.PART, f"Unable to stat includedir file {inner}: {_why(error)}", "mend the permissions")
             continue
         if found is None:
             tell(Scope.LINE, f"Unable to stat includedir file {inner}: it leads nowhere", "mend or delete the link")

@@ -40,7 +40,7 @@ class Loaded:
     @property
     def usable(self) -> bool:
         """Whether a reload may put it in force; else nothing changes."""
-        return not self._reaches(Scope.FILE, Scope.INCLUDE)
+        return not self._reaches(Scope.FILE, Scope.PART)
 
     def place(self, table: str, number: int, key: str) -> Place:
         """Where *key* of the *number*th table *table* of the settings is written."""

@@ -1,8 +1,8 @@
 """The grammar of xinetd.conf(5): bytes in, entries with places out. Never raises; every oddity is a diagnostic.
 
 What an attribute means is not known here, only lines, braces, operators and words. A mistake inside an entry is kept
-with the entry, because a disabled one is not complained about; where the extent of an entry is unclear the whole file
-is in doubt.
+with the entry, because a disabled one is not complained about. An entry whose extent is unclear is left out, and
+reading goes on at the next keyword.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ LONGEST = 64 * 1024
 
 OPERATORS = ("=", "+=", "-=")
 _KEYWORDS = frozenset({"service", "defaults", "include", "includedir"})
+KEEP_OUT = frozenset({"only_from", "no_access", "enabled", "disabled", "bind", "interface"})
+"""Attributes of defaults that keep somebody out: without one of them more would be served than was meant."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Of UTF-8, as some editors write it in front of a text."""
 _ODD_BLANKS = "\r\v\f\x1c\x1d\x1e\x1f"
 """White space of ASCII, beside the newline, that does not separate words."""
 _SHOWN = 60
@@ -107,12 +111,21 @@ class _Parser:
     """Walks the rows of one file once, one row of look-ahead."""
 
     def __init__(self, data: bytes, file: str, first: int) -> None:
-        self._file = file
-        self._rows = rows(data, file, first)
+        marked = data.startswith(_BYTE_ORDER_MARK)
+        self._rows = rows(data.removeprefix(_BYTE_ORDER_MARK), file, first)
         self._row = next(self._rows, None)
+        self._ahead: list[Row | None] = []  # the row after this one, where it was looked at
         self._statements: list[Entry | Include] = []
         self._told: list[Diagnostic] = []
         self._doubts = 0  # mistakes that leave the extent of an entry unclear
+        if marked:
+            self._tell(
+                Scope.LINE,
+                Place(file, first),
+                "the file begins with a byte order mark, which is left out",
+                "delete it with: sed -i '1s/^\\xef\\xbb\\xbf//' FILE",
+                Level.WARNING,
+            )
         if b"\r\n" in data:
             line = data[: data.index(b"\r\n")].count(b"\n") + first
             self._tell(
@@ -129,7 +142,7 @@ class _Parser:
             if row.wrong:
                 self._advance()
                 # Nobody can say what such a line was meant to be, nor whether what follows it belongs to it.
-                self._tell(Scope.FILE, row.place, f"{row.wrong}: {_quoted(row)}", "delete or mend the line")
+                self._tell(Scope.PART, row.place, f"{row.wrong}: {_quoted(row)}", "delete or mend the line")
             elif keyword in ("service", "defaults"):
                 self._advance()
                 self._entry(row, keyword)
@@ -141,16 +154,22 @@ class _Parser:
         return Text(tuple(self._statements), tuple(self._told))
 
     def _advance(self) -> None:
-        self._row = next(self._rows, None)
+        self._row = self._ahead.pop() if self._ahead else next(self._rows, None)
+
+    def _following(self) -> Row | None:
+        """The row after the next."""
+        if not self._ahead:
+            self._ahead.append(next(self._rows, None))
+        return self._ahead[0]
 
     def _tell(self, scope: Scope, place: Place, text: str, way_out: str, level: Level = Level.ERROR) -> None:
         self._told.append(Diagnostic(scope, place, text, way_out, level=level))
-        self._doubts += scope is Scope.FILE
+        self._doubts += scope is Scope.PART
 
     def _include(self, row: Row, *, directory: bool) -> None:
         if len(row.words) < 2:
             self._tell(
-                Scope.FILE, row.place, f"service name missing: {row.words[0]} names nothing", "write a path after it"
+                Scope.PART, row.place, f"service name missing: {row.words[0]} names nothing", "write a path after it"
             )
             return
         if len(row.words) > 2:
@@ -164,7 +183,8 @@ class _Parser:
         self._statements.append(Include(row.place, row.words[1], directory))
 
     def _stray(self, row: Row) -> None:
-        """Text outside of an entry: a block with a misspelt keyword is an entry; a lost attribute or brace is worse."""
+        """Text outside of an entry: a block with a misspelt keyword is an entry; an attribute or a brace has lost its
+        own, and nobody can say which that was."""
         self._advance()
         opens = row.words[-1] == "{" or (self._row is not None and _is_open(self._row))
         if opens and len(row.words) >= 2 and row.words[0] not in "{}" and not _operator_in(row):
@@ -172,13 +192,13 @@ class _Parser:
         elif row.words[0][0] in "{}" or _operator_in(row):
             lost = row.words != ("}",)
             self._tell(
-                Scope.FILE if lost else Scope.LINE,
+                Scope.PART if lost else Scope.LINE,
                 row.place,
-                f"missing service keyword: {_quoted(row)} belongs to no entry",
+                f"missing service keyword: {_quoted(row)} belongs to no entry, and is left out",
                 "look for a brace too many or too few in the lines before it",
             )
             if _is_open(row):
-                self._attributes(row.place, "the block", "", Scope.FILE, [], [])
+                self._attributes(row.place, "the block", "", Scope.PART, [], [])
         else:
             self._tell(
                 Scope.LINE,
@@ -194,10 +214,10 @@ class _Parser:
         name = "" if keyword == "defaults" or words[:1] in ((), ("{",)) else words[0]
         rest = words[1:] if name else words
         named = keyword == "defaults" or bool(name)
-        wrong = Scope.FILE if keyword == "defaults" else Scope.ENTRY
+        wrong = Scope.PART if keyword == "defaults" else Scope.ENTRY
         header = f"service {name}".rstrip() if keyword != "defaults" else keyword
         if not named:
-            self._tell(Scope.FILE, row.place, "service name missing", "write service NAME")
+            self._tell(Scope.PART, row.place, "service name missing", "write service NAME; the entry is left out")
         if not keyword:
             text = f"missing service keyword: {row.words[0]} is none"
             told.append(Diagnostic(wrong, row.place, text, f"write {header}", service=name))
@@ -267,11 +287,15 @@ class _Parser:
                 self._behind_brace(row, wrong, name, told)
                 return
             if not row.wrong and row.words[0].lower() in _KEYWORDS and not _operator_in(row):
+                if self._goes_on_after(row):
+                    told.append(_nested(row, header, wrong, name))
+                    self._advance()
+                    continue
                 self._tell(
-                    Scope.FILE,
+                    Scope.PART,
                     row.place,
                     f"missing }} in last service entry: {_quoted(row)} stands inside {header}",
-                    f"close {header} with }} before it",
+                    f"close {header} with }} before it; {_consequence(header)}",
                 )
                 return
             self._advance()
@@ -280,12 +304,31 @@ class _Parser:
                 lines.append(found)
             else:
                 told.append(found)
-        self._tell(Scope.FILE, begin, f"incomplete entry: the file ends inside {header}", f"close {header} with }}")
+        way_out = f"close {header} with }}; {_consequence(header)}"
+        self._tell(Scope.PART, begin, f"incomplete entry: the file ends inside {header}", way_out)
+
+    def _goes_on_after(self, row: Row) -> bool:
+        """Whether an ``include`` in an entry was meant to stand there: what follows it belongs to the entry still."""
+        if row.words[0].lower() not in ("include", "includedir"):
+            return False
+        behind = self._following()
+        return behind is not None and not behind.wrong and (behind.words == ("}",) or _operator_in(behind))
+
+
+def _consequence(header: str) -> str:
+    """What becomes of an entry whose end is missing. Defaults that were read hold, as in xinetd: most keep out."""
+    return "its lines so far count" if header == "defaults" else "it is left out"
+
+
+def _nested(row: Row, header: str, wrong: Scope, service: str) -> Diagnostic:
+    text = f"Bad operator for attribute: {_quoted(row)} stands inside {header}"
+    return Diagnostic(wrong, row.place, text, "write it outside of entries; it is not read", service=service)
 
 
 def _line(row: Row, wrong: Scope, service: str) -> Line | Diagnostic:
     def mistake(text: str, way_out: str, name: str = "") -> Diagnostic:
-        return Diagnostic(wrong, row.place, text, way_out, attribute=name, service=service)
+        scope = Scope.FILE if wrong is Scope.PART and name in KEEP_OUT else wrong
+        return Diagnostic(scope, row.place, text, way_out, attribute=name, service=service)
 
     if row.wrong:
         return mistake(f"{row.wrong}: {_quoted(row)}", "mend the line", row.words[0].lower() if row.words else "")

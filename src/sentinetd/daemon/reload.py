@@ -75,7 +75,7 @@ class Reloader:
 
     def _refuse(self, mistakes: Sequence[Diagnostic], done: Callable[[str], None]) -> None:
         self._guard.tell(ReloadRefused(time.time(), "the mistakes above concern the whole configuration"))
-        done(next((str(one) for one in mistakes if one.scope in (Scope.FILE, Scope.INCLUDE)), "it cannot be used"))
+        done(next((str(one) for one in mistakes if one.scope in (Scope.FILE, Scope.PART)), "it cannot be used"))
 
     def instruct(self, loaded: Loaded, ending: Callable[[], bool]) -> Sequence[Diagnostic]:
         """At the start: wait until the courier has said what is wrong with its part of *loaded*, or we are *ending*.

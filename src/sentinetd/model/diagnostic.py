@@ -13,9 +13,9 @@ class Scope(Enum):
 
     FILE = "file"
     """The configuration as a whole cannot be trusted: a start ends, a reload changes nothing."""
-    INCLUDE = "include"
-    """A file that another one includes was not read: a start goes on without it, as xinetd's does; a reload, which
-    would end the services in it, changes nothing."""
+    PART = "part"
+    """A part of it was not read, a file that another one includes, or an entry of which nobody can tell where it ends:
+    a start goes on without it, as xinetd's does; a reload, which would end the services in it, changes nothing."""
     ENTRY = "entry"
     """One service is left out; on reload its running version stays."""
     LINE = "line"

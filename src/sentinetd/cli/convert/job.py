@@ -65,7 +65,7 @@ def to_systemd(source: Source, host: Host, daemon_dir: str = DAEMON_DIR) -> Outc
     tables = any(_has_rules(path, host) for path in TABLES)
     taken: set[str] = set()
     files: list[File] = []
-    if not any(one.scope in (Scope.FILE, Scope.INCLUDE) and one.level is Level.ERROR for one in told):
+    if not any(one.scope in (Scope.FILE, Scope.PART) and one.level is Level.ERROR for one in told):
         for service in resolved.services:
             made = units.convert(service, source.file, tables, taken)
             files += (File(unit.name, unit.text) for unit in made.units)
