@@ -36,6 +36,13 @@ class Sink(Protocol):
         """Write what was put, without waiting for longer than a disk does. Gives what went wrong or right again, as
         messages for the daemon's log, each trouble once; it never raises for a failing world."""
 
+    @property
+    def waiting(self) -> int:
+        """How much of what was flushed its reader has no room for yet; `flush` tries it again. 0: nothing."""
+
+    def fileno(self) -> int | None:
+        """The descriptor to watch for writing while something waits; None: there is none, try later."""
+
     def close(self) -> Sequence[str]:
         """Let go of the file or socket. Gives what is left to tell, such as how many messages were lost."""
 

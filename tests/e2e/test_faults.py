@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import signal
+import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rig.client import Dialogue
+from rig.client import Dialogue, converse
 from rig.daemon import Daemon, Kind
-from rig.entries import SIX, service
+from rig.deadline import wait_for
+from rig.entries import SIX, sensor, service
 from rig.network import Lab
 
 Maker = Callable[..., Daemon]
 
-A = "192.168.1.20"
+FIVE, A, B = "192.168.1.5", "192.168.1.20", "192.168.1.21"
 
 
 @pytest.fixture
@@ -38,3 +44,47 @@ def test_a_server_that_may_not_be_ended_is_left_behind_and_told_of(lab: Lab, mak
         assert daemon.find("may not be sent signals")
         assert daemon.find("servers are left behind that do not end: held ")
         assert client.silent(), "the server lives on"
+
+
+def test_a_log_that_nobody_reads_holds_up_neither_bans_nor_the_end(lab: Lab, make: Maker) -> None:
+    """A FIFO whose reader hangs."""
+    daemon = make(sensor("decoy", 7002) + service("real", 7001, "server_args = do=word=hi", "cps = 0 10"))
+    daemon.start()
+    daemon.log.unlink()
+    os.mkfifo(daemon.log)
+    reader = os.open(daemon.log, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 1)
+        daemon.send(signal.SIGHUP)
+        wait_for(lambda: filled(reader), "a line in the FIFO", 20.0)
+        while filled(reader) < os.sysconf("SC_PAGESIZE") - 100:  # nobody knows how much there is room for
+            before = filled(reader)
+            daemon.send(signal.SIGHUP)
+            wait_for(lambda before=before: filled(reader) > before, "another line", 20.0)
+        assert converse(lab, FIVE, 7002, A) == "closed"
+        assert daemon.stop() == 0
+    finally:
+        os.close(reader)
+    daemon.log.unlink()
+    daemon.start()
+    assert converse(lab, SIX, 7001, A) == "closed", "its ban was kept"
+    assert converse(lab, SIX, 7001, B) == "hi\n"
+
+
+def filled(reader: int) -> int:
+    """Bytes that wait in a pipe."""
+    waiting = bytearray(4)
+    fcntl.ioctl(reader, termios.FIONREAD, waiting)
+    return int.from_bytes(waiting, sys.byteorder)
+
+
+def test_standard_output_is_a_log_by_its_name_also_after_a_reload(lab: Lab, make: Maker) -> None:
+    daemon = make(service("real", 7001, "server_args = do=word=hi", "log_type = FILE /dev/stdout"))
+    daemon.log.symlink_to("/dev/stdout")
+    daemon.launch()
+    wait_for(lambda: "Started working" in daemon.errors.read_text(), daemon.story, 20.0)
+    daemon.send(signal.SIGHUP)
+    wait_for(lambda: "Reconfigured" in daemon.errors.read_text(), daemon.story, 20.0)
+    assert converse(lab, SIX, 7001, A) == "hi\n"
+    wait_for(lambda: ": START: real " in daemon.errors.read_text(), daemon.story, 20.0)
+    assert daemon.stop() == 0

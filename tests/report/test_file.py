@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sentinetd.model.events import Level
+from sentinetd.report.sinks import file
 from sentinetd.report.sinks.file import LogFile
 
 
@@ -74,6 +77,7 @@ def test_limits(
 FULL_DISK = """
 import ctypes, os, sys
 from sentinetd.model.events import Level
+from sentinetd.report.sinks import file
 from sentinetd.report.sinks.file import LogFile
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS = 0x20000
@@ -134,3 +138,56 @@ def test_descriptor_is_closed(tmp_path: Path) -> None:
     descriptor = opened(tmp_path / "log")
     LogFile(descriptor, "x", plain).close()
     assert ctypes.CDLL(None).fcntl(descriptor, 1) == -1
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Both ends of a pipe of the least size that there is; to write to it does not wait."""
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 1)
+    yield reader, writer
+    os.close(reader)
+
+
+def test_a_pipe_that_is_full_is_waited_for_and_no_line_is_torn(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    log = LogFile(writer, "common", plain)
+    lines = [f"line {number}" for number in range(2000)]
+    assert put(log, *lines) == []
+    assert log.waiting
+    assert put(log, "last") == []
+    data = b""
+    while log.waiting:
+        data += os.read(reader, 1 << 20)
+        assert log.flush() == []
+    data += os.read(reader, 1 << 20)
+    assert data.decode().splitlines() == [*lines, "last"]
+    assert log.close() == []
+
+
+def test_a_pipe_that_nobody_reads_is_told_once_and_so_is_what_was_lost(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = pipe
+    monkeypatch.setattr(file, "BEHIND_MOST", 100)
+    log = LogFile(writer, "common", plain)
+    line = "x" * 49
+    assert put(log, *[line] * 200) == ["common log cannot be written: nobody reads what is written"]
+    assert put(log, line) == []
+    data = b""
+    told: list[str] = []
+    while log.waiting:
+        data += os.read(reader, 1 << 20)
+        told += log.flush()
+    data += os.read(reader, 1 << 20)
+    written = data.decode().splitlines()
+    assert set(written) == {line}
+    assert told == [f"common log can be written again, {201 - len(written)} lines were lost"]
+    assert log.close() == []
+
+
+def test_what_a_pipe_never_took_is_told_at_the_end(pipe: tuple[int, int]) -> None:
+    log = LogFile(pipe[1], "common", plain)
+    put(log, *["x" * 99] * 100)
+    (told,) = log.close()
+    assert told == f"common log: {100 - os.sysconf('SC_PAGESIZE') // 100} lines were lost"

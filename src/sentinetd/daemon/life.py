@@ -165,9 +165,9 @@ class Life:
     def _daemonize(self) -> bool:
         """Go to the background, unless told otherwise. False in the process that was started, when the daemon works or
         has failed; its exit status says which, so that whoever started it knows."""
-        _null(0, 1)
+        _null(0)
         if self._options.foreground or self._options.debug:
-            return True
+            return True  # standard output stays: logs may be there, by name
         ours, theirs = os.pipe2(os.O_CLOEXEC)
         if os.fork():
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -179,7 +179,7 @@ class Life:
         os.setsid()
         # Nothing that we start may hold what our caller waits for the end of; we ourselves need it until we work.
         self._stderr = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 10)
-        _null(2)
+        _null(1, 2)
         return True
 
     def _claim_state(self) -> str:

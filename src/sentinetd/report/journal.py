@@ -146,11 +146,11 @@ class Journal:
                 self._last_resort.put(self._wall(), Level.ERROR, escape(line))
             self._last_resort.flush()
             self._complain(troubles)
-        self._touched = {number for number, log in self._sinks.items() if isinstance(log, SystemLog) and log.waiting}
+        self._touched = {number for number, log in self._sinks.items() if log.waiting}
 
-    def waiting(self) -> Sequence[SystemLog]:
+    def waiting(self) -> Sequence[Sink]:
         """After a flush: logs of which the system has not taken all. They want another flush when it can."""
-        return [log for log in map(self._sinks.get, self._touched) if isinstance(log, SystemLog)]
+        return [log for log in map(self._sinks.get, self._touched) if log is not None and log.waiting]
 
     def close(self) -> None:
         """Write what there is and close everything."""
