@@ -498,7 +498,7 @@ def test_what_takes_no_time_is_answered_and_counts_for_nothing() -> None:
     for _ in range(3):
         connection = player.connection(SOURCE)
         effects = player.give(Arrived(connection))
-        assert (kinds(effects)[0], effects[-1]) == ("ServerStarted", Reply(connection))
+        assert (kinds(effects)[0], effects[-1]) == ("ServerStarted", Reply(connection, player.engine.services[1]))
     assert player.engine.count(1) == 0
 
 
@@ -506,7 +506,8 @@ def test_a_datagram_that_is_answered_after_a_question_leaves_the_listener_armed(
     player = Player(dgram("echo", type=frozenset({Type.INTERNAL}), only_from=NAMED))
     connection = player.connection(SOURCE)
     player.give(Arrived(connection))
-    assert answer(player, "a.example")[-2:] == [Reply(connection), Rearm(connection)]
+    reply = Reply(connection, player.engine.services[1])
+    assert answer(player, "a.example")[-2:] == [reply, Rearm(connection)]
     assert player.engine.state(1) == "Active"
 
 

@@ -87,7 +87,7 @@ class Performer:
         self._tell = tell
         self.table: dict[type[Any], Callable[[Any], None]] = {
             Serve: lambda effect: self._serve(effect.connection),
-            Reply: lambda effect: self._replies.reply(effect.connection),
+            Reply: self._replies.reply,
             Grant: lambda effect: say(self._doors.descriptor(effect.connection), GO),
             HangUp: lambda effect: self._carrier.hang_up(effect.number),
             Say: self._say,

@@ -7,12 +7,13 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from socket import AF_INET, SHUT_WR, SOCK_STREAM
 
 from sentinetd.daemon.doors import Doors
 from sentinetd.model.connection import Connection
 from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.service import OnSuccess, Service, SocketType
+from sentinetd.policy.effects import Reply
 from sentinetd.policy.engine import Engine
 from sentinetd.serve.internal import servers as servers_text
 from sentinetd.serve.internal import services as services_text
@@ -32,17 +33,13 @@ TOGETHER = QUIETLY | int(socket.MSG_MORE)
 def say(descriptor: int, data: bytes) -> None:
     """Send *data* to the stream *descriptor* without waiting: what it has no room for gets room, up to what the
     kernel gives, and the rest is left out. Nobody who does not read can hold the guard up."""
-    # Any family does for sending; to leave out one of the three would have the kernel asked for it.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor) as stream:
-        try:
-            rest = memoryview(data)
-            with suppress(OSError):
-                rest = rest[stream.send(rest, QUIETLY) :]
-                if rest:
-                    stream.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, len(data))
-                    stream.send(rest, QUIETLY)
-        finally:
-            stream.detach()
+    stream = _stream(descriptor)
+    try:
+        _send(stream, data, QUIETLY)
+    except OSError:
+        pass  # the client is gone, or has read nothing of what it was sent before
+    finally:
+        stream.detach()
 
 
 def part(descriptor: int, data: bytes) -> None:
@@ -51,16 +48,26 @@ def part(descriptor: int, data: bytes) -> None:
     The data and the end leave in one packet, which wakes the client once. The end is sent apart from the closing, for
     that would throw away what waits to be sent where the client has sent what nobody reads (tcp(7)).
     """
-    stream = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+    stream = _stream(descriptor)
     try:
-        sent = stream.send(data, TOGETHER)
-        if sent < len(data):
-            say(descriptor, data[sent:])
-        stream.shutdown(socket.SHUT_WR)
+        _send(stream, data, TOGETHER)
+        stream.shutdown(SHUT_WR)
     except OSError:
         pass  # the client is gone
     finally:
         stream.close()
+
+
+def _stream(descriptor: int) -> socket.SocketType:
+    # Without what Python adds. Any family does for sending; to leave out one of the three would have the kernel asked.
+    return socket.SocketType(AF_INET, SOCK_STREAM, 0, descriptor)
+
+
+def _send(stream: socket.SocketType, data: bytes, flags: int) -> None:
+    sent = stream.send(data, flags)
+    if sent < len(data):
+        stream.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, len(data))
+        stream.send(memoryview(data)[sent:], flags)
 
 
 def open_banner(path: str) -> io.FileIO:
@@ -82,7 +89,8 @@ class Replies:
         self._hear = hear
         self._pace = Pace()
         self._own_ports: frozenset[int] = frozenset()
-        self._texts: dict[str, tuple[int, bytes]] = {}  # by service: the second it is of, and its answer
+        self._second = -1
+        self._texts: dict[str, bytes] = {}  # what services say in that second, who were asked in it
         self.position = 0  # where chargen's pattern goes on: one for stream and dgram, as in xinetd
 
     def refresh(self) -> None:
@@ -93,16 +101,13 @@ class Replies:
             if service.socket_type is not SocketType.STREAM and manner_of(service) is Manner.ONCE
         )
 
-    def reply(self, connection: Connection) -> None:
+    def reply(self, effect: Reply) -> None:
         """Say what the service has to say, and hang up; or answer the datagram that waits."""
-        running = self._engine.find(connection.service)
-        if running is None:
-            raise KeyError(connection.service)
-        service = running.service
+        service = effect.service
         if service.socket_type is not SocketType.STREAM:
-            self._answer(connection, service)
+            self._answer(effect.connection, service)
             return
-        name, descriptor = service.name.lower(), self._doors.take(connection)
+        name, descriptor = service.name.lower(), self._doors.take(effect.connection)
         if name == "servers":
             self._later(lambda: self._list_servers(descriptor))
         else:
@@ -113,13 +118,12 @@ class Replies:
         part(descriptor, self._text("servers"))
 
     def _text(self, name: str) -> bytes:
-        if name in AT_ONCE:
-            now = int(time.time())
-            said = self._texts.get(name)
-            if said is None or said[0] != now:  # they tell no less than a second
-                said = self._texts[name] = now, AT_ONCE[name](now)
-            return said[1]
-        return _LISTS[name](self._engine).encode("utf-8", "surrogateescape")
+        now = int(time.time())
+        if now != self._second:  # they tell no less than a second
+            self._second = now
+            self._texts = {name: tells(now) for name, tells in AT_ONCE.items()}
+        said = self._texts.get(name)
+        return _LISTS[name](self._engine).encode("utf-8", "surrogateescape") if said is None else said
 
     def _answer(self, connection: Connection, service: Service) -> None:
         """Answer one datagram, unless that would make two such services talk to each other for ever, or flood one whose

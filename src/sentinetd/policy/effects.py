@@ -7,6 +7,7 @@ from sentinetd.model.connection import Connection
 from sentinetd.model.events import Event
 from sentinetd.model.noun import dataclass
 from sentinetd.model.order import Refusal
+from sentinetd.model.service import Service
 from sentinetd.model.trip_run import Tripped
 from sentinetd.model.verdict import Question
 
@@ -20,9 +21,11 @@ class Serve:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Say what an internal service has to say to the connection, and hang up; answer the datagram, and take it."""
+    """Say what *service*, an internal one, has to say to the connection, and hang up; answer the datagram, and take
+    it."""
 
     connection: Connection
+    service: Service
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,8 @@ class Engine:
 
     def deadline(self) -> float | None:
         """When the engine wants a `Tick`, on its clock; None if nothing is due."""
-        return min((due for due in (self._agenda.next(), self.bans.deadline()) if due is not None), default=None)
+        due, ban = self._agenda.next(), self.bans.deadline()
+        return ban if due is None or (ban is not None and ban < due) else due
 
     # What others may see of the state: for the dump, the consistency check and the tools.
 

@@ -160,14 +160,13 @@ class Reception:
             running.bucket.take()
         if verdict is not None:
             return self._ask(before or Candidate(running, connection, known, now.now, known), verdict, now)
-        service = running.service
         first: list[Effect] = []
         if before is None or not before.failures:
             running.score.served += 1
             if ConnectionAdmitted in self._services.heeded and not (running.behind and connection.source is None):
                 first.append(admitted(running, connection, now))
-        if service.banner_success and speaks(service, connection):
-            first.append(Say(connection, service.banner_success))
+        if running.service.banner_success and speaks(running.service, connection):
+            first.append(Say(connection, running.service.banner_success))
         if running.manner is Manner.ONCE:
             effects = self._reply(running, connection, now)
         else:
@@ -221,7 +220,7 @@ class Reception:
 
     def _reply(self, running: Running, connection: Connection, now: Moment) -> list[Effect]:
         """An internal service that takes no time: there is no server to count, and xinetd's log says process 0."""
-        effects: list[Effect] = [Reply(connection)]
+        effects: list[Effect] = [Reply(connection, running.service)]
         if self._services.tells(running, ServerStarted):
             effects.insert(0, started(running, connection, 0, now))
         return effects if running.serving is None else [*effects, *self._services.take_back(running, connection)]
