@@ -25,7 +25,7 @@ from cost.steps import Steps, least_time, steps
 from policy.player import Player, addresses, sensor, service
 from sentinetd.model.address import Network
 
-MEASURED = {"refuse": 954, "banned": 895, "trip": 2122, "daytime": 828, "serve": 3941}
+MEASURED = {"refuse": 954, "banned": 895, "trip": 1626, "daytime": 828, "serve": 3941}
 """Instructions of CPython 3.11 for one connection, of the whole guard."""
 MARGIN = 1.5
 IDLE = (6, 300)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from sentinetd.daemon.loop import Loop
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.noun import replace
-from sentinetd.model.service import Family, Service
+from sentinetd.model.service import Family, Flag, Service
 from sentinetd.model.values import Redirect
 from sentinetd.net.listener import Accepted, Exhausted, Listener
 
@@ -129,7 +131,7 @@ def test_what_came_with_the_one_that_closes_the_listener_is_hung_up_on_unjudged(
     assert not any(one.waiting(client) for client in range(7))
 
 
-def exhausted_after_one(listener: Listener, limit: int = 64) -> Iterator[Accepted]:
+def exhausted_after_one(listener: Listener, limit: int = 64, *, unseen: bool = False) -> Iterator[Accepted]:
     descriptor, where = listener.socket._accept()  # type: ignore[attr-defined]
     yield Accepted(descriptor, Address.parse(where[0]), where[1])
     raise Exhausted("no descriptors")
@@ -148,8 +150,38 @@ def test_descriptors_that_a_burst_gives_back_end_the_shortage(
     assert one.waiting(0) is keeps
 
 
+SENSOR = frozenset({Flag.SENSOR})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "family"),
+    [
+        pytest.param({}, socket.AF_INET, id="a server expects IPv4"),
+        pytest.param({"flags": SENSOR, "tarpit": 1.0}, socket.AF_INET, id="so does who plays a sensor's part"),
+        pytest.param({"flags": SENSOR}, socket.AF_INET6, id="a sensor hangs up"),
+    ],
+)
+def test_only_what_nobody_looks_at_stays_as_it_came(
+    house: Make, attributes: dict[str, Any], family: socket.AddressFamily
+) -> None:
+    seen: list[int] = []
+
+    def judge(here: House, connection: Connection) -> None:
+        with socket.socket(fileno=os.dup(here.doors.descriptor(connection))) as accepted:
+            seen.append(accepted.family)
+        refuse(here, connection)
+
+    one = house(judge)
+    one.doors.close(1)
+    one.doors.open(1, replace(one.service, family=Family.IPV6, address=None, **attributes))
+    one.learn_port()
+    one.visit(1)
+    one.turn()
+    assert seen == [family]
+
+
 def test_nothing_accepted_is_a_shortage(house: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(listener: Listener, limit: int = 64) -> Iterator[Accepted]:
+    def none(listener: Listener, limit: int = 64, *, unseen: bool = False) -> Iterator[Accepted]:
         raise Exhausted("no descriptors")
         yield
 

@@ -8,7 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
@@ -125,6 +125,15 @@ def test_a_peer_that_finished_sending_is_accepted_all_the_same() -> None:
     os.close(accepted.descriptor)
     client.close()
     listener.close()
+
+
+def test_what_nobody_sees_stays_as_it_came() -> None:
+    with closing(open_listener(stream())) as listener, connect(listener, "127.0.0.1"):
+        assert readable(listener)
+        [accepted] = listener.accept(unseen=True)
+        assert accepted.source == Address.parse("127.0.0.1")
+        with socket.socket(fileno=accepted.descriptor) as left:
+            assert left.family == socket.AF_INET6
 
 
 def test_link_local_sources_come_with_their_interface(link: str) -> None:

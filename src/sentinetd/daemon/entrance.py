@@ -13,6 +13,7 @@ from sentinetd.daemon.door import Door
 from sentinetd.model.address import Address
 from sentinetd.model.aim import watches
 from sentinetd.model.connection import Connection
+from sentinetd.model.manner import Manner, manner_of
 from sentinetd.model.service import Service
 from sentinetd.net.held import Held
 from sentinetd.net.listener import AcceptFailed, Exhausted, Listener
@@ -70,10 +71,11 @@ class Entrance:
         came: list[Connection] = []
         taken = 0
         sensor, caught = service.sensor, service.caught
+        unseen = sensor and not caught and manner_of(service) is Manner.NOBODY
         asks = sensor and (caught or not listener.address.value)  # which of our addresses was touched
         here: tuple[Address | None, int] = listener.address if sensor else None, listener.port
         try:
-            for descriptor, source, port in listener.accept(most):
+            for descriptor, source, port in listener.accept(most, unseen=unseen):
                 taken += 1
                 if asks:
                     asked = here = asked_of(descriptor, listener.port) if caught else local_of(descriptor)

@@ -209,16 +209,14 @@ class Link:
 
     def _append(self, record: Any) -> None:
         kind = type(record)
-        lasts = kind in LASTING
-        if self._fresh and (
-            lasts is not self._lasting or kind in WITH_FILE or len(self._fresh) == RECORDS_AT_ONCE
-        ):  # packets are of one sort: they are told again as a whole, or not
-            self._pack()
+        lasts, alone = kind in LASTING, kind in WITH_FILE
+        if self._fresh and (lasts is not self._lasting or alone or len(self._fresh) == RECORDS_AT_ONCE):
+            self._pack()  # packets are of one sort: they are told again as a whole, or not
         self._lasting = lasts
         self._fresh.append(record)
         self._sequence += 1
         self._behind += 1
-        if kind in WITH_FILE:
+        if alone:
             self._pack()
         if kind not in ROUTINE:
             self._urgent = True

@@ -93,7 +93,7 @@ class Performer:
             Say: self._say,
             Play: lambda effect: self._play(effect.connection),
             Ask: self._ask,
-            Refuse: lambda effect: self._refuse(effect.connection),
+            Refuse: self._refuse,
             Release: lambda effect: self._doors.release(effect.connection),
             Pause: lambda effect: self._doors.pause(effect.number),
             Resume: lambda effect: self._resume(effect.number),
@@ -122,9 +122,9 @@ class Performer:
     def _complain(self, text: str) -> None:
         self._tell(Notice(time.time(), Level.ERROR, text))
 
-    def _refuse(self, connection: Connection) -> None:
-        if not self._carrier.shun(connection.number):
-            self._doors.refuse(connection)
+    def _refuse(self, effect: Refuse) -> None:
+        if not self._carrier.shun(effect.connection.number):
+            self._doors.refuse(effect.connection)
 
     def _resume(self, number: int) -> None:
         name = self._service(number).name

@@ -123,8 +123,9 @@ class Listener:
         """Let go of the socket; a server that shares it keeps it."""
         self.socket.close()
 
-    def accept(self, limit: int = 64) -> Iterator[Accepted]:
-        """Up to *limit* connections that are queued now; each is the caller's as soon as it is yielded.
+    def accept(self, limit: int = 64, *, unseen: bool = False) -> Iterator[Accepted]:
+        """Up to *limit* connections that are queued now; each is the caller's as soon as it is yielded. *unseen*: no
+        server is going to look at the socket, which may be what it is.
 
         Raises `Exhausted` or `AcceptFailed` after those that could still be had. Errors of a single connection are
         passed over and count towards *limit*, so that no flood keeps the loop from its other listeners.
@@ -138,7 +139,7 @@ class Listener:
                 if error.errno in PASSED_OVER:
                     continue
                 raise _unaccepted(error) from error
-            if self._dual and where[0].startswith(MAPPED):
+            if self._dual and not unseen and where[0].startswith(MAPPED):
                 _speak_ipv4(descriptor)
             yield Accepted(descriptor, source_of(where), where[1])
 

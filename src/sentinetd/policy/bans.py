@@ -96,10 +96,10 @@ class Bans:
         """Whether *source* is never banned, or not for touching *service*, a sensor."""
         if source in self.exemptions.everywhere:
             return True
-        if not service.sensor:
+        own = service.exempt
+        if not (own.networks or own.names) or not service.sensor:
             return False
-        names = service.exempt.names
-        return source in service.exempt or bool(names and self.exemptions.by_name(source, names))
+        return source in own or bool(own.names and self.exemptions.by_name(source, own.names))
 
     def refuses(self, connection: Connection, service: Service, now: Moment) -> bool:
         """Whether *connection* is refused by *service* since its source is banned."""
@@ -134,7 +134,8 @@ class Bans:
         if why_not:
             told = self._told.first((connection.service, source), now.now) or each
             return [self._trip(service, connection, source, 0.0, why_not, now)] if told else []
-        told = self._told.first((connection.service, network), now.now) or not again or each
+        key = connection.service, network.value, network.length, network.version, network.scope
+        told = self._told.first(key, now.now) or not again or each
         span = service.deny_time
         if self._settings.jitter:
             span *= 1.0 + self._settings.jitter * self._dice()
@@ -149,7 +150,8 @@ class Bans:
                 effects.append(Report(BanLengthened(now.wall, network, now.wall + span, service.id, Origin.SENSOR)))
         if told:
             effects.append(self._trip(service, connection, source, span, "", now))
-        effects += self.evicted(now)
+        if len(self.ledger) > self.ledger.maximum:
+            effects += self.evicted(now)
         return effects
 
     def ordered(self, wanted: WantedBan, origin: Origin, who: str, now: Moment) -> Iterator[Effect]:
@@ -260,7 +262,9 @@ class Bans:
             return "a datagram's sender can be forged (deny_dgram = no)"
         if self._settings.dry_run:
             return "dry_run"
-        return "" if again else self._too_few(service, network, now) or self._too_many(now)
+        if again or (self._settings.sensors <= 1 and self._settings.max_bans_per_minute is None):
+            return ""
+        return self._too_few(service, network, now) or self._too_many(now)
 
     def _too_few(self, service: Service, network: Network, now: Moment) -> str:
         """Count the sensors that *network* touched; why it may not be banned yet, empty when it may."""

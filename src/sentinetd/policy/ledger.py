@@ -130,15 +130,17 @@ class Ledger:
     def impose(self, network: Network, until: float, *, kept: bool = False) -> bool:
         """Ban *network* until *until*, or later if it is banned for longer; whether that changed anything. *kept*: it
         is an operator's, and stays one until it is lifted or has ended."""
-        table = self._table(network.version, network.length)
-        key = table.key(network.value, network.scope)
+        table = self._tables.get((network.version, network.length)) or self._table(network.version, network.length)
+        prefix = (network.value >> table.shift ^ table.flip) >> 0  # as `_Table.key`: each trip comes by here
+        key: _Key = (prefix, network.scope) if network.scope else prefix
         standing = table.ends.get(key)
         if standing is None:
             self._count += 1
             end = -until if kept else until
-            table.ends[key] = end = self._lately.setdefault(end, end)
-            table.file(key, end)
-            self._forget_some()
+            table.ends[key] = self._lately.setdefault(end, end)
+            (table.kept if kept else table.passing).file(key, until)
+            if len(self._lately) > SHARED_MOST:
+                self._lately.clear()
             return True
         later, keep = until > abs(standing), kept and standing > 0
         if not later and not keep:

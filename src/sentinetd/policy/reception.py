@@ -68,7 +68,7 @@ class Reception:
             return () if running.behind is None else (Refuse(connection),)
         if running.peers is not None and connection.source is not None and connection.source in running.peers:
             return self._await_header(running, connection, connection.source, now)
-        return self._meet(running, connection, now)
+        return self._meet(running, connection, now) if service.banner else self._judge(running, connection, now)
 
     def _await_header(self, running: Running, connection: Connection, peer: Address, now: Moment) -> Iterable[Effect]:
         """*peer* is to say for whom the connection is, before anything is judged."""
@@ -257,7 +257,8 @@ class Reception:
             effects += self._suspects.refuse(running, connection, answers, now)
         else:
             effects.append(Refuse(connection))
-        effects += self._services.take_back(running, connection)
+        if running.serving is not None or running.behind is not None:
+            effects += self._services.take_back(running, connection)
         if reason is Reason.CPS and running.reopens is None:
             effects += self._services.pause(running, "excessive incoming connections", service.cps.wait, now)
         return effects

@@ -32,8 +32,9 @@ class Trips:
         plays = running.manner is Manner.PLAYED
         greeted = (plays or bool(service.banner)) and not self._bans.refuses(connection, service, now)
         plays = plays and greeted and self._plays.begin(running, connection, whose(connection.source), now)
-        tripped = self._bans.tripped(service, connection, now, exempt=exempt, each=plays)
-        effects = list(self.imposing(tripped, now))
+        effects = self._bans.tripped(service, connection, now, exempt=exempt, each=plays)
+        if self._servers.visitors or self._servers.sessions:
+            effects = list(self._ending(effects, now))
         if plays:
             effects.append(Play(connection))
         elif running.manner is Manner.PLAYED:
