@@ -1,4 +1,4 @@
-"""How many steps the guard takes for a connection, and that no state makes them more.
+"""How many steps the guard takes for a connection, and the courier for what it is told; no state makes them more.
 
 Steps are instructions of the interpreter (`cost.steps`): the same number each time, on any machine. Bounds are
 `MEASURED` with `MARGIN`, which is for other versions of the interpreter and for what has to be added with good reason;
@@ -18,15 +18,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cost.bookkeeping import each, refusals, trips
 from cost.steps import Steps, least_time, steps
 from policy.player import Player, addresses, sensor, service
 from sentinetd.model.address import Network
 
 MEASURED = {"refuse": 954, "banned": 895, "trip": 1626, "daytime": 828, "serve": 3941}
 """Instructions of CPython 3.11 for one connection, of the whole guard."""
+BOOKED = {trips: 368, refusals: 779}
+"""The same for one record that the courier is told, kept and written."""
 MARGIN = 1.5
 IDLE = (6, 300)
 """Services beside, few and many."""
@@ -54,6 +58,13 @@ def test_a_connection_takes_so_many_steps_however_many_services_there_are() -> N
         assert few[kind][0] <= MARGIN * measured, f"{kind}: {few[kind][0]:.0f} instructions, {few[kind][1]:.0f} calls"
         assert many[kind][0] <= 1.05 * few[kind][0], f"{kind}: {few} with few services, {many} with many"
         assert many[kind][2] <= GROWS * few[kind][2], f"{kind}: {few} with few services, {many} with many"
+
+
+@pytest.mark.parametrize("records", BOOKED, ids=lambda records: records.__name__)
+def test_what_is_told_takes_so_many_steps_to_book(records: Callable[[int], list[Any]], tmp_path: Path) -> None:
+    one = each(tmp_path, records)
+    print(f"{records.__name__}: {one}")
+    assert one.instructions <= MARGIN * BOOKED[records], one
 
 
 def stage(*, bans: int = 1, listed: int = 1, exempt: int = 1, beside: int = 1, servers: int = 1) -> Player:

@@ -7,6 +7,7 @@ All of it is bounded: a day has so many minutes, and of each hour the busiest ar
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from enum import Enum
 
 from sentinetd.model.address import Address, Network
@@ -54,8 +55,18 @@ class Frequent:
         self._least = 0
         self._rare: list[str] = []  # who had it when it was last looked for, the oldest at the end
 
-    def add(self, *names: str) -> None:
-        """Count one more of each of *names*."""
+    def add(self, name: str, times: int = 1) -> None:
+        """Count *times* more of *name*."""
+        counts = self._counts
+        if name in counts:
+            counts[name] += times
+        elif len(counts) < KEPT:
+            counts[name] = times
+        else:
+            counts[name] = counts.pop(self._rarest()) + times
+
+    def add_each(self, names: Iterable[str]) -> None:
+        """Count one more of each of *names*: as `add`, without a call for each."""
         counts = self._counts
         for name in names:
             if name in counts:
@@ -68,12 +79,13 @@ class Frequent:
     def _rarest(self) -> str:
         """The oldest of the names with the least count. Looked for once for all of them: a flood from everywhere has a
         new name each time, and no count ever falls."""
-        while self._rare:
-            name = self._rare.pop()
-            if self._counts.get(name) == self._least:
+        rare, counts = self._rare, self._counts
+        while rare:
+            name = rare.pop()
+            if counts.get(name) == self._least:
                 return name
-        self._least = min(self._counts.values())
-        self._rare = [name for name, count in self._counts.items() if count == self._least][::-1]
+        self._least = min(counts.values())
+        self._rare = [name for name, count in counts.items() if count == self._least][::-1]
         return self._rare.pop()
 
     def counts(self) -> dict[str, int]:
@@ -120,9 +132,9 @@ class History:
             if trips.run.number:
                 minute.trips += len(touched)
                 rankings = self._hour(second).rankings
-                rankings[Ranking.SENSORS].add(*[trips.run.service] * len(touched))
-                rankings[Ranking.SOURCES].add(*touched)
-                rankings[Ranking.NETWORKS].add(*[_network(trips.run.version, source) for source in touched])
+                rankings[Ranking.SENSORS].add(trips.run.service, len(touched))
+                rankings[Ranking.SOURCES].add_each(touched)
+                rankings[Ranking.NETWORKS].add_each(_network(trips.run.version, source) for source in touched)
 
     def refused(self, total: int, now: float) -> None:
         """Up to *now* the guard had refused *total*; less than before means that it is another guard."""

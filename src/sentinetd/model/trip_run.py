@@ -82,7 +82,7 @@ class TripRun:
         if not self.rows or len(self.rows) % form.size or len(self.rows) > ROWS_MOST * form.size:
             raise MessageError(f"{len(self.rows)} bytes are no rows of {form.size}")
         rows: list[Row] = list(form.iter_unpack(self.rows))
-        for at, span, *_ in rows:  # NaN is neither
+        for at, span, _, _, _ in rows:  # NaN is neither
             if not (-LARGEST < at < LARGEST and (0.0 < span < LARGEST or span == math.inf)):
                 raise MessageError(f"no ban of {span} seconds begins at {at}")
         return TripTable(self, rows)
@@ -108,8 +108,8 @@ class TripTable:
         if self._sources is None:
             version, scope = self.run.version, self.run.scope
             if version == 4:
-                known = OCTETS
-                self._sources = [f"{known[a]}.{known[b]}.{known[c]}.{known[d]}" for *_, (a, b, c, d) in self.rows]
+                of = OCTETS
+                self._sources = [f"{of[a]}.{of[b]}.{of[c]}.{of[d]}" for _, _, _, _, (a, b, c, d) in self.rows]
             else:
                 self._sources = [Address.of(version, _number(row[4], "big"), scope).text for row in self.rows]
         return self._sources

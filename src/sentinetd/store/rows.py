@@ -43,14 +43,14 @@ def of_ban(ban: Ban) -> tuple[object, ...]:
 
 
 def of_trips(trips: TripTable, forget: float) -> Iterator[tuple[object, ...]]:
-    """The bans that *trips* began, each as the parameters of UPSERT, *forget* the last."""
+    """The bans that *trips* began, each as the parameters of UPSERT_TRIP, *forget* the last."""
     run = trips.run
     version, length, scope, sensor = run.version, run.length, storable(run.scope), storable(run.service)
-    fill, origin = BITS[version] - length, Origin.SENSOR.value
+    fill = BITS[version] - length
     for at, span, _, _, packed in trips.rows:
         value = packed if not fill else blob(version, int.from_bytes(packed, "big") >> fill << fill)
         until = None if span == math.inf else at + span
-        yield version, value, length, scope, sensor, origin, at, until, 1, "", "", forget
+        yield version, value, length, scope, sensor, at, until, forget
 
 
 def of_exemption(one: Exemption) -> tuple[object, ...]:

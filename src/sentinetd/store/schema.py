@@ -85,21 +85,26 @@ def migrate(database: sqlite3.Connection, version: int) -> None:
 
 IS_THIS = "version = ?1 AND value = ?2 AND length = ?3 AND scope = ?4"
 
-INSERT = """
-INSERT INTO bans (version, value, length, scope, sensor, origin, since, first, last, until, trips, offences, who, note)
+_COLUMNS = "version, value, length, scope, sensor, origin, since, first, last, until, trips, offences, who, note"
+INSERT = f"""
+INSERT INTO bans ({_COLUMNS})
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7, ?8, ?9, ?9, ?10, ?11)
+ON CONFLICT DO UPDATE SET """
+INSERT_TRIP = f"""
+INSERT INTO bans ({_COLUMNS})
+VALUES (?1, ?2, ?3, ?4, ?5, 'sensor', ?6, ?6, ?6, ?7, 1, 1, '', '')
 ON CONFLICT DO UPDATE SET """
 
 _NEW = "(excluded.last > last AND until IS NOT NULL AND excluded.last >= until)"  # the one before has ended
 _LATER = "excluded.until > until OR (excluded.until IS NULL AND until IS NOT NULL)"
 _TAKES = f"({_NEW} OR excluded.origin = 'operator' OR (origin <> 'operator' AND ({_LATER})))"
 
-UPSERT = f"""{INSERT}
+_MERGE = f"""
     sensor = CASE WHEN {_TAKES} THEN excluded.sensor ELSE sensor END,
     origin = CASE WHEN {_TAKES} THEN excluded.origin ELSE origin END,
     who = CASE WHEN {_TAKES} THEN excluded.who ELSE who END,
     note = CASE WHEN {_TAKES} THEN excluded.note ELSE note END,
-    offences = CASE WHEN NOT {_NEW} THEN offences WHEN excluded.last - until > ?12 THEN excluded.offences
+    offences = CASE WHEN NOT {_NEW} THEN offences WHEN excluded.last - until > :forget THEN excluded.offences
         ELSE offences + excluded.offences END,
     since = CASE WHEN {_NEW} THEN excluded.since ELSE since END,
     trips = trips + (excluded.last > last AND excluded.trips),
@@ -108,7 +113,11 @@ UPSERT = f"""{INSERT}
 """
 """The later end stays, and who ordered it; an operator's ban stays his while it lasts. A record that comes twice
 changes nothing. *last* belongs to the end it gave, also when the clock was set back in between: `until - last` is never
-longer than a span that somebody ordered. ?12: seconds without a ban after which former offences count no longer."""
+longer than a span that somebody ordered."""
+UPSERT = INSERT + _MERGE.replace(":forget", "?12")
+"""?12: seconds without a ban after which former offences count no longer."""
+UPSERT_TRIP = INSERT_TRIP + _MERGE.replace(":forget", "?8")
+"""The same for a trip's ban. A flood has many: what they have in common is said once, not bound to each."""
 
 SET = f"{INSERT} last = excluded.last, until = excluded.until"
 EXTEND = f"UPDATE bans SET until = max(until, ?5), note = ?6 WHERE {IS_THIS}"

@@ -38,6 +38,7 @@ from sentinetd.store.schema import (
     SHIFT,
     TRIM_HISTORY,
     UPSERT,
+    UPSERT_TRIP,
     migrate,
 )
 
@@ -192,7 +193,7 @@ class Store:
             database.executemany(UPSERT, ((*rows.of_ban(one), forget) for one in run))
         elif kind is TripTable:
             for one in run:
-                database.executemany(UPSERT, rows.of_trips(one, self.forget_after))
+                database.executemany(UPSERT_TRIP, rows.of_trips(one, self.forget_after))
         elif kind is Network:
             database.executemany(EVICT, map(rows.key, run))
         elif kind is Lifted:
