@@ -7,6 +7,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -17,6 +18,7 @@ from sentinetd.model.routine import Ending
 from sentinetd.serve.flow import State
 from sentinetd.serve.redirect import Redirect
 
+NAME = "target.example.test"
 LOCALHOST = (Address.parse("127.0.0.1"),)
 
 
@@ -33,7 +35,7 @@ async def nothing_known(host: str, seconds: float) -> None:
 
 def names(*addresses: str) -> Callable[[str, float], object]:
     async def resolve(host: str, seconds: float) -> tuple[Address, ...]:
-        assert host == "target.example.test"
+        assert host == NAME
         return tuple(map(Address.parse, addresses))
 
     return resolve
@@ -54,7 +56,10 @@ def relay(
 
     async def begin() -> None:
         session = Redirect(carrier.sessions, NUMBER, accepted, idle)
-        await session.reach(host, port, keepalive, seconds, resolve)  # type: ignore[arg-type]
+        if host == NAME:
+            await session.find(host, port, keepalive, seconds, resolve)  # type: ignore[arg-type]
+        else:
+            session.reach((Address.parse(host),), port, keepalive, seconds)
 
     carrier.begin(begin())
     client.settimeout(10)
@@ -212,8 +217,8 @@ def test_a_reset_ends_both(carrier: Carrier, target: socket.socket, who: str) ->
     ("host", "resolve", "error"),
     [
         pytest.param("127.0.0.1", nothing_known, os.strerror(111), id="nobody listens"),
-        pytest.param("target.example.test", nothing_known, "the name could not be looked up", id="no answer"),
-        pytest.param("target.example.test", names(), "the name has no address", id="no such name"),
+        pytest.param(NAME, nothing_known, "the name could not be looked up", id="no answer"),
+        pytest.param(NAME, names(), "the name has no address", id="no such name"),
     ],
 )
 def test_a_target_out_of_reach(
@@ -227,23 +232,30 @@ def test_a_target_out_of_reach(
     client.close()
 
 
-def test_a_target_that_never_accepts_is_given_up(carrier: Carrier) -> None:
-    with socket.socket() as listener:
+@contextmanager
+def crowded() -> Iterator[int]:
+    """A port at which nobody gets an answer: as many connections wait there as may."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        waiting = [socket.socket() for _ in range(3)]  # the queue of pending connections is full with these
-        for one in waiting:
+        for _ in range(3):
+            one = stack.enter_context(socket.socket())
             one.setblocking(False)
             one.connect_ex(listener.getsockname())
-        client = relay(carrier, port_of(listener), seconds=0.2)
+        yield port_of(listener)
+
+
+def test_a_target_that_never_accepts_is_given_up(carrier: Carrier) -> None:
+    with crowded() as port:
+        client = relay(carrier, port, seconds=0.2)
         assert carrier.ended() == Ended(NUMBER, 0, 0, Ending.UNREACHABLE, os.strerror(110))
         assert client.recv(10) == b""
-        for one in (client, *waiting):
-            one.close()
+        client.close()
 
 
 def test_the_next_address_of_a_name_is_tried(carrier: Carrier, target: socket.socket) -> None:
-    client = relay(carrier, port_of(target), "target.example.test", resolve=names("::1", "127.0.0.3", "127.0.0.1"))
+    client = relay(carrier, port_of(target), NAME, resolve=names("::1", "127.0.0.3", "127.0.0.1"))
     server, _ = target.accept()
     server.close()
     client.shutdown(socket.SHUT_WR)
@@ -293,22 +305,45 @@ def test_silence_ends_it_where_a_limit_is_set(carrier: Carrier, target: socket.s
     server.close()
 
 
-def test_the_guard_can_end_it_while_it_still_connects(carrier: Carrier, target: socket.socket) -> None:
+def test_the_guard_can_end_it_while_its_name_is_looked_up(carrier: Carrier, target: socket.socket) -> None:
     held = threading.Event()
 
     async def slow(host: str, seconds: float) -> tuple[Address, ...]:
         await carrier.loop.run_in_executor(None, held.wait, 10)
         return LOCALHOST
 
-    client = relay(carrier, port_of(target), "target.example.test", resolve=slow)
+    client = relay(carrier, port_of(target), NAME, resolve=slow)
     wait_for(lambda: len(carrier.sessions), "the session")
     carrier.do(lambda: carrier.sessions.stop(NUMBER))
     assert carrier.ended() == Ended(NUMBER, 0, 0, Ending.STOPPED, "")
     assert client.recv(10) == b""
     held.set()
-    server, _ = target.accept()
-    server.settimeout(10)
-    assert server.recv(10) == b""  # the connection that came too late is closed
     carrier.do(carrier.loop.shutdown_default_executor)
+    target.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        target.accept()  # nobody came, for nobody waits any more
+    client.close()
+
+
+def test_the_guard_can_end_it_while_it_still_connects(carrier: Carrier) -> None:
+    with crowded() as port:
+        client = relay(carrier, port)
+        wait_for(lambda: len(carrier.sessions), "the session")
+        carrier.do(lambda: carrier.sessions.stop(NUMBER))
+        assert carrier.ended() == Ended(NUMBER, 0, 0, Ending.STOPPED, "")
+        assert client.recv(10) == b""
+        client.close()
+
+
+def test_reaching_takes_no_longer_than_it_may_whatever_the_silence_after_it(
+    carrier: Carrier, target: socket.socket
+) -> None:
+    client = relay(carrier, port_of(target), seconds=0.1)  # no silence ends it
+    server, _ = target.accept()
+    (session,) = carrier.sessions._table.values()
+    assert isinstance(session, Redirect)
+    wait_for(lambda: session._down, "both flows")
+    assert session.due == 0.0
     client.close()
     server.close()
+    assert carrier.ended().ending is Ending.CLOSED

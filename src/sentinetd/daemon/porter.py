@@ -250,12 +250,17 @@ class Porter:
 
     def _relay(self, order: Relay, descriptors: Sequence[int]) -> None:
         session = Redirect(self._sessions, order.number, socket.socket(fileno=descriptors[0]), order.idle)
-        self._start(session.reach(order.host, order.port, order.keepalive, order.seconds, self._addresses.answer))
+        try:
+            address = Address.parse(order.host)
+        except ValueError:  # a name
+            self._start(session.find(order.host, order.port, order.keepalive, order.seconds, self._addresses.answer))
+        else:
+            session.reach((address,), order.port, order.keepalive, order.seconds)
 
     def _join(self, order: Join, descriptors: Sequence[int]) -> None:
         session = Redirect(self._sessions, order.number, socket.socket(fileno=descriptors[0]), order.idle)
         target = socket.socket(fileno=descriptors[1])
-        self._start(session.join(target, (HOME, order.port), order.seconds))
+        session.join(target, (HOME, order.port), order.seconds)
 
     def _choose(self, order: Choose, descriptors: Sequence[int]) -> None:
         client = socket.socket(fileno=descriptors[0])

@@ -3,11 +3,10 @@ private sockets."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from sentinetd.model.address import Address
 from sentinetd.model.routine import Ending
@@ -17,89 +16,112 @@ from sentinetd.serve.sessions import Session, Sessions, in_words
 Resolve = Callable[[str, float], Awaitable[tuple[Address, ...] | None]]
 """The addresses of a host name within so many seconds, best first; None if that could not be found out."""
 
+Sockaddr = tuple[str, int] | tuple[str, int, int, int]
+
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 class Redirect(Session):
-    """A client and, once `open` has found and reached it, the target."""
+    """A client and, once `reach`, `find` or `join` has reached it, the target."""
 
-    __slots__ = ("_down", "_target", "_up")
+    __slots__ = ("_ahead", "_down", "_keepalive", "_target", "_up")
 
     def __init__(self, sessions: Sessions, number: int, client: socket.socket, idle: float) -> None:
         super().__init__(sessions, number, client, idle)
+        self._ahead: Iterator[tuple[Address, int]] = iter(())  # addresses and ports to be tried yet
+        self._keepalive = False
         self._target: socket.socket | None = None
-        self._up: Flow | None = None
+        self._up: Flow | None = None  # both flows begin when the target is reached
         self._down: Flow | None = None
 
-    async def reach(self, host: str, port: int, keepalive: bool, seconds: float, resolve: Resolve) -> None:
-        """Connect to *port* of *host* (an address or a name) within *seconds*, then carry bytes both ways."""
-        try:
-            async with asyncio.timeout(seconds):
-                target = await self._connect(await _addresses(host, seconds, resolve), port)
-        except TimeoutError:
-            self.end(Ending.UNREACHABLE, os.strerror(errno.ETIMEDOUT))
-            return
-        except OSError as error:
-            self.end(Ending.UNREACHABLE, in_words(error))
-            return
-        self._carry(target, keepalive)
+    def reach(self, addresses: Iterable[Address], port: int, keepalive: bool, seconds: float) -> None:
+        """Connect to *port* of the first of *addresses* that takes a connection, within *seconds*; then carry bytes
+        both ways."""
+        self._connect_within(seconds)
+        self._try(addresses, port, keepalive)
 
-    async def join(self, target: socket.socket, where: tuple[str, int], seconds: float) -> None:
+    async def find(self, host: str, port: int, keepalive: bool, seconds: float, resolve: Resolve) -> None:
+        """The same with the addresses of the name *host*, which are to be found out in that time, too."""
+        self._connect_within(seconds)
+        found = await resolve(host, seconds)
+        if not self.open:
+            return
+        if found is None:
+            self.end(Ending.UNREACHABLE, "the name could not be looked up")
+        else:
+            self._try(found, port, keepalive)
+
+    def join(self, target: socket.socket, where: tuple[str, int], seconds: float) -> None:
         """Connect *target*, a socket that is the session's from now on, to *where* within *seconds*; then carry bytes
         both ways."""
         target.setblocking(False)
-        try:
-            async with asyncio.timeout(seconds):
-                await self._sessions.loop.sock_connect(target, where)
-        except TimeoutError:
-            target.close()
-            self.end(Ending.UNREACHABLE, os.strerror(errno.ETIMEDOUT))
-            return
-        except OSError as error:
-            target.close()
-            self.end(Ending.UNREACHABLE, in_words(error))
-            return
-        except BaseException:
-            target.close()
-            raise
-        self._carry(target, False)
+        self._connect_within(seconds)
+        failed = self._connect(target, where)
+        if failed is not None:
+            self._next(failed)
 
-    def _carry(self, target: socket.socket, keepalive: bool) -> None:
-        if not self.open:
-            target.close()
+    def _connect_within(self, seconds: float) -> None:
+        self.limit(seconds, Ending.UNREACHABLE, os.strerror(errno.ETIMEDOUT))
+
+    def _try(self, addresses: Iterable[Address], port: int, keepalive: bool) -> None:
+        self._ahead, self._keepalive = ((address, port) for address in addresses), keepalive
+        self._next(OSError(0, "the name has no address"))
+
+    def _next(self, why: OSError) -> None:
+        """Try the next address, since the one before failed for *why*."""
+        for address, port in self._ahead:
+            try:
+                where = _sockaddr(address, port)
+                target = socket.socket(_FAMILY[address.version], socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            except OSError as error:
+                why = error
+                continue
+            failed = self._connect(target, where)
+            if failed is None:
+                return
+            why = failed
+        self.end(Ending.UNREACHABLE, in_words(why))
+
+    def _connect(self, target: socket.socket, where: Sockaddr) -> OSError | None:
+        """Have *target* connected to *where*, now or when that answers. Why not, if that is known at once."""
+        number = target.connect_ex(where)
+        if number == errno.EINPROGRESS:
+            number = target.connect_ex(where)  # who is on this host has answered within the first call
+        if number in (0, errno.EINPROGRESS, errno.EALREADY):
+            self._target = target
+            if number:
+                self._sessions.loop.add_writer(target.fileno(), self._answered)
+            else:
+                self._carry(target)
+            return None
+        target.close()
+        return OSError(number, os.strerror(number))
+
+    def _answered(self) -> None:
+        target = self._target
+        assert target is not None
+        self._sessions.loop.remove_writer(target.fileno())
+        number = target.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if not number:
+            self._carry(target)
             return
-        self._target = target
-        try:
-            for one in (target, self.client):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            target.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, keepalive)
-        except OSError as error:
-            self.end(Ending.RESET, in_words(error))
-            return
+        self._target = None
+        target.close()
+        self._next(OSError(number, os.strerror(number)))
+
+    def _carry(self, target: socket.socket) -> None:
+        """*target* is reached."""
+        self.limit(self.idle)
         loop, buffer = self._sessions.loop, self._sessions.buffer
         self._up = Flow(loop, buffer, self.client, target, self._client_done, self._target_gone)
         self._down = Flow(loop, buffer, target, self.client, self._target_done, self._client_gone)
-
-    async def _connect(self, addresses: tuple[Address, ...], port: int) -> socket.socket:
-        """A connection to the first of *addresses* that takes one. The OSError of the last that does not."""
-        last = OSError(0, "the name has no address")
-        for address in addresses:
-            scope = socket.if_nametoindex(address.scope) if address.scope else 0
-            plain = address.text.partition("%")[0]
-            target = socket.socket(_FAMILY[address.version], socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            try:
-                await self._sessions.loop.sock_connect(
-                    target, (plain, port) if address.version == 4 else (plain, port, 0, scope)
-                )
-            except OSError as error:
-                target.close()
-                last = error
-            except BaseException:
-                target.close()
-                raise
-            else:
-                return target
-        raise last
+        try:
+            for one in (target, self.client):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._keepalive:
+                target.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        except OSError as error:
+            self.end(Ending.RESET, in_words(error))
 
     def _client_done(self, error: OSError | None) -> None:
         assert self._target is not None
@@ -147,21 +169,21 @@ class Redirect(Session):
         return stirred
 
     def release(self) -> None:
-        for flow in (self._up, self._down):
+        target, flows = self._target, (self._up, self._down)
+        if target is not None and self._up is None:
+            self._sessions.loop.remove_writer(target.fileno())
+        for flow in flows:
             if flow is not None:
                 flow.stop()
-        if self._target is not None:
-            self._target.close()
+        if target is not None:
+            target.close()
 
 
-async def _addresses(host: str, seconds: float, resolve: Resolve) -> tuple[Address, ...]:
-    try:
-        return (Address.parse(host),)
-    except ValueError:
-        found = await resolve(host, seconds)
-    if found is None:
-        raise OSError(0, "the name could not be looked up")
-    return found
+def _sockaddr(address: Address, port: int) -> Sockaddr:
+    plain = address.text.partition("%")[0]
+    if address.version == 4:
+        return plain, port
+    return plain, port, 0, socket.if_nametoindex(address.scope) if address.scope else 0
 
 
 def _say_no_more(sock: socket.socket) -> None:

@@ -85,6 +85,12 @@ class Session:
         os.set_blocking(self.client.fileno(), self._blocking)  # the guard's copy, and its server's, share that
         self.client.close()
 
+    def limit(self, seconds: float, ending: Ending = Ending.TIMEOUT, error: str = "") -> None:
+        """End in this way in *seconds*, counted again from whenever the session stirs if silence ends it; 0: never."""
+        self._last = ending, error
+        self.due = self._sessions.loop.time() + seconds if seconds else 0.0
+        self._sessions.watch(self)
+
     def overdue(self) -> None:
         """Its time is over."""
         self.end(*self._last)
@@ -100,12 +106,11 @@ class Session:
         self.release()
         try:
             self.client.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            self.end(Ending.RESET, in_words(error))
+        except OSError as gone:
+            self.end(Ending.RESET, in_words(gone))
             return
-        self.idle, self.due = 0.0, self._sessions.loop.time() + LINGER
-        self._sessions.watch(self)
-        self._last = ending, error
+        self.idle = 0.0
+        self.limit(LINGER, ending, error)
         self._lingering = Flow(self._sessions.loop, self._sessions.buffer, self.client, None, self._left, self._left)
 
 
@@ -136,11 +141,13 @@ class Sessions:
     def admit(self, session: Session) -> None:
         """Keep *session* until it ends."""
         self._table[session.number] = session
-        if session.due:
-            self.watch(session)
+        self.watch(session)
 
     def watch(self, session: Session) -> None:
-        """End *session* when it is due."""
+        """End *session* when it is due, if that is ever."""
+        if not session.due:
+            self._timed.pop(session.number, None)
+            return
         self._timed[session.number] = session
         if not self._sweeping:
             self._sweeping = True
