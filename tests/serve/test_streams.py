@@ -110,16 +110,9 @@ def test_chargen_goes_round_and_round(carrier: Carrier, position: int) -> None:
 def test_chargen_waits_for_a_slow_reader(carrier: Carrier) -> None:
     client = carry(carrier, Routine.CHARGEN)
     (session,) = carrier.sessions._table.values()
-    seen = -1
-
-    def stopped() -> bool:
-        nonlocal seen
-        before, seen = seen, session.moved()[1]
-        return 0 < seen == before
-
-    wait_for(stopped, "chargen to fill the connection")
-    assert carrier.do(session.stirred) is True
-    assert carrier.do(session.stirred) is False
+    wait_for(lambda: carrier.do(session.stirred), "chargen to begin")
+    wait_for(lambda: not carrier.do(session.stirred), "chargen to fill the connection")
+    assert carrier.do(session.moved)[1] > 0
     client.close()
 
 
