@@ -669,6 +669,7 @@ def _check_rights(begin: Begin, state: Path) -> None:
     assert status["Gid"].split() == [str(NOBODY)] * 4
     assert status["Groups"].split() == []
     assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
     assert [int(status[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")] == [0, 0, 0, 0]
     assert status["Umask"] == "0077"
     assert os.stat(f"/proc/{guard.process.pid}/fd").st_uid == 0, "not dumpable: its files in proc are root's"

@@ -240,6 +240,7 @@ def test_it_runs_as_the_user_it_is_told(resolver: Resolver) -> None:
     assert fields["Gid"].split() == ["65534"] * 4
     assert fields["Groups"].split() in ([], ["65534"])
     assert int(fields["CapEff"], 16) == 0
+    assert fields["Seccomp_filters"] == "2", "what nobody of ours needs, and to run programs"
     guard.close()
 
 

@@ -117,6 +117,7 @@ def test_what_runs_for_rpcbind_has_no_rights(make_daemon: Maker, start_rpcbind: 
     assert "0" not in status["Uid"].split()
     assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
     assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
     assert rpcbind.rows()[0].owner == status["Uid"].split()[0]
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sentinetd.announce.rpcbind import Registrar
 from sentinetd.daemon.channel import Channel, ChannelClosed
+from sentinetd.daemon.lockdown import EXECUTE, change_no_files, forbid
 from sentinetd.daemon.messages import (
     TO_HERALD,
     Advertise,
@@ -213,6 +214,8 @@ def main(words: Sequence[str]) -> int:
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     confine("sentinet-herald", [options.channel], options.user)
+    forbid(EXECUTE)
+    change_no_files()
     channel = Channel(socket.socket(fileno=options.channel), TO_HERALD)
     try:
         asyncio.run(serve(channel, advertiser, why))

@@ -24,6 +24,7 @@ from sentinetd.ask.names import ADDRESSES_LIFE, ADDRESSES_STALE, addresses_of, n
 from sentinetd.ask.proxy import announced
 from sentinetd.ask.threads import Threads
 from sentinetd.daemon.channel import Channel, ChannelClosed
+from sentinetd.daemon.lockdown import EXECUTE, change_no_files, forbid
 from sentinetd.daemon.messages import (
     TO_PORTER,
     AddressesAre,
@@ -423,6 +424,8 @@ def main(words: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)  # meant for the guard by the terminal; the channel's end is our signal
     most = most_connections()
     confine("sentinet-porter", [options.channel], options.user, options.group)
+    forbid(EXECUTE)
+    change_no_files()
     channel = Channel(socket.socket(fileno=options.channel), TO_PORTER)
     try:
         asyncio.run(serve(channel, most))

@@ -52,8 +52,11 @@ def confine(title: str, keep: Collection[int], user: str | None = None, group: s
     """Become the process *title* that holds the descriptors *keep* and standard error, nothing else, as *user*.
 
     Standard input and output become ``/dev/null``. The working directory is the root, what is created is our own
-    alone. Without *user* the credentials stay, but no program could add to them. EdgeError if any of it fails.
+    alone. Without *user* the credentials stay, but no capability does, and no program could add to them. EdgeError if
+    any of it fails.
     """
+    from sentinetd.daemon.lockdown import NEVER, drop_capabilities, forbid  # the guard has no use for it
+
     try:
         _keep_only(keep)
         os.chdir("/")
@@ -64,6 +67,11 @@ def confine(title: str, keep: Collection[int], user: str | None = None, group: s
         _add_nothing()
     else:
         drop(user, group)
+    try:
+        drop_capabilities()
+    except OSError as error:
+        raise EdgeError(f"cannot give up capabilities: {error}") from error
+    forbid(NEVER)
     _prctl(PR_SET_NAME, ctypes.c_char_p(title.encode("ascii")[:15]))
 
 
