@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from sentinetd.daemon.paths import Lock, PidFile, lock_directory, make_directory, run_directory, state_directory
+from sentinetd.daemon.paths import (
+    Foreign,
+    Lock,
+    PidFile,
+    lock_directory,
+    make_directory,
+    run_directory,
+    state_directory,
+)
 from sentinetd.errors import EdgeError
 
 HOME = {"HOME": "/home/ann"}
@@ -55,6 +63,31 @@ def test_a_link_in_place_of_the_directory_is_not_followed(tmp_path: Path) -> Non
         make_directory(str(tmp_path / "state"), os.geteuid(), os.getegid())
 
 
+@pytest.mark.parametrize(
+    ("owner", "mode", "ours"),
+    [
+        pytest.param(os.geteuid(), 0o755, True, id="ours"),
+        pytest.param(12345, 0o755, False, id="somebody else's"),
+        pytest.param(os.geteuid(), 0o777, False, id="for everybody to change"),
+        pytest.param(os.geteuid(), 0o1777, True, id="for everybody to make names in"),
+    ],
+)
+def test_what_others_could_replace_is_not_used(tmp_path: Path, owner: int, mode: int, ours: bool) -> None:
+    """As /tmp/sentinetd-1000, which anybody may make before its user does."""
+    tmp_path.chmod(0o1777)
+    between = tmp_path / "between"
+    (between / "run").mkdir(parents=True)
+    between.chmod(mode)
+    os.chown(between, owner, -1)
+    wanted = str(between / "run" / "a")
+    if ours:
+        make_directory(wanted, os.geteuid(), os.getegid())
+    else:
+        with pytest.raises(Foreign, match=f"{between} is somebody else's"):
+            make_directory(wanted, os.geteuid(), os.getegid())
+        assert os.listdir(between / "run") == []
+
+
 def test_a_state_directory_has_one_daemon(tmp_path: Path) -> None:
     first = Lock(str(tmp_path), "/srv/state")
     with pytest.raises(EdgeError, match=rf"another sentinetd \(process {os.getpid()}\).*--state DIR"):
@@ -80,6 +113,14 @@ def test_the_pid_file_is_ours_or_left_alone(tmp_path: Path) -> None:
     pid_file.remove()
     assert not path.exists()
     pid_file.remove()
+
+
+def test_what_a_full_disk_left_of_a_pid_file_is_in_nobodys_way(tmp_path: Path) -> None:
+    """In a container we have the same number every time."""
+    path = tmp_path / "pid"
+    Path(f"{path}.{os.getpid()}").touch()
+    PidFile(str(path)).write()
+    assert os.listdir(tmp_path) == ["pid"]
 
 
 def test_a_pid_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -225,6 +225,8 @@ class Life:
                     f"user {courier} cannot reach the state directory {state}, so bans are not kept: let everybody "
                     f"pass {closed} (chmod o+x), or give another --state DIR"
                 )
+        except paths.Foreign:
+            raise
         except EdgeError as error:
             self._notes.append(f"the state directory cannot be made: {error}")
         guard = Guard(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
+from contextlib import suppress
 
 from sentinetd.config.directories import (
     DEFAULT_CONFIG,
@@ -33,7 +35,7 @@ PRIVATE, PASSABLE, OF_GROUP = 0o700, 0o755, 0o750
 
 def make_directory(path: str, uid: int, gid: int, mode: int = PRIVATE) -> None:
     """Make *path* and give it to the user *uid* and the group *gid*; what is missing above it stays ours. Unusable if
-    that cannot be.
+    that cannot be, Foreign if somebody else could change what is above it.
 
     The directory of the default configuration has those of other configurations below it, so it can be passed through.
     """
@@ -55,11 +57,29 @@ def make_directory(path: str, uid: int, gid: int, mode: int = PRIVATE) -> None:
 
 
 def _make_above(path: str) -> None:
-    """Make *path* and what is missing above it, for everybody to pass, whatever the umask says."""
+    """Make *path* and what is missing above it, for everybody to pass, whatever the umask says.
+
+    Where everybody may make a name, as in /tmp, somebody else may have made it before us, and could put links in the
+    place of what we make below it. Foreign if so.
+    """
+    above = os.path.dirname(path)
+    if above != path:
+        _make_above(above)
     if not os.path.isdir(path):
-        _make_above(os.path.dirname(path))
         os.mkdir(path)
         os.chmod(path, PASSABLE)
+    elif os.stat(above).st_mode & stat.S_ISVTX:
+        found = os.lstat(path)
+        open_to_all = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
+        if found.st_uid not in (0, os.geteuid()) or open_to_all:
+            raise Foreign(
+                f"{path} is somebody else's, who could replace what we put there; remove it, or use another directory "
+                f"(--state, XDG_RUNTIME_DIR)"
+            )
+
+
+class Foreign(EdgeError):
+    """A directory is not ours alone, where it has to be."""
 
 
 class Unusable(EdgeError):
@@ -123,12 +143,16 @@ class PidFile:
         """Put our process number there in one step, so that no reader finds half of it. EdgeError if it cannot be."""
         fresh = f"{self._path}.{os.getpid()}"
         try:
+            with suppress(FileNotFoundError):
+                os.unlink(fresh)  # of one that died here with our number, as in a container where we always have it
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             with open(descriptor, "wb") as file:
                 os.fchmod(descriptor, 0o644)  # whatever the mask: start scripts of others read it
                 file.write(b"%d\n" % os.getpid())
             os.rename(fresh, self._path)
         except OSError as error:
+            with suppress(OSError):
+                os.unlink(fresh)  # a full disk makes an empty file
             raise EdgeError(f"pid file {self._path}: {error.strerror}") from error
 
     def remove(self) -> None:
