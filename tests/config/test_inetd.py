@@ -77,7 +77,7 @@ def test_lines(line: str, facts: dict[str, Any]) -> None:
 def test_mistakes(line: str, told: str) -> None:
     result = inetd(line)
     assert not result.services
-    assert result.usable
+    assert result.usable_after()
     assert result.faulty
     assert any(told in str(one) and str(one).startswith("/etc/inetd.conf:3: ") for one in result.diagnostics)
 
@@ -97,7 +97,7 @@ def test_an_entry_of_our_own_wins() -> None:
 
 def test_what_cannot_be_read_is_told() -> None:
     result = load("main.conf", Machine({"main.conf": b"", "/etc/inetd.conf": None}), inetd_conf="/etc/inetd.conf")
-    assert not result.usable
+    assert not result.usable_after()
     assert str(result.diagnostics[0]).startswith("/etc/inetd.conf: open( /etc/inetd.conf ) failed: Permission denied")
     assert "a NUL byte in the line" in str(inetd("ftp stream\0 tcp nowait nobody /bin/cat").diagnostics[0])
 

@@ -28,7 +28,7 @@ class Servers(Machine):
 def test_the_article() -> None:
     result = load("main.conf", Servers({"main.conf": ARTICLE.read_bytes()}))
     assert not result.diagnostics
-    assert result.usable
+    assert result.usable_after()
     table = [(one.id, str(one.address), one.port, one.sensor, one.deny_time) for one in result.services]
     assert table == [
         ("irc-1", "192.168.1.6", 194, True, 7200.0),
@@ -121,16 +121,24 @@ def test_no_value_whatever_makes_it_raise(lines: list[tuple[str, list[str]]], in
 
 def test_bad_defaults_leave_nothing_standing() -> None:
     result = loaded("defaults\n{\ncps = many 1\n}\n" + entry("ftp", ""))
-    assert not result.usable
+    assert not result.usable_after()
     assert not result.faulty
 
 
 def test_a_mistake_that_only_warns_leaves_all_standing() -> None:
     result = loaded(entry("ftp", "only_form = 10.0.0.0"))
-    assert result.usable
+    assert result.usable_after()
     assert [one.id for one in result.services] == ["ftp"]
 
 
 def test_a_start_goes_on_without_a_file_that_is_included_and_a_reload_changes_nothing() -> None:
     one = loaded("include gone\n")
-    assert (one.startable, one.usable) == (True, False)
+    assert (one.startable, one.usable_after()) == (True, False)
+
+
+def test_a_reload_goes_on_without_what_the_running_configuration_is_without() -> None:
+    one, moved = loaded("include gone\n"), loaded("\n\ninclude gone\n" + entry("ftp", ""))
+    more = loaded("include gone\nservice ftp\n{\n")
+    assert moved.usable_after(one.unread)
+    assert not more.usable_after(one.unread)
+    assert one.usable_after(more.unread)

@@ -80,7 +80,7 @@ def test_what_ports_mean(text: str, ports: tuple[tuple[int, int], ...], out: Lef
 def test_an_entry_is_refused(text: str, told: str) -> None:
     result = loaded(text + entry("http", ""))
     assert [service.name for service in result.services] == ["http"]
-    assert result.usable
+    assert result.usable_after()
     assert told in str(result.diagnostics[0])
     assert all(one.way_out for one in result.diagnostics)
 

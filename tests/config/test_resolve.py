@@ -238,6 +238,17 @@ def test_defaults(defaults: str, lines: str, field: str, value: Any, above: bool
             entry("ftp", "passenv = LANG; env = A=1 LANG=x"), {"environment": ("LANG=x", "A=1")}, id="passenv and env"
         ),
         pytest.param(entry("ftp", "passenv ="), {"environment": ()}, id="no environment"),
+        pytest.param(
+            entry("ftp", "passenv =; env = REMOTE_HOST=x A=1"),
+            {"environment": ("A=1",)},
+            id="REMOTE_HOST is the client's",
+        ),
+        pytest.param(
+            entry("ftp", "flags = IPv4 IPv6; bind = 192.0.2.1"),
+            {"family": Family.IPV4, "address": Address.parse("192.0.2.1")},
+            id="both flags leave it to the address",
+        ),
+        pytest.param(entry("ftp", "disable = No # yet"), {}, id="a remark behind disable = no"),
         pytest.param(entry("ftp", "", server="bin/cat"), {"server": "/bin/cat"}, id="a relative server"),
         pytest.param(entry("ftp", "SERVER_ARGS = x"), {"server_args": ("x",)}, id="case of attributes"),
         pytest.param(
@@ -250,6 +261,38 @@ def test_defaults(defaults: str, lines: str, field: str, value: Any, above: bool
 def test_completion(text: str, facts: dict[str, Any]) -> None:
     service = only(text)
     assert {name: getattr(service, name) for name in facts} == facts
+
+
+@pytest.mark.parametrize(
+    ("line", "facts", "told"),
+    [
+        pytest.param(
+            "only_from = 192.0.2.1/255.255.255.0 192.0.2.2/255.255.255.255 192.0.2.3/99",
+            {"only_from": sites("192.0.2.1", "192.0.2.2", "192.0.2.3")},
+            ["admits 192.0.2.1 alone, as in xinetd", "admits 192.0.2.3 alone, as in xinetd"],
+            id="netmasks are hosts, as in xinetd",
+        ),
+        pytest.param(
+            "only_from = 192.0.2.1 # two 192.0.2.2 (x)",
+            {"only_from": sites("192.0.2.1", "192.0.2.2")},
+            ["failed to parse #"],
+            id="a name in a remark admits nobody",
+        ),
+        pytest.param(
+            "no_access = 192.0.2.1 # two 192.0.2.2 (x)",
+            {"no_access": AddressSet(sites("192.0.2.1", "192.0.2.2").networks, ("two",))},
+            ["failed to parse #"],
+            id="a name in a remark refuses",
+        ),
+    ],
+)
+def test_words_of_lists_that_mean_something_else(line: str, facts: dict[str, Any], told: list[str]) -> None:
+    result = loaded(entry("ftp", line))
+    (service,) = result.services
+    assert {name: getattr(service, name) for name in facts} == facts
+    errors = [str(one) for one in result.diagnostics if one.level.value == "error"]
+    assert [part in one for part, one in zip(told, errors, strict=True)] == [True] * len(told)
+
 
 
 @pytest.mark.parametrize(
@@ -400,7 +443,7 @@ def test_completion(text: str, facts: dict[str, Any]) -> None:
 def test_an_entry_is_refused(text: str, told: str) -> None:
     result = loaded(text + entry("http", ""))
     assert [service.name for service in result.services] == ["http"]
-    assert result.usable
+    assert result.usable_after()
     assert len(result.faulty) == 1
     assert any(told in f"{one.scope.value}: {one}" for one in result.diagnostics)
     assert all(one.way_out for one in result.diagnostics)

@@ -180,7 +180,7 @@ def test_it_is_looked_for_beside_the_configuration() -> None:
 
 def test_one_that_is_asked_for_must_exist() -> None:
     result = load("main.conf", Machine({"main.conf": b""}), settings="/gone.toml")
-    assert not result.usable
+    assert not result.usable_after()
     assert str(result.diagnostics[0]).startswith("/gone.toml: open( /gone.toml ) failed: No such file or directory")
 
 
@@ -189,7 +189,7 @@ def test_others_should_not_read_it() -> None:
     assert [str(one) for one in result.diagnostics] == [
         "sentinetd.toml: the file may hold secrets, and everyone can read it; chmod 600 sentinetd.toml"
     ]
-    assert result.usable
+    assert result.usable_after()
 
 
 @pytest.mark.parametrize(

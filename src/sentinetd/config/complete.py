@@ -193,11 +193,12 @@ def _address(draft: Draft, host: Host) -> None:
     """Family and address of the socket: an address says its own family, else flags do, else it is both."""
     values = draft.values
     v4, v6 = has(draft, Flag.IPV4), has(draft, Flag.IPV6)
-    if v4 and v6:
+    both = v4 and v6
+    if both:
         text = f"Service {draft.name} will use IPv6 or fallback to IPv4"
         draft.warn(text, "keep one of the flags IPv4 and IPv6", "flags", level=Level.NOTICE)
         v4 = False
-    address = _bound(draft, host, v4, v6) if values.get("bind") else None
+    address = _bound(draft, host, v4, v6 and not both) if values.get("bind") else None
     values["address"] = address
     only6 = values.get("v6only", False)
     if v4 or (address and address.version == 4):
@@ -286,9 +287,11 @@ def _credentials(draft: Draft, host: Host) -> None:
 
 
 def _environment(host: Host, passenv: tuple[str, ...] | None, env: tuple[str, ...]) -> tuple[str, ...]:
-    """The named variables of the start-up environment, all if none are named; `env` replaces and adds, in order."""
+    """The named variables of the start-up environment, all if none are named; `env` replaces and adds, in order.
+    Without REMOTE_HOST: a server that had two would believe the first."""
     known = host.environment
     base = known if passenv is None else {name: known[name] for name in passenv if name in known}
     pairs = dict(base)
     pairs.update((name, value) for name, _, value in (word.partition("=") for word in env))
+    pairs.pop("REMOTE_HOST", None)  # that of the client is added to each server's
     return tuple(f"{name}={value}" for name, value in pairs.items())

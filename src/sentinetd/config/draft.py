@@ -115,12 +115,17 @@ def _shaped(draft: Draft, line: Line, row: Attribute, given: set[str]) -> bool:
         wanted = " or ".join(map(str, row.counts))
         text = f"attribute {line.name} expects {wanted} values and {len(line.words)} values were specified"
         way_out = f"write {row.name} = {row.values}"
-        if row.name == "disable":
+        if row.name == "disable" and not _enables(line):
             draft.wrong(text, way_out, line.name, line.place)
         else:
             draft.warn(text, f"{way_out}; the line is ignored", line.name, line.place)
         return False
     return True
+
+
+def _enables(line: Line) -> bool:
+    """Whether the line, which has not one word, says no and then what was meant as a remark."""
+    return len(line.words) > 1 and line.words[0].lower() == "no" and line.words[1].startswith("#")
 
 
 def _kind(row: Attribute, draft: Draft) -> Kind:
@@ -175,17 +180,30 @@ def _value(draft: Draft, line: Line, row: Attribute, host: Host) -> Any:
 
 def _addresses(draft: Draft, line: Line, row: Attribute, host: Host) -> AddressSet:
     """The set of all words; each bad one is told of, not only the first. Where words admit, one that cannot be read is
-    left out, as in xinetd; where they refuse, that would let somebody in."""
+    left out, or is what xinetd takes it for; where they refuse, that would let somebody in. What was meant as a remark
+    neither admits by a name nor makes the entry a mistake."""
     networks: list[Network] = []
     names: list[str] = []
+    admits = row.name == "only_from" and line.operator != "-="
+    remark = False
     for word in line.words:
+        if word.startswith("#") and not remark:
+            remark = True
+            text = f"failed to parse {word}: a remark begins at the start of a line, and these words count as well"
+            draft.warn(text, "write the remark on a line of its own", line.name, line.place, Level.ERROR)
         try:
             part: AddressSet = looked_up(row.name, row.read((word,)), host)
         except BadValue as bad:
-            if isinstance(bad, UnreadWord) and row.name == "only_from" and line.operator != "-=":
-                draft.warn(bad.text, f"{bad.way_out}; the word admits nobody", line.name, line.place, Level.ERROR)
+            if isinstance(bad, UnreadWord) and remark:
+                continue
+            if isinstance(bad, UnreadWord) and admits:
+                networks += [bad.instead] if isinstance(bad.instead, Network) else []
+                whom = f"{bad.instead} alone, as in xinetd" if bad.instead else "nobody"
+                draft.warn(bad.text, f"{bad.way_out}; the word admits {whom}", line.name, line.place, Level.ERROR)
             else:
                 draft.wrong(bad.text, bad.way_out, line.name, line.place)
+            continue
+        if remark and admits and not part.networks:
             continue
         draft.places[f"{row.name} {word}"] = line.place
         for one in (*part.networks, *part.names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Set
 
 from sentinetd.config.files import gather
 from sentinetd.config.host import Host
@@ -35,20 +36,25 @@ class Loaded:
     @property
     def startable(self) -> bool:
         """Whether a daemon may start with it: no mistake reaches as far as the whole configuration."""
-        return not self._reaches(Scope.FILE)
+        return not any(one.scope is Scope.FILE and one.level is Level.ERROR for one in self.diagnostics)
 
     @property
-    def usable(self) -> bool:
-        """Whether a reload may put it in force; else nothing changes."""
-        return not self._reaches(Scope.FILE, Scope.PART)
+    def unread(self) -> frozenset[tuple[str, str]]:
+        """What of the configuration was not read: file and mistake. Lines are left out, since they move."""
+        return frozenset(
+            (one.place.file, one.text)
+            for one in self.diagnostics
+            if one.scope is Scope.PART and one.level is Level.ERROR
+        )
+
+    def usable_after(self, unread: Set[tuple[str, str]] = frozenset()) -> bool:
+        """Whether a reload may put it in force in place of one of which *unread* was not read either; else nothing
+        changes. What was never running cannot be lost."""
+        return self.startable and self.unread <= unread
 
     def place(self, table: str, number: int, key: str) -> Place:
         """Where *key* of the *number*th table *table* of the settings is written."""
         return self.written.place(table, key, number)
-
-    def _reaches(self, *scopes: Scope) -> bool:
-        return any(one.scope in scopes and one.level is Level.ERROR for one in self.diagnostics)
-
 
 def load(
     path: str,

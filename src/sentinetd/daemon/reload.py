@@ -6,7 +6,7 @@ What is new is bound first; only then the engine is told and what is old is clos
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from itertools import count
 
 from sentinetd.config.in_force import servable
@@ -51,6 +51,7 @@ class Reloader:
         self._guard = guard
         self._read = read
         self._numbers = count(1)
+        self._unread: Set[tuple[str, str]] = frozenset()  # of the running configuration
 
     def reload(self, done: Callable[[str], None]) -> None:
         """Read the configuration again and put it in force, when the courier has said that it can; one that cannot be
@@ -59,7 +60,7 @@ class Reloader:
         guard.tell(ReloadStarted(time.time()))
         loaded = self._read()
         self.diagnose(loaded.diagnostics)
-        if not loaded.usable:
+        if not loaded.usable_after(self._unread):
             self._refuse(loaded.diagnostics, done)
             return
 
@@ -95,6 +96,7 @@ class Reloader:
     def put_in_force(self, loaded: Loaded, first: bool = False) -> None:
         """Make *loaded*, which is usable, the running configuration."""
         guard = self._guard
+        self._unread = loaded.unread
         wanted = [service for service in loaded.services if servable(service)]
         self._prepare(wanted)
         guard.catching.configure(loaded.settings)

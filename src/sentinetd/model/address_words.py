@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sentinetd.model.address import Address, AddressSet, Network
 from sentinetd.model.attribute import BadValue, Remark, UnreadWord, Words
 
-_BELOW_FULL = (1 << 32) - 1
+_FULL = (1 << 32) - 1
 SHORTEST = {4: 8, 6: 32}
 """Bits of the widest networks that are all an operator's own, by IP version."""
 NOT_TO_BE_HAD = tuple(
@@ -142,9 +142,13 @@ def _networks(word: str) -> list[Network] | None:
 
 def _with_bits(word: str) -> Network:
     spelled, _, bits = word.partition("/")
+    number = inet_aton(spelled)
+    host = None if number is None else Network(4, number, 32)
+    if host and inet_aton(bits) == _FULL:
+        return host
     if "." in bits and inet_aton(bits) is not None:
         raise UnreadWord(
-            f"failed to parse {word}: the netmask {bits} is not a number of bits", _netmask_way_out(spelled, bits)
+            f"failed to parse {word}: the netmask {bits} is not a number of bits", _netmask_way_out(spelled, bits), host
         )
     if ":" in spelled:
         try:
@@ -153,21 +157,22 @@ def _with_bits(word: str) -> Network:
             raise UnreadWord(
                 f"failed to parse {word}: {wrong}", "write an IPv6 address and 0 to 128 bits, as 2001:db8::/32"
             ) from None
-    number = inet_aton(spelled)
-    if number is None:
+    if number is None or host is None:
         raise UnreadWord(
             f"failed to parse {word}: {spelled} is not an address", "only numeric addresses take a prefix length"
         )
     if not (bits.isascii() and bits.isdigit()) or len(bits) > 4 or int(bits) > 32:
         raise UnreadWord(
-            f"failed to parse {word}: {bits or 'nothing'} is not a number of bits", "write 0 to 32 after the slash"
+            f"failed to parse {word}: {bits or 'nothing'} is not a number of bits",
+            "write 0 to 32 after the slash",
+            host if bits.isdigit() else None,
         )
     return Network.of(Address(4, number, ""), int(bits))
 
 
 def _netmask_way_out(spelled: str, mask: str) -> str:
     number = inet_aton(mask) or 0
-    inverse = ~number & _BELOW_FULL
+    inverse = ~number & _FULL
     if inverse & (inverse + 1):
         return "write a prefix length of 0 to 32"
     return f"write {spelled}/{32 - inverse.bit_length()}"

@@ -29,7 +29,12 @@ class BadValue(ValueError):
 
 
 class UnreadWord(BadValue):
-    """A word of a list that is of none of its forms, where the other words can be used."""
+    """A word of a list that is of none of its forms, where the other words can be used. *instead*: what xinetd takes it
+    for, if for anything."""
+
+    def __init__(self, text: str, way_out: str, instead: object = None) -> None:
+        super().__init__(text, way_out)
+        self.instead = instead
 
 
 @dataclass(frozen=True, slots=True)

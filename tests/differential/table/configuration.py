@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from differential.stage import SAME, A, Case, Per
-from differential.steps import attempt, meet, message, talk, told, world
+from differential.stage import SAME, A, B, Case, Per
+from differential.steps import attempt, meet, message, reload, talk, told, world
 from rig.entries import defaults, service
 
 CASES = (
@@ -239,6 +239,33 @@ CASES = (
         expect=(Per("served", "refused"), "served"),
     ),
     Case(
+        id="disable: no, and a remark",
+        config=service("p", 7001, "disable = no # for now"),
+        steps=(meet(7001), told("disable expects 1 values and 4 values")),
+        expect=("served", True),
+    ),
+    Case(
+        id="lists: a remark behind them is told, and costs nobody the service",
+        config=service("p", 7001, f"no_access = {B} # (was bad)") + service("q", 7002, f"only_from = {A} #the office"),
+        steps=(meet(7001), meet(7001, source=B), meet(7002), meet(7002, source=B), told("failed to parse #")),
+        expect=("served", "closed", "served", "closed", True),
+    ),
+    Case(
+        id="lists: a netmask admits the one host",
+        config=service("p", 7001, f"only_from = {A}/255.255.255.0")
+        + service("q", 7002, f"only_from = {A}/255.255.255.255")
+        + service("r", 7003, f"only_from = {A}/33")
+        + service("s", 7004, f"no_access = {A}/255.255.255.255"),
+        steps=tuple(meet(port, source=source) for port in (7001, 7002, 7003, 7004) for source in (A, B)),
+        expect=("served", "closed") * 3 + ("closed", "served"),
+    ),
+    Case(
+        id="families: both flags beside an address",
+        config=service("p", 7001, "flags = IPv4 IPv6"),
+        steps=(meet(7001),),
+        expect=("served",),
+    ),
+    Case(
         id="disabled: names ids",
         config=defaults("disabled = p2") + service("p", 7001, "id = p1") + service("p", 7002, "id = p2"),
         steps=(meet(7001), meet(7002)),
@@ -303,6 +330,12 @@ CASES = (
         config="includedir @WORK@/none.d\n" + service("q", 7002),
         steps=(meet(7002), told("@WORK@/none.d")),
         expect=("served", True),
+    ),
+    Case(
+        id="includedir: one that was never there holds no reload up",
+        config="includedir @WORK@/none.d\n" + service("q", 7002),
+        steps=(meet(7002), reload("includedir @WORK@/none.d\n" + service("r", 7003)), meet(7002), meet(7003)),
+        expect=("served", "Reconfigured: new=1 old=0 dropped=1 (services)", "refused", "served"),
     ),
     Case(
         id="defaults: what is not allowed there costs its line",
