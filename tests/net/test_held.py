@@ -58,6 +58,8 @@ def test_what_is_lent_is_not_ours() -> None:
     assert 1 in held
     with pytest.raises(KeyError):
         held.peek(1)
+    with pytest.raises(KeyError):
+        held.find(1)
     held.close(1)
     assert 1 not in held
     pipe_into(held, 2)
@@ -95,9 +97,12 @@ def test_what_comes_back_too_late_is_closed(held_too: bool) -> None:
 def test_unknown_numbers_are_our_own_mistake() -> None:
     held = Held()
     reader = pipe_into(held, 1)
-    for ask in (held.take, held.peek, held.lend, held.close):
+    for ask in (held.take, held.peek, held.close):
         with pytest.raises(KeyError):
             ask(2)
+    assert held.find(2) is None
+    held.lend(2)
+    assert 2 not in held
     with pytest.raises(KeyError):
         held.put(1, reader)
     assert held.count == 1

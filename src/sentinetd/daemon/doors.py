@@ -201,8 +201,9 @@ class Doors:
 
     def descriptor(self, connection: Connection) -> int:
         """What the server of *connection* gets as its 0, 1 and 2; it stays ours. KeyError if that is gone."""
-        if connection.number in self._held:
-            return self._held.peek(connection.number)
+        held = self._held.find(connection.number)
+        if held is not None:
+            return held
         door = self._doors[connection.service]
         shared = door.private or door.listener
         if shared is None:
@@ -232,8 +233,7 @@ class Doors:
 
     def lend(self, connection: Connection) -> None:
         """Let go of the descriptor of *connection*, which was sent on. A listener stays ours."""
-        if connection.number in self._held:
-            self._held.lend(connection.number)
+        self._held.lend(connection.number)
 
     def give_back(self, number: int, descriptor: int) -> None:
         """The *descriptor* of connection *number* is ours again: who had it could not use it."""

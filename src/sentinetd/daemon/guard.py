@@ -196,7 +196,7 @@ class Guard:
                 (self.offers.companion, self.offers.reaped),
             ],
             self._ended,
-            lambda: self.engine.lends,
+            self.engine,
         )
         self.catching = Catching(self.loop, run, self.tell)
         self._offered = 0  # the changes of doors up to which everything is offered
@@ -273,7 +273,6 @@ class Guard:
             self.catching.refresh(self.doors.caught())
         if self.offers.stirred:
             self._outflow.to_herald()
-        self.launcher.settle()
         due = self.engine.deadline()
         if due is not None and (self._tick is None or due < self._tick.due):
             if self._tick is not None:

@@ -134,19 +134,21 @@ class Launcher:
                 self._spawner.forget(number)
             except SpawnerGone as gone:
                 self._gone(gone)
+            else:
+                self._watch_room(self._spawner)
 
     def launch(self, order: int, number: int, descriptor: int, remote_host: str, *, soon: bool = False) -> bool:
         """Order a server of service *number* on *descriptor*, which stays the caller's. The engine hears what comes of
         it under *order*, the connection's number; *soon*: at once, for it is needed to tell what else happens. Whether
         the order was taken."""
-        if self._spawner is None:
+        spawner = self._spawner
+        if spawner is None:
             self._handle(LaunchFailed(order, 0))
             return False
-        service = self._untaught.pop(number, None)
         try:
-            if service is not None:
-                self._teach_now(self._spawner, number, service)
-            self._spawner.launch(order, number, descriptor, remote_host)
+            if number in self._untaught:
+                self._teach_now(spawner, number, self._untaught.pop(number))
+            spawner.launch(order, number, descriptor, remote_host)
         except SpawnerBusy:
             self._handle(LaunchFailed(order, EAGAIN))
             return False
@@ -154,6 +156,8 @@ class Launcher:
             self._handle(LaunchFailed(order, 0))
             self._gone(gone)
             return False
+        if spawner.wants_write:
+            self._watch_room(spawner)
         if soon:
             self._soon.add(order)
             self.watch(True)
@@ -171,6 +175,7 @@ class Launcher:
         except SpawnerGone as gone:
             self._gone(gone)
             raise
+        self._watch_room(self._spawner)
         aside = self._asides[order] = Aside(order)
         self.watch(True)
         return aside
@@ -186,13 +191,6 @@ class Launcher:
     def gone(self) -> bool:
         """Whether no process that starts servers is left."""
         return not self._pids
-
-    def settle(self) -> None:
-        """Watch for room where an order waits for it."""
-        spawner = self._spawner
-        if spawner is not None and self._writing != spawner.wants_write:
-            self._writing = spawner.wants_write
-            self._loop.write(self._socket, self._flush if self._writing else None)
 
     def watch(self, wanted: bool) -> None:
         """Hear what the spawner says as soon as it comes; or only when `hear` is called, unless somebody is waiting."""
@@ -236,12 +234,21 @@ class Launcher:
         except MessageError as error:  # the spawner will say that it knows no such recipe
             self._report(Notice(time.time(), Level.ERROR, f"service {service.id} cannot be started: {error}"))
 
+    def _watch_room(self, spawner: Spawner) -> None:
+        """Send what waits for room in the socket when there is some."""
+        if self._writing != spawner.wants_write:
+            self._writing = not self._writing
+            self._loop.write(self._socket, self._flush if self._writing else None)
+
     def _flush(self) -> None:
-        if self._spawner is not None:
+        spawner = self._spawner
+        if spawner is not None:
             try:
-                self._spawner.flush()
+                spawner.flush()
             except SpawnerGone as gone:
                 self._gone(gone)
+            else:
+                self._watch_room(spawner)
 
     def _reply(self, reply: protocol.Reply) -> None:
         if reply.order >= FIRST_ASIDE:

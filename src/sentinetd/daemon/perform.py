@@ -86,7 +86,7 @@ class Performer:
         self._then = then
         self._tell = tell
         self.table: dict[type[Any], Callable[[Any], None]] = {
-            Serve: lambda effect: self._serve(effect.connection),
+            Serve: self._serve,
             Reply: self._replies.reply,
             Grant: lambda effect: say(self._doors.descriptor(effect.connection), GO),
             HangUp: lambda effect: self._carrier.hang_up(effect.number),
@@ -130,7 +130,8 @@ class Performer:
         name = self._service(number).name
         self._doors.resume(number, lambda: self._tell(ServiceResumed(time.time(), name)))
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve(self, effect: Serve) -> None:
+        connection = effect.connection
         running = self._engine.find(connection.service)
         manner = Manner.SERVER if running is None else running.manner
         if running is None or manner is Manner.SERVER or (manner is Manner.INTERCEPTED and connection.source is None):

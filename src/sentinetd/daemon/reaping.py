@@ -14,6 +14,7 @@ from collections.abc import Callable
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.launcher import Launcher
 from sentinetd.daemon.loop import Loop, Moment
+from sentinetd.policy.engine import Engine
 from sentinetd.policy.inputs import Ended
 from sentinetd.spawn.protocol import EXEC_STATUS, SETUP_STATUS
 
@@ -25,7 +26,7 @@ ROUND = 0.005
 
 class Reaper:
     """*companions* are our own processes, each with what is told how it ended; *ended* is told of servers, together.
-    *urgent*: whether the end of one is waited for, so that there is no waiting for a round."""
+    *engine* knows whether somebody waits for the end of one, so that there is no waiting for a round."""
 
     def __init__(
         self,
@@ -33,13 +34,13 @@ class Reaper:
         launcher: Launcher,
         companions: list[tuple[Companion, Callable[[str], None]]],
         ended: Callable[[list[Ended]], None],
-        urgent: Callable[[], bool],
+        engine: Engine,
     ) -> None:
         self._loop = loop
         self._launcher = launcher
         self._companions = companions
         self._ended = ended
-        self._urgent = urgent
+        self._engine = engine
         self._orders = 0  # since the last round
         self._round: Moment | None = None  # the next one; None: at rest
         self._held = False  # SIGCHLD waits
@@ -50,7 +51,8 @@ class Reaper:
         if self._round is None:
             self._round = self._loop.after(ROUND, self._go_round)
             self._launcher.watch(False)
-        self._hold(not self._urgent())
+        if self._held is self._engine.lends:
+            self._hold(not self._held)
 
     def _go_round(self) -> None:
         """Look what became of what was ordered; once more before long, if not all of it has ended."""

@@ -2,7 +2,7 @@
 
 Every descriptor has one owner. From `put` on it is `Held`; `take` hands it to whoever asks, who closes it; `close`
 ends it. One that was sent to another process is lent: only its number stays, until it is closed or comes back. A number
-that is not held is a mistake of ours and raises KeyError.
+that is not held is a mistake of ours and raises KeyError; `find` and `lend` are for whoever cannot know.
 """
 
 from __future__ import annotations
@@ -38,10 +38,19 @@ class Held:
             raise KeyError(number)
         return descriptor
 
+    def find(self, number: int) -> int | None:
+        """As `peek`; None if nothing is held for connection *number*."""
+        descriptor = self._descriptors.get(number)
+        if descriptor == _LENT:
+            raise KeyError(number)
+        return descriptor
+
     def lend(self, number: int) -> None:
-        """Let go of the descriptor of connection *number*: another process has a copy."""
-        os.close(self._descriptors[number])
-        self._descriptors[number] = _LENT
+        """Let go of the descriptor of connection *number*, if one is held: another process has a copy."""
+        descriptor = self._descriptors.get(number)
+        if descriptor is not None:
+            self._descriptors[number] = _LENT
+            os.close(descriptor)
 
     def give_back(self, number: int, descriptor: int) -> None:
         """Hold *descriptor* for connection *number* again, which it was lent for; close it if nobody waits for it."""

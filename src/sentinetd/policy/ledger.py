@@ -210,10 +210,12 @@ class Ledger:
 
     def deadline(self) -> float | None:
         """When `expire` has something to look at; None if no ban ends."""
-        return min(
-            (one.seconds[0] for table in self._tables.values() for one in (table.passing, table.kept) if one.seconds),
-            default=None,
-        )
+        first = None
+        for table in self._tables.values():
+            for calendar in (table.passing, table.kept):
+                if calendar.seconds and (first is None or calendar.seconds[0] < first):
+                    first = calendar.seconds[0]
+        return first
 
     def bans(self) -> Iterator[tuple[Network, float]]:
         """Every ban and its end. Bans may come and go meanwhile: of those, some are among what is given, some not."""

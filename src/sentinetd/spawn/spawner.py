@@ -16,6 +16,7 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from enum import StrEnum
+from socket import MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET
 
 from sentinetd.errors import EdgeError, MessageError
 from sentinetd.spawn import protocol
@@ -31,7 +32,9 @@ REPLIES_AT_ONCE = 256
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sentinetd-spawner")
 """Where the C spawner is when it was built."""
 
-_RIGHTS = socket.CMSG_LEN(struct.calcsize("=i"))
+_INT = struct.Struct("=i")
+
+_RIGHTS = socket.CMSG_LEN(_INT.size)
 """Room for one descriptor: others that come are closed by the kernel (unix(7))."""
 
 _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS)  # the last: unix(7), SCM_RIGHTS
@@ -245,9 +248,9 @@ class Spawner:
 
     def _sent(self, message: bytes, descriptor: int) -> bool:
         """Whether there was room for the message."""
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("=i", descriptor))]
+        rights = [(SOL_SOCKET, SCM_RIGHTS, _INT.pack(descriptor))] if descriptor >= 0 else []
         try:
-            self._socket.sendmsg([message], rights if descriptor >= 0 else [], socket.MSG_NOSIGNAL)
+            self._socket.sendmsg((message,), rights, MSG_NOSIGNAL)
         except OSError as error:
             if error.errno in _NO_ROOM:
                 return False
@@ -259,7 +262,7 @@ class Spawner:
 
 def _read(message: bytes, rights: list[tuple[int, int, bytes]]) -> Reply:
     """The reply that *message* spells, with the descriptor that came with it; closed if it spells none."""
-    (descriptor,) = struct.unpack("=i", rights[0][2])  # nothing else can come: we asked for no credentials
+    (descriptor,) = _INT.unpack(rights[0][2])  # nothing else can come: we asked for no credentials
     try:
         return protocol.read_reply(message, descriptor)
     except MessageError:
