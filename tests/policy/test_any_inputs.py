@@ -370,7 +370,7 @@ class AnyInputs(RuleBasedStateMachine):
         for number, running in engine._services.table.items():
             assert running.counts.total == of_service[number]
             assert running.counts._of_source == {
-                source: count for (one, source), count in of_source.items() if one == number and source is not None
+                source.text: count for (one, source), count in of_source.items() if one == number and source is not None
             }
             assert set(running.servers) == {n for n, one in engine._servers.running.items() if one.running is running}
         assert set(of_service) <= set(engine._services.table)

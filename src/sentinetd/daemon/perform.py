@@ -131,13 +131,11 @@ class Performer:
         self._doors.resume(number, lambda: self._tell(ServiceResumed(time.time(), name)))
 
     def _serve(self, effect: Serve) -> None:
-        connection = effect.connection
-        running = self._engine.find(connection.service)
-        manner = Manner.SERVER if running is None else running.manner
-        if running is None or manner is Manner.SERVER or (manner is Manner.INTERCEPTED and connection.source is None):
+        connection, manner = effect.connection, effect.manner
+        if manner is Manner.SERVER:
             self._launch(connection)
             return
-        service = running.service
+        service = self._service(connection.service)
         if manner is Manner.INTERCEPTED:
             self._join(connection, service)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sentinetd.model.address import Address, Network
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import Event
+from sentinetd.model.manner import Manner
 from sentinetd.model.noun import dataclass
 from sentinetd.model.order import Refusal
 from sentinetd.model.service import Service
@@ -14,9 +15,10 @@ from sentinetd.model.verdict import Question
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Start the server of the connection's service on it."""
+    """Have the connection served: by a process of its service that is started, or by the porter, in that *manner*."""
 
     connection: Connection
+    manner: Manner = Manner.SERVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class Servers:
         """Have a server started for an admitted connection, which counts already."""
         connection = candidate.connection
         self.orders[connection.number] = candidate
-        return [Serve(connection)]
+        return [Serve(connection, candidate.running.manner) if candidate.carried else Serve(connection)]
 
     def launched(self, given: Launched, now: Moment) -> Iterable[Effect]:
         """An order was carried out."""

@@ -88,27 +88,27 @@ class Counts:
 
     def __init__(self) -> None:
         self.total = 0
-        self._of_source: dict[Address, int] = {}
+        self._of_source: dict[str, int] = {}  # by the text of its address: to hash that takes no call of a method
 
     def of(self, source: Address | None) -> int:
         """How many serve *source*; 0 where the source is not known."""
-        return 0 if source is None else self._of_source.get(source, 0)
+        return 0 if source is None else self._of_source.get(source.text, 0)
 
     def add(self, source: Address | None) -> None:
         """One more."""
         self.total += 1
         if source is not None:
-            self._of_source[source] = self._of_source.get(source, 0) + 1
+            self._of_source[source.text] = self._of_source.get(source.text, 0) + 1
 
     def remove(self, source: Address | None) -> None:
         """One less."""
         self.total -= 1
         if source is not None:
-            left = self._of_source[source] - 1
+            left = self._of_source[source.text] - 1
             if left:
-                self._of_source[source] = left
+                self._of_source[source.text] = left
             else:
-                del self._of_source[source]
+                del self._of_source[source.text]
 
 
 class Recent:
