@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 from cost.steps import Steps, steps
 from rig.trips import AT, flood
 from sentinetd.control.server import Control
-from sentinetd.daemon.channel import Channel, channel_pair
+from sentinetd.daemon.channel import Channel
 from sentinetd.daemon.clerk import Clerk
 from sentinetd.daemon.desk import GuardDesk
 from sentinetd.daemon.messages import DAEMON_LOG, TO_COURIER, Farewell, FileSink, Greeting, ServiceLog
+from sentinetd.daemon.newborn import channel_pair
 from sentinetd.model.address import Address
 from sentinetd.model.events import ConnectionRefused
 from sentinetd.model.noun import replace

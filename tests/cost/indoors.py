@@ -25,9 +25,10 @@ from cost.steps import Steps, least_time, steps
 from policy.player import addresses, sensor
 from policy.player import service as entry
 from rig.daemon import children_of
-from sentinetd.daemon.channel import PACKET, Channel, channel_pair
+from sentinetd.daemon.channel import PACKET, Channel
 from sentinetd.daemon.guard import Guard
 from sentinetd.daemon.messages import FROM_COURIER, Greeting
+from sentinetd.daemon.newborn import channel_pair
 from sentinetd.model.address import Address
 from sentinetd.model.service import Service, Type
 from sentinetd.model.settings import BanSettings, Settings

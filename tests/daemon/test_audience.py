@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sentinetd.daemon.channel import Channel, channel_pair
+from sentinetd.daemon.channel import Channel
 from sentinetd.daemon.clerk import Clerk
 from sentinetd.daemon.courier import Thread
 from sentinetd.daemon.messages import (
@@ -28,6 +28,7 @@ from sentinetd.daemon.messages import (
     Ready,
     Written,
 )
+from sentinetd.daemon.newborn import channel_pair
 from sentinetd.model import events as ev
 from sentinetd.model.settings import CourierSettings, Mistake
 from sentinetd.model.trip_run import TripTable

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sentinetd.daemon.channel import DESCRIPTORS, PACKET, Channel, ChannelClosed, channel_pair, decode, encode
+from sentinetd.daemon.channel import DESCRIPTORS, PACKET, Channel, ChannelClosed, decode, encode
 from sentinetd.daemon.messages import FROM_COURIER, TO_COURIER, FileSink, Greeting, Restored, Written
+from sentinetd.daemon.newborn import channel_pair
 from sentinetd.errors import MessageError
 from sentinetd.model.ban import BanRun
 from sentinetd.model.events import DaemonWorking, Notice

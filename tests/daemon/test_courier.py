@@ -24,7 +24,7 @@ import pytest
 
 from rig.deadline import wait_for
 from rig.trips import flood
-from sentinetd.daemon.channel import Channel, ChannelClosed, channel_pair, encode
+from sentinetd.daemon.channel import Channel, ChannelClosed, encode
 from sentinetd.daemon.clerk import BATCH, Clerk
 from sentinetd.daemon.courier import Options, Thread, read_options
 from sentinetd.daemon.messages import (
@@ -43,6 +43,7 @@ from sentinetd.daemon.messages import (
     SyslogSink,
     Written,
 )
+from sentinetd.daemon.newborn import channel_pair, tell
 from sentinetd.errors import UsageError
 from sentinetd.model import events as ev
 from sentinetd.model.address import BITS, Address, Network
@@ -76,7 +77,7 @@ class Guard:
         ours, theirs = channel_pair()
         self.raw = ours
         self.channel = Channel(ours, FROM_COURIER)
-        words = ["--channel", str(theirs.fileno()), "--state", str(state), *options]
+        words = ["--channel", str(theirs.fileno())]
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "sentinetd.daemon.courier", *words],
             pass_fds=[theirs.fileno()],
@@ -85,6 +86,7 @@ class Guard:
             text=True,
         )
         theirs.close()
+        tell(ours, ["--state", str(state), *options])
 
     def listen(self) -> bool:
         """Hear what has come, waiting a moment for the first; False at the end."""

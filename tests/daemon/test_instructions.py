@@ -13,11 +13,12 @@ import pytest
 from sentinetd.config.load import Loaded
 from sentinetd.config.toml import Written
 from sentinetd.daemon import instructions as module
-from sentinetd.daemon.channel import Channel, channel_pair
+from sentinetd.daemon.channel import Channel
 from sentinetd.daemon.instructions import Instructions
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.messages import TO_COURIER, Agreed, Disagreed, Greeting, Handed, InForce, Instructed
+from sentinetd.daemon.newborn import channel_pair
 from sentinetd.daemon.sockets import Sockets
 from sentinetd.model.address import Network
 from sentinetd.model.diagnostic import Diagnostic

@@ -10,9 +10,10 @@ import pytest
 
 from rig.trips import flood
 from sentinetd.daemon import link as module
-from sentinetd.daemon.channel import Channel, channel_pair
+from sentinetd.daemon.channel import Channel
 from sentinetd.daemon.link import RECORDS_AT_ONCE, Link
 from sentinetd.daemon.messages import TO_COURIER, FileSink, Greeting, InForce, ServiceGone, ServiceLog, SinkGone
+from sentinetd.daemon.newborn import channel_pair
 from sentinetd.model.address import Address, Network
 from sentinetd.model.ban import Origin
 from sentinetd.model.events import BanImposed, ConnectionRefused, DaemonWorking, EventsLost, Level, Notice

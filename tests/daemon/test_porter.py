@@ -17,7 +17,7 @@ import pytest
 from rig.carrier import read_all, reset, tcp_pair
 from rig.deadline import wait_for
 from rig.resolver import AAAA, BROKEN, PTR, SILENT, A, Resolver, reverse
-from sentinetd.daemon.channel import Channel, channel_pair
+from sentinetd.daemon.channel import Channel
 from sentinetd.daemon.messages import (
     FROM_PORTER,
     Admit,
@@ -46,6 +46,7 @@ from sentinetd.daemon.messages import (
     TablesSay,
     User,
 )
+from sentinetd.daemon.newborn import channel_pair, tell
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Announced
 from sentinetd.model.routine import Ending, Routine
@@ -78,13 +79,14 @@ class Guard:
 
     def __init__(self, resolver: Resolver, *options: str, limit: int | None = None) -> None:
         ours, theirs = channel_pair()
-        words = [sys.executable, "-P", "-m", "sentinetd.daemon.porter", "--channel", str(theirs.fileno()), *options]
+        words = [sys.executable, "-P", "-m", "sentinetd.daemon.porter", "--channel", str(theirs.fileno())]
         if limit is not None:
             words = ["prlimit", f"--nofile={limit}", *words]
         self.process = subprocess.Popen(
             resolver.namespace.command(*words), pass_fds=[theirs.fileno()], stderr=subprocess.PIPE
         )
         theirs.close()
+        tell(ours, options)
         self.channel = Channel(ours, FROM_PORTER)
         self.heard: list[object] = []
 

@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -408,12 +409,35 @@ def test_daemonized_it_is_up_when_the_command_returns(lab: Lab, make: Maker) -> 
     wait_for(lambda: not daemon.pidfile.exists(), daemon.story)
 
 
-def test_daemonized_it_tells_by_its_status_that_it_did_not_start(make: Maker) -> None:
-    daemon = make("defaults\n{\n\tinstances = many\n}\n")
-    command = [word for word in daemon.command() if word != "-dontfork"]
+@pytest.mark.parametrize("without", [(), ("-dontfork",)], ids=["in the foreground", "daemonized"])
+@pytest.mark.parametrize("mistake", ["of the configuration", "of the settings", "a place that is taken"])
+def test_a_start_that_fails_says_so_and_leaves_nobody(mistake: str, without: Sequence[str], make: Maker) -> None:
+    daemon = make("defaults\n{\n\tinstances = many\n}\n" if mistake == "of the configuration" else WORD)
+    said = {"of the configuration": "many", "of the settings": "nonsense", "a place that is taken": "another sentinetd"}
+    daemon.extra = {"RIG_MARK": str(daemon.work.path)}
+    if mistake == "of the settings":
+        daemon.work.write("sentinetd.toml", "nonsense = 1\n").chmod(0o600)
+    if mistake == "a place that is taken":
+        daemon.start()
+    before = marked(daemon)
+    command = [word for word in daemon.command() if word not in without]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env=daemon.environment())
     assert done.returncode == 1
-    assert "many" in done.stderr
+    assert said[mistake] in done.stderr
+    if without:  # else the process that we waited for was the last
+        wait_for(lambda: marked(daemon) == before, "all that was started to be gone")
+    assert marked(daemon) == before
+
+
+def marked(daemon: Daemon) -> set[int]:
+    """The processes that have what *daemon* has in its environment."""
+    mark = f"RIG_MARK={daemon.work.path}\0".encode()
+    found = set()
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
+                found.add(int(entry.name))
+    return found
 
 
 def test_the_namespaces_are_the_tests_own(lab: Lab) -> None:

@@ -49,10 +49,11 @@ ROOMS = {"errors", "model", "ports", "config", "policy", "net", "spawn", "firewa
 
 GUARD = {
     *(f"daemon.{name}" for name in (
-        "aims", "carrier", "catching", "channel", "check", "clock", "companion", "direct", "door", "doors", "dump",
-        "enforcement", "following", "guard", "hostnames", "inquiries", "instructions", "launcher", "life", "link",
-        "logs", "loop", "main", "messages", "notify", "offers", "options", "orders", "paths", "perform", "privileges",
-        "pulse", "recall", "recipes", "reload", "replies", "shadows", "sockets", "spool", "usage", "whereabouts",
+        "aims", "asking", "carrier", "catching", "channel", "check", "clock", "companion", "dawn", "direct", "door",
+        "doors", "dump", "enforcement", "entrance", "following", "guard", "hostnames", "inquiries", "instructions",
+        "launcher", "life", "link", "log_file", "logs", "loop", "main", "messages", "newborn", "notify", "offers",
+        "options", "orders", "outflow", "paths", "perform", "privileges", "pulse", "reaping", "recall", "recipes",
+        "reload", "replies", "shadows", "sieve", "sockets", "spool", "usage", "whereabouts",
     )),
     # Its own words, where the courier cannot write them.
     "report", "report.escape", "report.formats", "report.formats.text", "report.sinks", "report.sinks.syslog",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.deadline import wait_for
-from sentinetd.daemon.channel import Channel, ChannelClosed, channel_pair
+from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.messages import (
     DAEMON_LOG,
     FROM_COURIER,
@@ -26,6 +26,7 @@ from sentinetd.daemon.messages import (
     Ready,
     Written,
 )
+from sentinetd.daemon.newborn import channel_pair, tell
 from sentinetd.model.settings import CourierSettings
 
 WITHIN = 60.0
@@ -41,11 +42,12 @@ class Seam:
         ours, theirs = channel_pair()
         self._raw = ours
         self._channel = Channel(ours, FROM_COURIER)
-        words = ["--channel", str(theirs.fileno()), "--state", str(state), "--alerts", ",".join(types)]
+        words = ["--channel", str(theirs.fileno())]
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "sentinetd.daemon.courier", *words], pass_fds=[theirs.fileno()]
         )
         theirs.close()
+        tell(ours, ["--state", str(state), "--alerts", ",".join(types)])
         self.until(lambda: any(type(one) is Ready for one in self.heard), "a courier")
         self.tell(Greeting("sentinetd", 5))
         self.hand(FileSink(DAEMON_LOG, "daemon", 0, 0), log)

@@ -138,8 +138,3 @@ def decode(packet: bytes, accepts: dict[str, type[Any]]) -> tuple[int, list[Any]
         found = map(reader(kind), run[1:])
         messages += [one.table() for one in found] if kind is TripRun else found
     return value[0], messages
-
-
-def channel_pair() -> tuple[socket.socket, socket.socket]:
-    """Two connected ends, closed on exec."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

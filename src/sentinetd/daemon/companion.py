@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from sentinetd.daemon.channel import Channel, ChannelClosed, channel_pair
+from sentinetd.daemon.channel import Channel, ChannelClosed
 from sentinetd.daemon.loop import Loop, Moment
+from sentinetd.daemon.newborn import Newborn, born
 from sentinetd.errors import EdgeError, MessageError
 
 PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -63,23 +63,13 @@ class Companion:
         self._renewing = False
         self.pid = 0
 
-    def start(self, now: float) -> None:
-        """Start it. EdgeError if no process can be had."""
-        try:
-            ours, theirs = channel_pair()
-        except OSError as error:
-            raise EdgeError(f"{self._module}: no channel to it: {error.strerror}") from error
-        try:
-            os.set_inheritable(theirs.fileno(), True)
-            command = [sys.executable, "-P", "-m", self._module, "--channel", str(theirs.fileno()), *self._arguments]
-            self.pid = os.posix_spawn(sys.executable, command, os.environ, setsid=True, setsigmask=())
-        except OSError as error:
-            ours.close()
-            raise EdgeError(f"{self._module}: {error.strerror}") from error
-        finally:
-            theirs.close()
+    def start(self, now: float, newborn: Newborn | None = None) -> None:
+        """Start it, or have *newborn* be it, which runs its module. EdgeError if no process can be had."""
+        started = newborn or born(self._module)
+        started.tell(self._arguments)
+        self.pid = started.pid
         self._since = now
-        self._channel = Channel(ours, self._accepts)
+        self._channel = Channel(started.channel, self._accepts)
         self._loop.read(self._channel.fileno(), self._readable)
         self._begun(self._channel)
 

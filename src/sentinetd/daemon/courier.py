@@ -22,6 +22,7 @@ from sentinetd.daemon.channel import Channel
 from sentinetd.daemon.clerk import Clerk
 from sentinetd.daemon.desk import GuardDesk
 from sentinetd.daemon.messages import DAEMON_LOG, TO_COURIER
+from sentinetd.daemon.newborn import whole
 from sentinetd.daemon.privileges import confine, out_of_reach
 from sentinetd.daemon.retention import Retention
 from sentinetd.errors import EdgeError, UsageError
@@ -126,13 +127,16 @@ def _unheard(number: int, frame: FrameType | None) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Give up all rights, then serve the channel that the command line names. 0 when the guard is gone."""
+    """Give up all rights, then serve the channel that *words* name (`newborn`). 0 when the guard is gone."""
     for number in IGNORED:
         signal.signal(number, _unheard)  # not SIG_IGN, which the programs that we start would inherit
+    if os.geteuid() == 0 and out_of_reach((os.__file__, __file__)):
+        load()  # once rights are given up it could not be found any more
+    command = whole(words)
+    if command is None:
+        return 0
     try:
-        options = read_options(words)
-        if options.user is not None and out_of_reach((os.__file__, __file__)):
-            load()  # after this it could not be found any more
+        options = read_options(command)
         if options.alerts:
             from sentinetd.report.equipment import load as load_for
 

@@ -17,6 +17,7 @@ from sentinetd.daemon.catching import Catching
 from sentinetd.daemon.channel import Channel
 from sentinetd.daemon.clock import Clock
 from sentinetd.daemon.companion import Companion
+from sentinetd.daemon.dawn import COURIER
 from sentinetd.daemon.doors import Doors
 from sentinetd.daemon.enforcement import Enforcement
 from sentinetd.daemon.hostnames import HostNames
@@ -43,6 +44,7 @@ from sentinetd.daemon.messages import (
     Written,
 )
 from sentinetd.daemon.messages import Obeyed as ObeyedMessage
+from sentinetd.daemon.newborn import Newborn
 from sentinetd.daemon.offers import Offers
 from sentinetd.daemon.outflow import Outflow
 from sentinetd.daemon.perform import Performer
@@ -162,7 +164,7 @@ class Guard:
         self._last_death = ""
         self.courier = Companion(
             self.loop,
-            "sentinetd.daemon.courier",
+            COURIER,
             courier_arguments,
             FROM_COURIER,
             begun=self._courier_begun,
@@ -385,10 +387,10 @@ class Guard:
 
         self.loop.after(0.0, reload)
 
-    def restore(self, ending: Callable[[], bool]) -> str:
-        """Start the courier and wait until the bans of before are in force, or we are *ending*. What is wrong with the
-        store, or "". EdgeError if there can be no courier."""
-        self.courier.start(self.loop.now())
+    def restore(self, newborn: Newborn | None, ending: Callable[[], bool]) -> str:
+        """Have a courier, *newborn* if that is one, and wait until the bans of before are in force, or we are *ending*.
+        What is wrong with the store, or "". EdgeError if there can be no courier."""
+        self.courier.start(self.loop.now(), newborn)
         self._last_word = self.loop.now()
         self.settle()
         while self.recall.outcome is None and not ending():

@@ -32,6 +32,7 @@ from sentinetd.daemon.messages import (
     Taken,
     Withdraw,
 )
+from sentinetd.daemon.newborn import whole
 from sentinetd.daemon.privileges import confine
 from sentinetd.errors import MessageError
 
@@ -203,12 +204,15 @@ def _locked(descriptor: int) -> bool:
 
 
 def main(words: Sequence[str]) -> int:
-    """Drop all rights, then serve the channel that the command line names. 0 when the guard is gone."""
+    """Drop all rights, then serve the channel that *words* name (`newborn`). 0 when the guard is gone."""
     parser = ArgumentParser(prog="sentinetd-herald", allow_abbrev=False)
     parser.add_argument("--channel", type=int, required=True, metavar="FD", help="descriptor of the guard's channel")
     parser.add_argument("--user", help="user to run as; without it: unchanged")
     parser.add_argument("--mdns", action="store_true", help="be able to advertise by mDNS")
-    options = parser.parse_args(words)
+    command = whole(words)
+    if command is None:
+        return 0
+    options = parser.parse_args(command)
     # Before rights are dropped: this user need not be able to read where we are installed.
     advertiser, why = able() if options.mdns else (None, "")
     for number in IGNORED:

@@ -15,7 +15,7 @@ from itertools import count
 from sentinetd.config.load import Loaded
 from sentinetd.daemon.channel import PACKET, decode, encode
 from sentinetd.daemon.link import Link
-from sentinetd.daemon.logs import open_log
+from sentinetd.daemon.log_file import open_log
 from sentinetd.daemon.loop import Loop, Moment
 from sentinetd.daemon.messages import Agreed, Disagreed, Full, Instructed
 from sentinetd.daemon.sockets import Sockets

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 import pwd
-import resource
 import signal
 import sys
 import time
@@ -18,13 +16,14 @@ from sentinetd.config.load import Loaded
 from sentinetd.config.recall import Recall
 from sentinetd.daemon import paths
 from sentinetd.daemon.check import read
+from sentinetd.daemon.dawn import Dawn
 from sentinetd.daemon.direct import write_directly
 from sentinetd.daemon.dump import consistency, dump
 from sentinetd.daemon.guard import Guard
-from sentinetd.daemon.logs import open_log
+from sentinetd.daemon.log_file import open_log
 from sentinetd.daemon.messages import DAEMON_LOG, Farewell, FileSink, Greeting, SyslogSink
 from sentinetd.daemon.notify import notify
-from sentinetd.daemon.options import FACILITIES, Options
+from sentinetd.daemon.options import Options
 from sentinetd.daemon.privileges import closed_above, ids, obstacle
 from sentinetd.daemon.reload import Reloader
 from sentinetd.daemon.sockets import group
@@ -43,22 +42,13 @@ NOBODY, NOBODY_ID = "nobody", "65534"
 """Who owns nothing: by name, and by number where passwd(5) lacks it."""
 DEAD_WITHIN = 3.0
 """Seconds after KILL in which servers have ended, unless something keeps them."""
-UNANSWERED = tuple(
-    number
-    for number in (
-        signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGALRM, signal.SIGVTALRM,
-        signal.SIGPROF, signal.SIGWINCH, signal.SIGIO, signal.SIGPWR, signal.SIGURG, signal.SIGXCPU, signal.SIGXFSZ,
-        signal.SIGSTKFLT, signal.SIGILL, signal.SIGTRAP, signal.SIGFPE, signal.SIGSYS,
-        *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
-    )
-)  # fmt: skip
-"""Signals that mean nothing to us and must not end us. A fault of our own ends us all the same (signal(7))."""
-
 
 class Life:
-    """One run of the daemon. *options* name files by absolute paths; *program* is the name we were called by."""
+    """One run of the daemon, from *dawn* on. *options* name files by absolute paths; *program* is the name we were
+    called by."""
 
-    def __init__(self, options: Options, host: Host, program: str) -> None:
+    def __init__(self, dawn: Dawn, options: Options, host: Host, program: str) -> None:
+        self._dawn = dawn
         self._options = options
         self._config = options.config
         self._host = host
@@ -68,10 +58,6 @@ class Life:
         self._log_path = options.log_file
         self._pid_path = options.pid_file
         self._notes: list[str] = []  # what we have to do without
-        self._log: int | None = None  # the daemon's log, where it is a file
-        self._facility = "daemon"
-        self._stderr = 2
-        self._told = -1  # where our parent waits to hear how the start went
         self._status = 0
         self._works = False
         self._reload_wanted = self._reloading = False
@@ -81,20 +67,16 @@ class Life:
         self._waits_for_servers = False
 
     def run(self) -> int:
-        """Live; the exit status. EdgeError if the log cannot be opened: there is nowhere else to say so."""
-        hard_files = _prepare_process()
-        early = self._open_log()
+        """Live; the exit status."""
         loaded = self._read()
-        if not self._daemonize():
-            return self._status
         pid_file = paths.PidFile(self._pid_path) if self._pid_path else None
         try:
             state = self._claim_state()
-            guard = self._guard = self._make_guard(loaded.settings, state, hard_files)
+            guard = self._guard = self._make_guard(loaded.settings, state)
         except EdgeError as error:
             return self._give_up([], str(error))
         self._tell_log(guard)
-        for text in (*early, *self._options.notes):
+        for text in (*self._dawn.remarks, *self._options.notes):
             guard.notice(Level.WARNING, text)
         self._reloader = Reloader(guard, self._read)
         guard.reload = self._reload_for
@@ -107,7 +89,8 @@ class Life:
         guard.equip(loaded.settings.courier)
         try:
             guard.launcher.start()
-            trouble = guard.restore(lambda: self._ending)
+            newborn, self._dawn.courier = self._dawn.courier, None
+            trouble = guard.restore(newborn, lambda: self._ending)
             if trouble and loaded.settings.store.required:
                 raise EdgeError(f"the store is required and cannot be used: {trouble}")
             if trouble:
@@ -121,6 +104,8 @@ class Life:
             return self._give_up(guard.link.remaining(), f"couldn't get configuration{mistakes}")
         if not self._ending:
             self._put_in_force(guard, loaded, pid_file)
+        gc.freeze()  # what there is by now stays: with a million bans, to look through it for cycles takes 60 ms
+        gc.enable()
         guard.settle()
         while not self._ending or self._servers_left():
             guard.turn()
@@ -149,38 +134,6 @@ class Life:
         """What the files say now."""
         self._host = self._host.again()
         return read(self._options, self._host, self._recall)
-
-    def _open_log(self) -> list[str]:
-        """Open the daemon's own log; what is to be remarked about it."""
-        if self._options.debug:
-            self._log = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 10)
-        elif self._log_path:
-            self._log = open_log(self._log_path)
-        elif self._options.syslog:
-            if self._options.syslog.lower() not in FACILITIES:
-                return [f"Bad syslog facility: {self._options.syslog}; there are {', '.join(FACILITIES)}"]
-            self._facility = self._options.syslog.lower()
-        return []
-
-    def _daemonize(self) -> bool:
-        """Go to the background, unless told otherwise. False in the process that was started, when the daemon works or
-        has failed; its exit status says which, so that whoever started it knows."""
-        _null(0)
-        if self._options.foreground or self._options.debug:
-            return True  # standard output stays: logs may be there, by name
-        ours, theirs = os.pipe2(os.O_CLOEXEC)
-        if os.fork():
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            os.close(theirs)
-            self._status = 0 if os.read(ours, 1) else 1
-            return False
-        os.close(ours)
-        self._told = theirs
-        os.setsid()
-        # Nothing that we start may hold what our caller waits for the end of; we ourselves need it until we work.
-        self._stderr = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 10)
-        _null(1, 2)
-        return True
 
     def _claim_state(self) -> str:
         """The state directory, which no other daemon uses. One that runs the same configuration in another network
@@ -214,7 +167,7 @@ class Life:
                 f"there is no place for our control socket, and nothing keeps a second daemon from {state}: {error}"
             )
 
-    def _make_guard(self, settings: Settings, state: str, files: int) -> Guard:
+    def _make_guard(self, settings: Settings, state: str) -> Guard:
         courier, porter = self._companion_user(COURIER_USER), self._companion_user(PORTER_USER)
         arguments = ["--state", state, *(["--required"] if settings.store.required else [])]
         try:
@@ -234,7 +187,7 @@ class Life:
             greeting=Greeting(self._ident, os.getpid()),
             limit=self._options.limit,
             log_procs=self._options.log_procs,
-            files=files,
+            files=self._dawn.files,
             backend=BACKENDS[self._options.spawner],
             courier_arguments=arguments + (["--user", courier] if courier else []),
             porter_arguments=["--user", porter] if porter else [],
@@ -264,10 +217,10 @@ class Life:
 
     def _tell_log(self, guard: Guard) -> None:
         """Let the courier have the daemon's own log."""
-        if self._log is None:
-            guard.link.open_sink(SyslogSink(DAEMON_LOG, self._facility, ""))
+        if self._dawn.log is None:
+            guard.link.open_sink(SyslogSink(DAEMON_LOG, self._dawn.facility, ""))
         else:
-            guard.link.open_sink(FileSink(DAEMON_LOG, "daemon", 0, 0), os.dup(self._log))
+            guard.link.open_sink(FileSink(DAEMON_LOG, "daemon", 0, 0), os.dup(self._dawn.log))
 
     def _ready(self, guard: Guard, pid_file: paths.PidFile | None) -> None:
         """Tell everyone who waits that we work."""
@@ -278,29 +231,21 @@ class Life:
                 guard.notice(Level.ERROR, str(error))
         guard.tell(DaemonStarted(time.time(), __version__, guard.launcher.name))
         guard.tell(DaemonWorking(time.time(), guard.doors.open_count))
-        gc.freeze()  # what there is by now stays: with a million bans, to look through it for cycles takes 60 ms
         notify(self._environment, "READY=1")
-        self._tell_parent(True)
+        self._dawn.tell_parent(True)
         if self._options.check_interval:
             self._check_again(guard)
-
-    def _tell_parent(self, works: bool) -> None:
-        if self._told >= 0:
-            if works:
-                os.write(self._told, b"1")
-            os.close(self._stderr)
-            self._stderr = 2
-            os.close(self._told)
-            self._told = -1
 
     def _give_up(self, events: list[Event], why: str) -> int:
         """The start failed before anybody else could write it down. The log has had the lines after the first of *why*
         among *events*; a person at a terminal sees them all."""
+        if self._dawn.courier is not None:
+            self._dawn.courier.end()
         last = Notice(time.time(), Level.CRITICAL, f"{why.partition(chr(10))[0]}. Exiting...")
-        write_directly([*events, last], self._ident, self._log, self._facility)
+        write_directly([*events, last], self._ident, self._dawn.log, self._dawn.facility)
         if not self._options.debug:
-            os.write(self._stderr, os.fsencode(f"{self._ident}: {why}\n"))
-        self._tell_parent(False)
+            os.write(self._dawn.stderr, os.fsencode(f"{self._ident}: {why}\n"))
+        self._dawn.tell_parent(False)
         return 1
 
     # Signals.
@@ -317,7 +262,6 @@ class Life:
                 signal.SIGUSR1: self._dump,
                 signal.SIGABRT: lambda: self._check(guard, quiet=False),
             },
-            UNANSWERED,
         )
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -355,14 +299,14 @@ class Life:
 
     def _reopen_log(self) -> None:
         """The daemon's own log may have been renamed."""
-        if not self._log_path or self._log is None:
+        if not self._log_path or self._dawn.log is None:
             return
         try:
             fresh = open_log(self._log_path)
         except EdgeError as error:
             self._guard.notice(Level.ERROR, f"the log cannot be opened again: {error}; the old one is written on")
             return
-        os.dup2(fresh, self._log, inheritable=False)
+        os.dup2(fresh, self._dawn.log, inheritable=False)
         self._guard.link.open_sink(FileSink(DAEMON_LOG, "daemon", 0, 0), fresh)
 
     def _dump(self) -> None:
@@ -428,23 +372,14 @@ class Life:
         return self._waits_for_servers and bool(engine.servers() or engine.ordered())
 
     def _leave(self, guard: Guard, pid_file: paths.PidFile | None) -> int:
-        write_directly(guard.farewell(Farewell()), self._ident, self._log, self._facility)
+        write_directly(guard.farewell(Farewell()), self._ident, self._dawn.log, self._dawn.facility)
         if pid_file is not None:
             try:
                 pid_file.remove()
             except EdgeError as error:
                 print(f"{self._ident}: {error}", file=sys.stderr)
-        self._tell_parent(False)
+        self._dawn.tell_parent(False)
         return self._status
-
-
-def _prepare_process() -> int:
-    """Make the process one that can serve; gives the limit of open files for servers (the hard one, setrlimit(2))."""
-    os.closerange(3, 1 << 20)
-    os.umask(os.umask(0) | 0o022)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
 
 
 def _known(user: str) -> bool:
@@ -453,12 +388,3 @@ def _known(user: str) -> bool:
     except KeyError:
         return False
     return True
-
-
-def _null(*descriptors: int) -> None:
-    """Put /dev/null in place of *descriptors*."""
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for descriptor in descriptors:
-        os.dup2(null, descriptor)
-    if null not in descriptors:
-        os.close(null)

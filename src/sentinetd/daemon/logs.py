@@ -5,37 +5,13 @@ Services that name the same log share it. A log is opened again at a reload, so 
 
 from __future__ import annotations
 
-import fcntl
-import os
-
 from sentinetd.daemon.link import Link
+from sentinetd.daemon.log_file import open_log
 from sentinetd.daemon.messages import DAEMON_LOG, FileSink, ServiceLog, SyslogSink
 from sentinetd.errors import EdgeError
 from sentinetd.model.service import FileLog, OnFailure, OnSuccess, Service, SyslogLog
 
 Target = FileLog | SyslogLog
-
-STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
-"""Descriptors by the names of files that lead to them."""
-
-
-def open_log(path: str) -> int:
-    """A descriptor that appends to the file *path*, which is made if need be. EdgeError if it cannot be had.
-
-    Never waits, nor does who writes to it: a FIFO without a reader is an error, not a daemon that hangs at start, and
-    one whose reader hangs is none that hangs with it. A standard descriptor by its name may be a socket, which cannot
-    be opened (open(2), ENXIO), or of somebody else: it is copied then.
-    """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    try:
-        try:
-            return os.open(path, flags, 0o644)
-        except OSError:
-            if path not in STANDARD:
-                raise
-            return fcntl.fcntl(STANDARD[path], fcntl.F_DUPFD_CLOEXEC, 3)
-    except OSError as error:
-        raise EdgeError(f"{path}: {error.strerror}") from error
 
 
 class Logs:

@@ -6,6 +6,7 @@ not end it.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -58,11 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def live(options: Options, program: str) -> int:
     """Be the daemon; its exit status."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ANSWERED)  # and none that whoever started us may have blocked
-    from sentinetd.config.host import Host
-    from sentinetd.daemon.life import Life
+    gc.disable()  # all that a start makes stays: to look through it for cycles is an eighth of its time
+    from sentinetd.daemon.dawn import Dawn
 
     try:
-        return Life(options, Host(os.environ, start_directory()), program).run()
+        dawn = Dawn(options)
+        if not (options.foreground or options.debug) and (status := dawn.detach()) is not None:
+            return status
+        dawn.start_courier()
+        from sentinetd.config.host import Host
+        from sentinetd.daemon.life import Life
+
+        return Life(dawn, options, Host(os.environ, start_directory()), program).run()
     except EdgeError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 1

@@ -56,6 +56,7 @@ from sentinetd.daemon.messages import (
     TablesSay,
     User,
 )
+from sentinetd.daemon.newborn import whole
 from sentinetd.daemon.privileges import confine
 from sentinetd.errors import MessageError
 from sentinetd.model.address import Address
@@ -414,12 +415,15 @@ def most_connections() -> int:
 
 
 def main(words: Sequence[str]) -> int:
-    """Drop all rights, then serve the channel that the command line names. 0 when the guard is gone."""
+    """Drop all rights, then serve the channel that *words* name (`newborn`). 0 when the guard is gone."""
     parser = ArgumentParser(prog="sentinetd-porter", allow_abbrev=False)
     parser.add_argument("--channel", type=int, required=True, metavar="FD", help="descriptor of the guard's channel")
     parser.add_argument("--user", help="user to run as; without it: unchanged")
     parser.add_argument("--group", help="group to run as; without it: the user's own")
-    options = parser.parse_args(words)
+    command = whole(words)
+    if command is None:
+        return 0
+    options = parser.parse_args(command)
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # meant for the guard by the terminal; the channel's end is our signal
     most = most_connections()
