@@ -121,6 +121,12 @@ class Link:
 
     def tell(self, event: Event | Tripped) -> None:
         """Have *event* written. Only queues; see `pump`."""
+        if type(event) is Tripped and self._lasting and 0 < len(self._fresh) < RECORDS_AT_ONCE and not self._lost:
+            self._fresh.append(event)  # one of a flood, of which each would go through all that follows
+            self._sequence += 1
+            self._behind += 1
+            self._urgent = True
+            return
         if self._behind >= KEPT_MOST and not isinstance(event, BANS):
             self._lost += 1
             return

@@ -35,7 +35,7 @@ from sentinetd.model.service import Flag, Service, SocketType
 from sentinetd.net.listener import AddressInUse
 from sentinetd.policy.checks import asks_for_user
 from sentinetd.policy.inputs import Reloaded
-from sentinetd.policy.suspects import identifies_refused
+from sentinetd.policy.services import identifies_refused
 
 LEVELS = {
     diagnostic.Level.ERROR: Level.ERROR,

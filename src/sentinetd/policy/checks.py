@@ -52,6 +52,8 @@ OF_SOURCE = {
 BANNED = Verdict(False, Reason.BANNED)
 TRIP = Verdict(False, Reason.SENSOR, "flags", "SENSOR")
 EXEMPT_TRIP = Verdict(False, Reason.EXEMPT, "flags", "SENSOR")
+AT_SENSOR = {False: TRIP, True: EXEMPT_TRIP}
+"""What a sensor says, by whether the source is exempt: `sensor`, for whoever knows that it is one."""
 NO_ACCESS = Verdict(False, Reason.ADDRESS, "no_access")
 NOT_IN_ONLY_FROM = Verdict(False, Reason.ADDRESS, "only_from")
 
@@ -60,9 +62,7 @@ Check = Callable[[Service, Connection, Facts], Verdict | Unknown | None]
 
 def sensor(service: Service, connection: Connection, facts: Facts) -> Verdict | None:
     """A sensor serves nobody, whoever comes; an exempt source is not banned for it (xinetd.conf(5), SENSOR)."""
-    if not service.sensor:
-        return None
-    return EXEMPT_TRIP if facts.exempt else TRIP
+    return AT_SENSOR[facts.exempt] if service.sensor else None
 
 
 def banned(service: Service, connection: Connection, facts: Facts) -> Verdict | None:

@@ -14,13 +14,13 @@ from sentinetd.model.service import SocketType, Type
 from sentinetd.model.verdict import Question, Reason, Unknown, Verdict
 from sentinetd.policy.announcing import Announcing
 from sentinetd.policy.bans import Bans
-from sentinetd.policy.checks import AT_THE_DOOR, FURTHER, NO_ANSWERS, OF_SOURCE, Facts, decide
+from sentinetd.policy.checks import AT_SENSOR, AT_THE_DOOR, FURTHER, NO_ANSWERS, OF_SOURCE, Facts, decide
 from sentinetd.policy.crowds import Crowds
 from sentinetd.policy.effects import Ask, Effect, Grant, Refuse, Reply, Say
 from sentinetd.policy.inputs import Answered, Arrived, Chosen, Moment, Wanted
 from sentinetd.policy.servers import Servers
 from sentinetd.policy.services import Candidate, Running, Services, admitted, started, whose
-from sentinetd.policy.suspects import Suspects, identifies_refused
+from sentinetd.policy.suspects import Suspects
 from sentinetd.policy.tally import Recent
 from sentinetd.policy.trips import Trips, speaks
 from sentinetd.policy.waiting import ANSWER_WITHIN, Waiting
@@ -68,7 +68,15 @@ class Reception:
             return () if running.behind is None else (Refuse(connection),)
         if running.peers is not None and connection.source is not None and connection.source in running.peers:
             return self._await_header(running, connection, connection.source, now)
+        if running.sensor:
+            return self._touched(running, connection, now)
         return self._meet(running, connection, now) if service.banner else self._judge(running, connection, now)
+
+    def _touched(self, running: Running, connection: Connection, now: Moment) -> list[Effect]:
+        """A sensor was touched: the first check of the chain decides, and no other is asked."""
+        source = connection.source
+        exempt = source is not None and self._bans.exempt(source, running.service)
+        return self._refuse(running, connection, AT_SENSOR[exempt].reason, now)
 
     def _await_header(self, running: Running, connection: Connection, peer: Address, now: Moment) -> Iterable[Effect]:
         """*peer* is to say for whom the connection is, before anything is judged."""
@@ -235,7 +243,7 @@ class Reception:
     ) -> list[Effect]:
         service, source = running.service, connection.source
         running.score.reasons[reason] += 1
-        identified = identifies_refused(service) and (
+        identified = running.identifies and (
             source is None or not self._bans.holds(source, now.now)  # by an earlier trip
         )
         effects: list[Effect] = []

@@ -10,7 +10,7 @@ from sentinetd.model.connection import Connection
 from sentinetd.model.events import ConnectionAdmitted, ConnectionRefused, Event, ServerStarted, ServicePaused
 from sentinetd.model.manner import Manner, manner_of, multiplexed
 from sentinetd.model.noun import dataclass
-from sentinetd.model.service import Service
+from sentinetd.model.service import OnFailure, Service, SocketType
 from sentinetd.model.verdict import Question, Reason
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.behind import Behind
@@ -24,7 +24,7 @@ class Running:
     """A running service."""
 
     __slots__ = (
-        "behind", "bucket", "checks", "counts", "fewest", "logged", "manner", "number", "paces", "peers",
+        "behind", "bucket", "checks", "counts", "fewest", "identifies", "logged", "manner", "number", "paces", "peers",
         "refusals_logged", "reopens", "score", "sensor", "servers", "service", "serving", "stopped",
     )  # fmt: skip
 
@@ -38,6 +38,7 @@ class Running:
         self.logged = _logged(service)  # whether the service's log has a line for a server; as often
         self.fewest = _fewest(service)  # as many servers may run before one is refused for their number
         self.refusals_logged = _refusals_logged(service)
+        self.identifies = identifies_refused(service)
         self.counts = Counts()
         self.score = Score()
         self.bucket = Bucket(service.cps, now)
@@ -59,6 +60,7 @@ class Running:
         self.peers = service.proxy_protocol or None
         self.logged = _logged(service)
         self.refusals_logged = _refusals_logged(service)
+        self.identifies = identifies_refused(service)
         self.fewest = _fewest(service)
         self.bucket.limit(service.cps, now)
         if self.behind is not None:
@@ -244,6 +246,12 @@ def _logged(service: Service) -> bool:
 
 def _refusals_logged(service: Service) -> bool:
     return service.log_type is not None and bool(service.log_on_failure)
+
+
+def identifies_refused(service: Service) -> bool:
+    """Whether the users of those whom *service* refuses are looked up (xinetd.conf(5), log_on_failure)."""
+    stream = service.socket_type is SocketType.STREAM and not service.wait
+    return stream and OnFailure.USERID in service.log_on_failure
 
 
 def whose(source: Address | None) -> Hashable:

@@ -12,7 +12,6 @@ from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import UserFound
 from sentinetd.model.noun import dataclass
-from sentinetd.model.service import OnFailure, Service, SocketType
 from sentinetd.model.verdict import Question
 from sentinetd.policy.agenda import Agenda, Due
 from sentinetd.policy.effects import Ask, Effect, Refuse, Report
@@ -71,12 +70,6 @@ class Suspects:
         """*running* stops: hang up on all whom it refused."""
         for number in [one.connection.number for one in self._kept.values() if one.running is running]:
             yield from self.answered(number, None, now)
-
-
-def identifies_refused(service: Service) -> bool:
-    """Whether the users of those whom *service* refuses are looked up (xinetd.conf(5), log_on_failure)."""
-    stream = service.socket_type is SocketType.STREAM and not service.wait
-    return stream and OnFailure.USERID in service.log_on_failure
 
 
 def _found(running: Running, source: Address, user: str, now: Moment) -> Report:
