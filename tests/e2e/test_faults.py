@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rig.client import Dialogue, converse
-from rig.daemon import Daemon, Kind
+from rig.daemon import Daemon, Kind, children_of, command_line
 from rig.deadline import wait_for
 from rig.entries import SIX, sensor, service
 from rig.network import Lab
@@ -88,3 +88,34 @@ def test_standard_output_is_a_log_by_its_name_also_after_a_reload(lab: Lab, make
     assert converse(lab, SIX, 7001, A) == "hi\n"
     wait_for(lambda: ": START: real " in daemon.errors.read_text(), daemon.story, 20.0)
     assert daemon.stop() == 0
+
+
+def test_helpers_that_somebody_has_stopped_are_replaced(lab: Lab, make: Maker) -> None:
+    daemon = make(
+        sensor("decoy", 7002)
+        + service("real", 7001, "server_args = do=word=hi", "cps = 0 10")
+        + service("echo", 7003, "type = INTERNAL UNLISTED", without=("server",))
+    )
+    daemon.start()
+    stopped = {name: helper(daemon, name) for name in ("spawner", "porter", "courier")}
+    for pid in stopped.values():
+        os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: all(gone(pid) for pid in stopped.values()), daemon.story, 30.0)
+    wait_for(lambda: converse(lab, SIX, 7001, A) == "hi\n", daemon.story, 30.0)
+    wait_for(lambda: converse(lab, SIX, 7003, A, b"hello") == "hello", daemon.story, 30.0)
+    for name in stopped:
+        daemon.await_message(f"process {name}: stopped for 5 seconds; it is killed", 30.0)
+        daemon.await_message(f"process {name}: works again", 30.0)
+
+
+def helper(daemon: Daemon, word: str) -> int:
+    """The process id of the daemon's child whose command line holds *word*."""
+    return wait_for(
+        lambda: next((pid for pid in children_of(daemon.pid) if word in command_line(pid)), 0),
+        lambda: f"a child called {word}: {[command_line(pid) for pid in children_of(daemon.pid)]}",
+    )
+
+
+def gone(pid: int) -> bool:
+    """Whether there is no such process any more."""
+    return not Path(f"/proc/{pid}").exists()

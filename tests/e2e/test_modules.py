@@ -53,7 +53,7 @@ GUARD = {
         "doors", "dump", "enforcement", "entrance", "following", "guard", "hostnames", "inquiries", "instructions",
         "launcher", "life", "link", "log_file", "logs", "loop", "main", "messages", "newborn", "notify", "offers",
         "options", "orders", "outflow", "paths", "perform", "privileges", "pulse", "reaping", "recall", "recipes",
-        "reload", "replies", "shadows", "sieve", "sockets", "spool", "usage", "whereabouts",
+        "reload", "replies", "shadows", "sieve", "sockets", "spool", "stops", "usage", "whereabouts",
     )),
     # Its own words, where the courier cannot write them.
     "report", "report.escape", "report.formats", "report.formats.text", "report.sinks", "report.sinks.syslog",

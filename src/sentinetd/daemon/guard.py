@@ -54,6 +54,7 @@ from sentinetd.daemon.recall import Recall
 from sentinetd.daemon.recipes import recipe_of_program
 from sentinetd.daemon.replies import Replies
 from sentinetd.daemon.sockets import Sockets
+from sentinetd.daemon.stops import Stops
 from sentinetd.daemon.whereabouts import Whereabouts
 from sentinetd.errors import EdgeError
 from sentinetd.model.connection import Connection
@@ -199,6 +200,7 @@ class Guard:
             ],
             self._ended,
             self.engine,
+            Stops(self.loop, self._processes, self.notice).stir,
         )
         self.catching = Catching(self.loop, run, self.tell)
         self._offered = 0  # the changes of doors up to which everything is offered
@@ -211,6 +213,15 @@ class Guard:
             self.engine, self.doors, self.carrier, self.launcher, self.reaper, self.replies, self.enforcement,
             self.link, self.logs, self._inputs.append, self.tell,
         ).table  # fmt: skip
+
+    def _processes(self) -> dict[str, int]:
+        """Our other processes by name, 0 where there is none."""
+        return {
+            "courier": self.courier.pid,
+            "porter": self.carrier.companion.pid,
+            "herald": self.offers.companion.pid,
+            "spawner": self.launcher.pid,
+        }
 
     # The one way in, and what follows after each turn of the loop.
 

@@ -110,6 +110,11 @@ class Launcher:
         """What starts servers."""
         return "no spawner" if self._spawner is None else str(self._spawner.backend)
 
+    @property
+    def pid(self) -> int:
+        """The process number of what starts servers; 0 if there is none."""
+        return 0 if self._spawner is None else self._spawner.pid
+
     def start(self) -> None:
         """Start what starts servers. EdgeError if that cannot be had."""
         self._spawner = Spawner(self._backend)

@@ -26,7 +26,8 @@ ROUND = 0.005
 
 class Reaper:
     """*companions* are our own processes, each with what is told how it ended; *ended* is told of servers, together.
-    *engine* knows whether somebody waits for the end of one, so that there is no waiting for a round."""
+    *engine* knows whether somebody waits for the end of one, so that there is no waiting for a round. *stirred* is told
+    whenever a child may have changed."""
 
     def __init__(
         self,
@@ -35,12 +36,14 @@ class Reaper:
         companions: list[tuple[Companion, Callable[[str], None]]],
         ended: Callable[[list[Ended]], None],
         engine: Engine,
+        stirred: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._launcher = launcher
         self._companions = companions
         self._ended = ended
         self._engine = engine
+        self._stirred = stirred
         self._orders = 0  # since the last round
         self._round: Moment | None = None  # the next one; None: at rest
         self._held = False  # SIGCHLD waits
@@ -74,6 +77,7 @@ class Reaper:
 
     def reap(self) -> int:
         """Collect every child that has ended, and learn what the spawner has said; how many have ended."""
+        self._stirred()
         gone: list[tuple[int, int]] = []  # process id, and status as wait(2) gives it
         troubled = False
         while True:
