@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sentinetd.daemon import door
-from sentinetd.daemon.door import spread
+from sentinetd.daemon.door import Door, spread
 from sentinetd.model.address import Address, AddressSet, Network
-from sentinetd.model.service import Family, Ports, Service
+from sentinetd.model.service import Capture, Family, Flag, Ports, Redirect, Service, Type
 
 LIST = Ports(((21, 22), (80, 80)))
 UNUSED = Ports(unused=True)
@@ -39,3 +39,20 @@ def test_a_host_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_address_stays_known() -> None:
     address = Address.parse("192.0.2.5")
     assert {one.address for one in spread(Service(name="trap", ports=UNUSED, address=address))} == {address}
+
+
+@pytest.mark.parametrize(
+    ("fields", "unseen"),
+    [
+        pytest.param({"server": "/bin/cat"}, False, id="a server"),
+        pytest.param({"name": "daytime", "type": frozenset({Type.INTERNAL})}, True, id="daytime"),
+        pytest.param({"name": "echo", "type": frozenset({Type.INTERNAL})}, False, id="echo, which the porter has"),
+        pytest.param({"redirect": Redirect("192.0.2.1", 80)}, False, id="a redirect"),
+        pytest.param({"flags": frozenset({Flag.SENSOR})}, True, id="a sensor"),
+        pytest.param({"flags": frozenset({Flag.SENSOR}), "decoy": "ssh"}, False, id="a decoy"),
+        pytest.param({"flags": frozenset({Flag.SENSOR}), "capture": Capture(9, 9)}, False, id="a capture"),
+        pytest.param({"flags": frozenset({Flag.SENSOR}), "ports": UNUSED}, False, id="of the address asked for"),
+    ],
+)
+def test_whether_a_program_gets_to_see_the_connection(fields: dict[str, object], unseen: bool) -> None:
+    assert Door(Service(**{"name": "x", **fields}), lambda: None).unseen is unseen  # type: ignore[arg-type]

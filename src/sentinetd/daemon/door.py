@@ -18,6 +18,8 @@ PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 BY_PORTER = frozenset({Manner.CARRIED, Manner.CHOSEN, Manner.INTERCEPTED})
 """How those are served whom the porter has to carry."""
+UNSEEN = frozenset({Manner.NOBODY, Manner.ONCE})
+"""How those are served whose connection no program gets to see."""
 
 
 class Door:
@@ -25,8 +27,8 @@ class Door:
     that one but *private*."""
 
     __slots__ = (
-        "attempts", "burst", "by_porter", "lent", "listener", "opened", "paused", "peeked", "private", "retry",
-        "service", "waits", "watched",
+        "attempts", "burst", "by_porter", "caught", "lent", "listener", "opened", "paused", "peeked", "private",
+        "retry", "sensor", "service", "unseen", "waits", "watched",
     )  # fmt: skip
 
     def __init__(self, service: Service, opened: Callable[[], None]) -> None:
@@ -46,7 +48,10 @@ class Door:
     def serve(self, service: Service) -> None:
         """From now on it is that of *service*."""
         self.service = service
-        self.by_porter = manner_of(service) in BY_PORTER
+        manner = manner_of(service)
+        self.by_porter = manner in BY_PORTER
+        self.sensor, self.caught = service.sensor, service.caught
+        self.unseen = manner in UNSEEN and not self.caught
 
     def pause(self) -> float:
         """Another attempt failed: the seconds until the next."""

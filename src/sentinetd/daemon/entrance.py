@@ -13,8 +13,6 @@ from sentinetd.daemon.door import Door
 from sentinetd.model.address import Address
 from sentinetd.model.aim import watches
 from sentinetd.model.connection import Connection
-from sentinetd.model.manner import Manner, manner_of
-from sentinetd.model.service import Service
 from sentinetd.net.held import Held
 from sentinetd.net.listener import AcceptFailed, Exhausted, Listener
 from sentinetd.net.source import asked_of, local_of
@@ -44,7 +42,7 @@ class Entrance:
         if listener is None:
             return
         burst, door.burst = door.burst, 1
-        came, taken, exhausted = self._taken(number, door.service, listener, burst)
+        came, taken, exhausted = self._taken(number, door, listener, burst)
         self._over = []
         try:
             self._arrived(self._while_open(door, listener, came))
@@ -65,21 +63,20 @@ class Entrance:
             self._over.append(self.held.take(number))
 
     def _taken(
-        self, number: int, service: Service, listener: Listener, most: int
+        self, number: int, door: Door, listener: Listener, most: int
     ) -> tuple[list[Connection], int, bool]:
         """Up to *most* connections, which are held; how many were accepted for them, and whether no more can be."""
         came: list[Connection] = []
         taken = 0
-        sensor, caught = service.sensor, service.caught
-        unseen = sensor and not caught and manner_of(service) is Manner.NOBODY
+        sensor, caught = door.sensor, door.caught
         asks = sensor and (caught or not listener.address.value)  # which of our addresses was touched
         here: tuple[Address | None, int] = listener.address if sensor else None, listener.port
         try:
-            for descriptor, source, port in listener.accept(most, unseen=unseen):
+            for descriptor, source, port in listener.accept(most, unseen=door.unseen):
                 taken += 1
                 if asks:
                     asked = here = asked_of(descriptor, listener.port) if caught else local_of(descriptor)
-                    if caught and not watches(service, *asked):
+                    if caught and not watches(door.service, *asked):
                         os.close(descriptor)  # not brought here: it asked for the listener's own port
                         continue
                 connection = Connection(next(self.numbers), number, source, port, *here)
