@@ -31,6 +31,7 @@ def tables() -> dict[str, TripTable]:
     v6 = "2001:db8::7"
     return {
         "IPv4": table(*flood(3)),
+        "a flood": table(*flood(77)),
         "a network around": table(trip("192.0.2.7", length=24), trip("192.0.2.99", length=24)),
         "IPv6": table(trip(v6, length=64), trip("2001:db8:0:1::1", length=64)),
         "of one interface": table(trip("fe80::1%eth0")),

@@ -42,15 +42,19 @@ def of_ban(ban: Ban) -> tuple[object, ...]:
     )
 
 
-def of_trips(trips: TripTable, forget: float) -> Iterator[tuple[object, ...]]:
-    """The bans that *trips* began, each as the parameters of UPSERT_TRIP, *forget* the last."""
+def of_run(trips: TripTable) -> tuple[object, ...]:
+    """What the bans that *trips* began have in common: IP version, length, scope, sensor."""
     run = trips.run
-    version, length, scope, sensor = run.version, run.length, storable(run.scope), storable(run.service)
-    fill = BITS[version] - length
+    return run.version, run.length, storable(run.scope), storable(run.service)
+
+
+def of_trips(trips: TripTable) -> Iterator[tuple[object, ...]]:
+    """Of each of them the columns `value`, `since` and `until`."""
+    version = trips.run.version
+    fill = BITS[version] - trips.run.length
     for at, span, _, _, packed in trips.rows:
         value = packed if not fill else blob(version, int.from_bytes(packed, "big") >> fill << fill)
-        until = None if span == math.inf else at + span
-        yield version, value, length, scope, sensor, at, until, forget
+        yield value, at, None if span == math.inf else at + span
 
 
 def of_exemption(one: Exemption) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from sentinetd.errors import EdgeError
@@ -38,8 +38,8 @@ from sentinetd.store.schema import (
     SHIFT,
     TRIM_HISTORY,
     UPSERT,
-    UPSERT_TRIP,
     migrate,
+    upsert_trips,
 )
 
 FILE = "bans.sqlite"
@@ -50,6 +50,8 @@ RUN_MOST = 2_000
 """Bans in one run."""
 PREFIX_BYTES = 8_000
 """Bytes of all prefixes in one run: a text of the length that may cross between processes."""
+TRIPS_AT_ONCE = 32
+"""Bans of trips in one statement; more would save nothing."""
 KEEP_ENDED = 86_400.0
 """Seconds for which a ban that ended is remembered, at least."""
 HISTORY_MOST = 100_000
@@ -193,7 +195,7 @@ class Store:
             database.executemany(UPSERT, ((*rows.of_ban(one), forget) for one in run))
         elif kind is TripTable:
             for one in run:
-                database.executemany(UPSERT_TRIP, rows.of_trips(one, self.forget_after))
+                self._write_trips(database, one)
         elif kind is Network:
             database.executemany(EVICT, map(rows.key, run))
         elif kind is Lifted:
@@ -209,6 +211,18 @@ class Store:
             database.executemany(EXEMPT, map(rows.of_exemption, run))
         else:
             database.executemany(EXEMPT_NO_MORE, (rows.key(one.network) for one in run))
+
+    def _write_trips(self, database: sqlite3.Connection, trips: TripTable) -> None:
+        """Keep the bans that *trips* began: many with one statement, the rest in halves, so that few statements have to
+        be compiled and kept."""
+        common = (*rows.of_run(trips), self.forget_after)
+        left = list(rows.of_trips(trips))
+        size = TRIPS_AT_ONCE
+        while left:
+            while size > len(left):
+                size //= 2
+            some, left = left[:size], left[size:]
+            database.execute(upsert_trips(size), (*common, *chain.from_iterable(some)))
 
     def repeats(self, networks: Iterable[Network]) -> dict[Network, int]:
         """Those of *networks* whose present ban is not their first, and which it is."""
