@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import sys
 import termios
@@ -119,3 +120,20 @@ def helper(daemon: Daemon, word: str) -> int:
 def gone(pid: int) -> bool:
     """Whether there is no such process any more."""
     return not Path(f"/proc/{pid}").exists()
+
+
+def test_a_state_directory_that_is_removed_is_there_again_after_a_reload(lab: Lab, make: Maker) -> None:
+    daemon = make(sensor("decoy", 7002) + service("real", 7001, "server_args = do=word=hi", "cps = 0 10"))
+    daemon.start()
+    assert converse(lab, FIVE, 7002, A) == "closed"
+    daemon.await_message(f"Adding {A} ")
+    shutil.rmtree(daemon.work.path / "state")
+    assert converse(lab, FIVE, 7002, B) == "closed"
+    daemon.await_message("was removed, and cannot be put back", 20.0)
+    daemon.reload()
+    daemon.await_message("store: works again", 20.0)
+    daemon.stop(signal.SIGQUIT)
+    daemon.start()
+    for source in (A, B):
+        assert converse(lab, SIX, 7001, source) == "closed"
+    assert converse(lab, SIX, 7001, "192.168.1.22") == "hi\n"

@@ -58,6 +58,7 @@ class Life:
         self._log_path = options.log_file
         self._pid_path = options.pid_file
         self._notes: list[str] = []  # what we have to do without
+        self._make_state: Callable[[], None] = lambda: None  # the state directory, as it is to be
         self._status = 0
         self._works = False
         self._reload_wanted = self._reloading = False
@@ -71,7 +72,7 @@ class Life:
         loaded = self._read()
         pid_file = paths.PidFile(self._pid_path) if self._pid_path else None
         try:
-            state = self._claim_state()
+            state = self._state = self._claim_state()
             guard = self._guard = self._make_guard(loaded.settings, state)
         except EdgeError as error:
             return self._give_up([], str(error))
@@ -172,7 +173,8 @@ class Life:
         arguments = ["--state", state, *(["--required"] if settings.store.required else [])]
         try:
             uid, gid = ids(courier) if courier else (os.geteuid(), os.getegid())
-            paths.make_directory(state, uid, gid)
+            self._make_state = lambda: paths.make_directory(state, uid, gid)
+            self._make_state()
             if courier and (closed := closed_above(state)):
                 self._notes.append(
                     f"user {courier} cannot reach the state directory {state}, so bans are not kept: let everybody "
@@ -273,6 +275,7 @@ class Life:
         self._reloading = True
         notify(self._environment, f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._reopen_log()
+        self._remake_state()
         self._answering, self._asking = self._asking, []
         self._reloader.reload(self._reloaded)
 
@@ -296,6 +299,14 @@ class Life:
             self._end("No available services", 1)
         elif self._reload_wanted:
             self._reload()
+
+    def _remake_state(self) -> None:
+        """Somebody may have removed the state directory; the courier, which has what was in it, cannot make it."""
+        try:
+            if not os.path.isdir(self._state):
+                self._make_state()
+        except EdgeError as error:
+            self._guard.notice(Level.ERROR, f"the state directory cannot be made: {error}")
 
     def _reopen_log(self) -> None:
         """The daemon's own log may have been renamed."""

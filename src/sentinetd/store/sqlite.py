@@ -6,12 +6,11 @@ from a thread. Times are Unix time. Every failure of the world is an EdgeError.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import chain, groupby
 from typing import Any
 
@@ -22,6 +21,7 @@ from sentinetd.model.exemption import Exemption, ExemptionOver
 from sentinetd.model.settings import KEEP_HISTORY
 from sentinetd.model.trip_run import TripTable
 from sentinetd.store import rows
+from sentinetd.store.place import file_at, locked
 from sentinetd.store.schema import (
     CLAMP,
     EVICT,
@@ -58,7 +58,6 @@ HISTORY_MOST = 100_000
 """Number of earlier bans of which it is remembered what they were."""
 JUMP = 1.0
 """Seconds by which the clock must have been set for it to matter."""
-LOCK_PAUSE = 0.02
 
 Change = Ban | TripTable | Network | Extended | Lifted | Cleared | Exemption | ExemptionOver
 """A ban that is in force, or those that trips began; the network of one that is no longer; and so on."""
@@ -92,7 +91,11 @@ def ahead_of_boot() -> float:
 
 class Store:
     """The bans of the state directory *directory*, which must exist. `open` comes first, `close` last. *boot* is what
-    `boot_name` said; *ahead* is `ahead_of_boot` or what a test puts in its place."""
+    `boot_name` said; *ahead* is `ahead_of_boot` or what a test puts in its place.
+
+    Somebody may remove the file while it is open. What it held is still there then, and is put in its place again
+    before the next change is written, and at the end.
+    """
 
     def __init__(self, directory: str, boot: str = "", ahead: Callable[[], float] = ahead_of_boot) -> None:
         self.path = os.path.join(directory, FILE)
@@ -105,6 +108,8 @@ class Store:
         self._lock_path = os.path.join(directory, LOCK)
         self._lock: int | None = None
         self._database: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None  # what is open
+        self._moved = False  # it was put back, and is to be opened there
 
     def open(self, patience: float = 5.0) -> None:
         """Take the lock, waiting at most *patience* seconds for a predecessor that is dying, and open the file.
@@ -114,7 +119,7 @@ class Store:
         self._close_database()
         self._ahead = None
         if self._lock is None:
-            self._lock = _locked(self._lock_path, patience)
+            self._lock = locked(self._lock_path, patience)
         with told(self.path):
             try:
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
@@ -127,9 +132,40 @@ class Store:
                 database.close()
                 raise
             self._database = database
+            self._file = file_at(self.path)
+
+    def _put_back(self) -> None:
+        """Put the file that is open in its place again, if somebody has removed it. EdgeError if that cannot be done,
+        or another one is there."""
+        if self._moved:
+            self.open()  # which failed the last time
+            self._moved = False
+        if self._database is None or (found := file_at(self.path)) == self._file:
+            return
+        if found is not None:
+            raise EdgeError(f"{self.path} is another file than the one that is in use; stop the daemon to replace it")
+        fresh = f"{self.path}.new"
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(fresh)
+            os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            with told(fresh), closing(sqlite3.connect(fresh)) as copy:
+                self._database.backup(copy)
+            os.rename(fresh, self.path)
+        except OSError as error:
+            why = f"{self.path} was removed, and cannot be put back: {error.strerror}"
+            raise EdgeError(f"{why}; make its directory again, or have a reload make it") from error
+        if self._lock is not None:  # it went the same way
+            os.close(self._lock)
+            self._lock = None
+        # The old one is closed first: SQLite removes its write-ahead log then, by name.
+        self._moved = True
+        self._put_back()
 
     def close(self) -> None:
         """Close the file and give up the lock. May be called at any time."""
+        with suppress(EdgeError):
+            self._put_back()
         self._close_database()
         if self._lock is not None:
             os.close(self._lock)
@@ -290,6 +326,7 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing of what the block does."""
+        self._put_back()
         database = self._open_database()
         with told(self.path):
             database.execute("BEGIN IMMEDIATE")
@@ -331,28 +368,6 @@ def told(path: str) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more than we act on (sqlite.org, rescode)
         kind = BrokenStore if code in BROKEN else EdgeError
         raise kind(f"{path}: {error}") from error
-
-
-def _locked(path: str, patience: float) -> int:
-    """A descriptor that holds the lock file *path*, with our process number in it."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise EdgeError(f"{path}: {error.strerror}") from error
-    end = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() < end:
-                time.sleep(LOCK_PAUSE)
-                continue
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            raise EdgeError(f"{path} is held by process {holder}") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
-        return descriptor
 
 
 def _runs(alike: tuple[Any, ...], found: Sequence[tuple[Any, ...]]) -> Iterator[BanRun]:
