@@ -60,7 +60,7 @@ class Clock:
         self.load_wanted = False
         self.tables_wanted = False
         self._tables = Tables()
-        self._minute_of = -1
+        self._minute_began = math.inf  # when *minute* began, by Unix time
         self._minute = 0
         self._load = 0.0
         self._load_until = -math.inf
@@ -68,9 +68,9 @@ class Clock:
     def moment(self) -> Moment:
         """Now, in all ways that decisions need."""
         now, wall = boottime(), time.time()
-        if int(wall) // 60 != self._minute_of:
+        if not self._minute_began <= wall < self._minute_began + 60.0:
             local = time.localtime(wall)
-            self._minute_of = int(wall) // 60
+            self._minute_began = wall // 60.0 * 60.0
             self._minute = local.tm_hour * 60 + local.tm_min
         if self.load_wanted and now >= self._load_until:
             self._load = load_average()

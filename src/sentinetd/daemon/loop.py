@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from types import FrameType
 
@@ -36,9 +37,8 @@ class Moment:
         self.callback = None
 
 
-def boottime() -> float:
-    """Seconds of CLOCK_BOOTTIME: goes on while the machine sleeps, and nobody can set it (clock_gettime(2))."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+boottime: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+"""Seconds of CLOCK_BOOTTIME: goes on while the machine sleeps, and nobody can set it (clock_gettime(2))."""
 
 
 class Loop:

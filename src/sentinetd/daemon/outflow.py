@@ -25,8 +25,9 @@ class Outflow:
     def to_porter(self) -> None:
         """Send the porter what waits for it."""
         carrier = self._carrier
-        carrier.pump()
-        carrier.companion.watch_room(carrier.wants_room)
+        if carrier.wants_room or carrier.companion.awaits_room:
+            carrier.pump()
+            carrier.companion.watch_room(carrier.wants_room)
 
     def to_herald(self) -> None:
         """Send the herald what waits for it."""

@@ -121,7 +121,7 @@ def forget(number: int) -> bytes:
 
 def launch(order: int, number: int, remote_host: str) -> bytes:
     """The message that goes with one descriptor. MessageError if *remote_host* is too long or has a zero byte."""
-    host = os.fsencode(remote_host)
+    host = remote_host.encode() if remote_host.isascii() else os.fsencode(remote_host)
     if len(host) > MAX_HOST or b"\0" in host:
         raise MessageError(f"REMOTE_HOST {remote_host!r} has a zero byte or more than {MAX_HOST} bytes")
     return HEADER.pack(LAUNCH, number, order) + host
