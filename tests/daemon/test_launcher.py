@@ -31,7 +31,7 @@ class Stage:
         self.inputs: list[Input] = []
         self.events: list[Event] = []
         self.returned: list[tuple[int, int]] = []
-        self.launcher = Launcher(self.loop, 1024, backend, dict, self.inputs.append, self.events.append, self.give_back)
+        self.launcher = Launcher(self.loop, 1024, backend, dict, self.inputs.extend, self.events.append, self.give_back)
         self.launcher.start()
         self.ends: list[int] = []
 

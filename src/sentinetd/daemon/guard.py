@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sentinetd.config.directories import CONTROL
@@ -74,7 +74,6 @@ from sentinetd.model.settings import CourierSettings, FirewallSettings, Settings
 from sentinetd.policy.engine import Engine
 from sentinetd.policy.inputs import (
     Arrived,
-    Ended,
     Escalated,
     Exhausted,
     Heeded,
@@ -177,7 +176,7 @@ class Guard:
             self.handle, lambda: len(self.engine.bans.ledger), self.tell, lambda why: self._garbled("courier", why)
         )
         self.launcher = Launcher(
-            self.loop, files, backend, lambda: self.engine.services, self.handle, self.tell, self.doors.give_back
+            self.loop, files, backend, lambda: self.engine.services, self._together, self.tell, self.doors.give_back
         )
         self.carrier = Carrier(
             self.loop,
@@ -198,7 +197,7 @@ class Guard:
                 (self.carrier.companion, self.carrier.reaped),
                 (self.offers.companion, self.offers.reaped),
             ],
-            self._ended,
+            self._together,
             self.engine,
             Stops(self.loop, self._processes, self.notice).stir,
         )
@@ -231,6 +230,15 @@ class Guard:
             self._inputs.append(given)
         else:
             self._work(given, self.clock.moment())
+
+    def _together(self, inputs: Sequence[Input]) -> None:
+        """As `handle`, of what was learnt at one moment."""
+        if self._at_work:
+            self._inputs += inputs
+            return
+        moment = self.clock.moment()
+        for given in inputs:
+            self._work(given, moment)
 
     def _arrived(self, connections: Iterable[Connection]) -> None:
         """What came together is judged as of one moment. Servers that have ended do not count against it."""
@@ -315,15 +323,6 @@ class Guard:
 
         recipe = recipe_of_program(settings.command, settings.credentials)
         return Command(settings, lambda descriptor: self.launcher.start_aside(recipe, descriptor), self.loop.now)
-
-    def _ended(self, servers: list[Ended]) -> None:
-        """These have ended, as of one moment."""
-        if self._at_work:
-            self._inputs += servers
-            return
-        moment = self.clock.moment()
-        for one in servers:
-            self._work(one, moment)
 
     # The courier.
 

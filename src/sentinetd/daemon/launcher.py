@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from errno import EAGAIN
 
@@ -71,8 +71,8 @@ class Aside:
 
 class Launcher:
     """*files*: open files that a server gets by default; *backend*: what starts servers, None for the best there is;
-    *services* gives those that run, to teach a new spawner. *handle* takes what the engine is to know, *report* what is
-    to be told; *give_back* the descriptor of an order that failed."""
+    *services* gives those that run, to teach a new spawner. *handle* takes what the engine is to know, all that was
+    learnt at one moment; *report* what is to be told; *give_back* the descriptor of an order that failed."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Launcher:
         files: int,
         backend: Backend | None,
         services: Callable[[], Mapping[int, Service]],
-        handle: Callable[[Input], None],
+        handle: Callable[[Sequence[Input]], None],
         report: Callable[[Event], None],
         give_back: Callable[[int, int], None],
     ) -> None:
@@ -148,17 +148,17 @@ class Launcher:
         the order was taken."""
         spawner = self._spawner
         if spawner is None:
-            self._handle(LaunchFailed(order, 0))
+            self._handle((LaunchFailed(order, 0),))
             return False
         try:
             if number in self._untaught:
                 self._teach_now(spawner, number, self._untaught.pop(number))
             spawner.launch(order, number, descriptor, remote_host)
         except SpawnerBusy:
-            self._handle(LaunchFailed(order, EAGAIN))
+            self._handle((LaunchFailed(order, EAGAIN),))
             return False
         except SpawnerGone as gone:
-            self._handle(LaunchFailed(order, 0))
+            self._handle((LaunchFailed(order, 0),))
             self._gone(gone)
             return False
         if spawner.wants_write:
@@ -213,8 +213,7 @@ class Launcher:
         except SpawnerGone as gone:
             self._gone(gone)
             return
-        for reply in replies:
-            self._reply(reply)
+        self._heard(replies)
 
     def owns(self, pid: int) -> bool:
         """Whether the child *pid* is a spawner, or a program that serves no connection; true of the latter once the
@@ -255,20 +254,25 @@ class Launcher:
             else:
                 self._watch_room(spawner)
 
-    def _reply(self, reply: protocol.Reply) -> None:
-        if reply.order >= FIRST_ASIDE:
-            self._reply_aside(reply)
-        elif isinstance(reply, protocol.Launched):
-            self._soon.discard(reply.order)
-            self._handle(Launched(reply.order, reply.pid, reply.at))
-        elif isinstance(reply, protocol.LaunchFailed):
-            self._soon.discard(reply.order)
-            if reply.descriptor >= 0:
-                self._give_back(reply.order, reply.descriptor)
-            self._handle(LaunchFailed(reply.order, reply.errno))
-        else:
-            what = PARTS[protocol.Part(reply.detail)] if reply.step is protocol.Step.LABEL else ""
-            self._handle(SetupFailed(reply.order, STEPS[reply.step], what, reply.errno, reply.fatal))
+    def _heard(self, replies: Iterable[protocol.Reply]) -> None:
+        """Have the engine know what the spawner has said of connections."""
+        inputs: list[Input] = []
+        for reply in replies:
+            if reply.order >= FIRST_ASIDE:
+                self._reply_aside(reply)
+            elif isinstance(reply, protocol.Launched):
+                self._soon.discard(reply.order)
+                inputs.append(Launched(reply.order, reply.pid, reply.at))
+            elif isinstance(reply, protocol.LaunchFailed):
+                self._soon.discard(reply.order)
+                if reply.descriptor >= 0:
+                    self._give_back(reply.order, reply.descriptor)
+                inputs.append(LaunchFailed(reply.order, reply.errno))
+            else:
+                what = PARTS[protocol.Part(reply.detail)] if reply.step is protocol.Step.LABEL else ""
+                inputs.append(SetupFailed(reply.order, STEPS[reply.step], what, reply.errno, reply.fatal))
+        if inputs:
+            self._handle(inputs)
 
     def _reply_aside(self, reply: protocol.Reply) -> None:
         if isinstance(reply, protocol.SetupFailed):
@@ -291,11 +295,10 @@ class Launcher:
         if spawner is not None:
             self._loop.forget(self._socket)
             spawner.close()
-        for reply in gone.replies:
-            self._reply(reply)
+        self._heard(gone.replies)
         self._asides.clear()
         self._soon.clear()
-        self._handle(LaunchersGone(tuple(order for order in gone.unanswered if order < FIRST_ASIDE)))
+        self._handle((LaunchersGone(tuple(order for order in gone.unanswered if order < FIRST_ASIDE)),))
         self._report(ProcessFailed(time.time(), "spawner", str(gone).removeprefix("spawner: "), 0.0))
         if self._loop.now() - self._since < PAUSE:
             self._loop.after(PAUSE, self._replace)
@@ -317,4 +320,4 @@ class Launcher:
         for number, service in self._services().items():
             self.teach(number, service)
         self._report(ProcessMended(time.time(), "spawner"))
-        self._handle(Recovered())
+        self._handle((Recovered(),))

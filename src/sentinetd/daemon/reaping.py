@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.launcher import Launcher
@@ -34,7 +34,7 @@ class Reaper:
         loop: Loop,
         launcher: Launcher,
         companions: list[tuple[Companion, Callable[[str], None]]],
-        ended: Callable[[list[Ended]], None],
+        ended: Callable[[Sequence[Ended]], None],
         engine: Engine,
         stirred: Callable[[], None],
     ) -> None:
@@ -103,7 +103,8 @@ class Reaper:
                 self._launcher.reaped(pid, how(code, number))
             else:
                 servers.append(Ended(pid, code, number))
-        self._ended(servers)
+        if servers:
+            self._ended(servers)
         return len(gone)
 
 

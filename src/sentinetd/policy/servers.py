@@ -115,7 +115,7 @@ class Servers:
             (running.stopped and not self.spared)
             or candidate.unwanted
             or (
-                (running.service.end_sessions or _visits(candidate))
+                (running.service.end_sessions or (running.behind is not None and _visits(candidate)))
                 and self._bans.refuses(connection, running.service, now)
             )
         )
