@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sentinetd.daemon.haste import NEVER, USUAL, YOUNG
 from sentinetd.daemon.newborn import CHANNEL, Newborn, born, tell, whole
 from sentinetd.errors import EdgeError
 
@@ -20,12 +21,12 @@ from sentinetd.daemon.newborn import whole
 import gc, os, signal
 
 def main(words):
-    before = gc.isenabled()
+    before = gc.get_threshold()
     told = whole(words)
     path = os.environ["{WORDS}"]
     blocked = sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
     with open(path + ".new", "w") as file:
-        file.write(repr((words, told, before, gc.isenabled(), gc.get_freeze_count() > 1000, blocked, os.getsid(0))))
+        file.write(repr((words, told, before, gc.get_threshold(), gc.get_freeze_count() > 1000, blocked, os.getsid(0))))
     os.rename(path + ".new", path)
     return 5
 """
@@ -58,7 +59,7 @@ def test_it_hears_the_rest_of_its_command_line(newborn: Newborn, words: list[str
     own, told, looked, looks, frozen, blocked, session = eval((tmp_path / "words").read_text())
     assert own[0] == CHANNEL
     assert told == [*own, *words]
-    assert (looked, looks, frozen) == (False, True, True)
+    assert (looked, looks, frozen) == ((YOUNG, NEVER, NEVER), USUAL, True)
     assert blocked == []
     assert session == newborn.pid
 

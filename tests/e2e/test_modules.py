@@ -50,10 +50,10 @@ ROOMS = {"errors", "model", "ports", "config", "policy", "net", "spawn", "firewa
 GUARD = {
     *(f"daemon.{name}" for name in (
         "aims", "asking", "carrier", "catching", "channel", "check", "clock", "companion", "dawn", "direct", "door",
-        "doors", "dump", "enforcement", "entrance", "following", "guard", "hostnames", "inquiries", "instructions",
-        "launcher", "life", "link", "log_file", "logs", "loop", "main", "messages", "newborn", "notify", "offers",
-        "options", "orders", "outflow", "paths", "perform", "privileges", "pulse", "reaping", "recall", "recipes",
-        "reload", "replies", "shadows", "sieve", "sockets", "spool", "stops", "usage", "whereabouts",
+        "doors", "dump", "enforcement", "entrance", "following", "guard", "haste", "hostnames", "inquiries",
+        "instructions", "launcher", "life", "link", "log_file", "logs", "loop", "main", "messages", "newborn", "notify",
+        "offers", "options", "orders", "outflow", "paths", "perform", "privileges", "pulse", "reaping", "recall",
+        "recipes", "reload", "replies", "shadows", "sieve", "sockets", "spool", "stops", "usage", "whereabouts",
     )),
     # Its own words, where the courier cannot write them.
     "report", "report.escape", "report.formats", "report.formats.text", "report.sinks", "report.sinks.syslog",

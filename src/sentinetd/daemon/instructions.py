@@ -74,7 +74,7 @@ class Instructions:
         if wanted.courier == before.courier and not wanted.files and not before.files:
             answered(())
             return
-        oversize = _oversize(wanted.courier)
+        oversize = _oversize(wanted.courier) if _asks(wanted) else ""
         if oversize:
             way_out = "have fewer of them, or shorter lists"
             answered([Diagnostic(Scope.FILE, loaded.place("", 0, ""), oversize, way_out)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import pwd
 import signal
@@ -20,6 +19,7 @@ from sentinetd.daemon.dawn import Dawn
 from sentinetd.daemon.direct import write_directly
 from sentinetd.daemon.dump import consistency, dump
 from sentinetd.daemon.guard import Guard
+from sentinetd.daemon.haste import calm_down
 from sentinetd.daemon.log_file import open_log
 from sentinetd.daemon.messages import DAEMON_LOG, Farewell, FileSink, Greeting, SyslogSink
 from sentinetd.daemon.notify import notify
@@ -105,8 +105,7 @@ class Life:
             return self._give_up(guard.link.remaining(), f"couldn't get configuration{mistakes}")
         if not self._ending:
             self._put_in_force(guard, loaded, pid_file)
-        gc.freeze()  # what there is by now stays: with a million bans, to look through it for cycles takes 60 ms
-        gc.enable()
+        calm_down()
         guard.settle()
         while not self._ending or self._servers_left():
             guard.turn()

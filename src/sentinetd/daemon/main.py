@@ -6,13 +6,13 @@ not end it.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
 from collections.abc import Sequence
 
 from sentinetd import __version__
+from sentinetd.daemon.haste import make_haste
 from sentinetd.daemon.options import Options, help_text, parse
 from sentinetd.errors import EdgeError, UsageError
 from sentinetd.model.noun import replace
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def live(options: Options, program: str) -> int:
     """Be the daemon; its exit status."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ANSWERED)  # and none that whoever started us may have blocked
-    gc.disable()  # all that a start makes stays: to look through it for cycles is an eighth of its time
+    make_haste()
     from sentinetd.daemon.dawn import Dawn
 
     try:

@@ -7,20 +7,23 @@ before it reads. Whoever starts one has loaded next to nothing yet, and so nothi
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
 import sys
 from collections.abc import Iterable, Sequence
 
+from sentinetd.daemon.haste import calm_down
 from sentinetd.errors import EdgeError
 
 CHANNEL = "--channel"
 LONGEST = 1 << 16
 """Bytes of a command line."""
-PROGRAM = "import gc, sys; gc.disable(); from {} import main; sys.exit(main(sys.argv[1:]))"
-"""What it runs. To look for cycles among what is imported would be an eighth of its start; see `whole`."""
+PROGRAM = (
+    "import sys; from sentinetd.daemon.haste import make_haste; make_haste(); "
+    "from {} import main; sys.exit(main(sys.argv[1:]))"
+)
+"""What it runs."""
 
 
 class Newborn:
@@ -74,7 +77,7 @@ def tell(channel: socket.socket, words: Iterable[str]) -> None:
 
 def whole(words: Sequence[str]) -> list[str] | None:
     """In such a process: its command line *words*, which names the channel, and what the guard says belongs to it, for
-    which it waits. From now on cycles are looked for, but not among what there is. None: the guard is gone."""
+    which it waits. All that it needs is loaded by then. None: the guard is gone."""
     if len(words) < 2 or words[0] != CHANNEL or not words[1].isdigit():
         return list(words)  # whoever reads them says what is wrong
     channel = socket.socket(fileno=int(words[1]))
@@ -84,6 +87,5 @@ def whole(words: Sequence[str]) -> list[str] | None:
         return None
     finally:
         channel.detach()
-    gc.freeze()
-    gc.enable()
+    calm_down()
     return [*words, *map(os.fsdecode, packet.split(b"\0")[2:])] if packet else None

@@ -7,10 +7,12 @@ and ``--name=value``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sentinetd.errors import UsageError
-from sentinetd.model.noun import dataclass, replace
+from sentinetd.model.noun import TYPE_CHECKING, dataclass, replace
+
+if TYPE_CHECKING:
+    from typing import Any
 
 FACILITIES = (
     "daemon", "auth", "authpriv", "user", "mail", "lpr", "news", "uucp", "ftp",

@@ -12,12 +12,14 @@ does: the library's guard is paid for by every field of every noun that is made.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
-
+TYPE_CHECKING = False
+"""For checkers of types it is true. The library's is in a module that would be a third of what is loaded before the
+daemon starts its courier."""
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 
 class _Missing:
