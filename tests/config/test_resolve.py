@@ -263,6 +263,15 @@ def test_completion(text: str, facts: dict[str, Any]) -> None:
     assert {name: getattr(service, name) for name in facts} == facts
 
 
+def test_of_datagram_services_on_one_port_the_last_one_stays() -> None:
+    text = "".join(entry("tftp", f"id = {name}", socket_type="dgram", wait="yes") for name in "abc")
+    result = loaded(text)
+    assert [one.id for one in result.services] == ["c"]
+    told = [str(one) for one in result.diagnostics]
+    assert ["id: a" in told[0], "id: b" in told[1], len(told)] == [True, True, 2]
+    assert not result.faulty
+
+
 @pytest.mark.parametrize(
     ("line", "facts", "told"),
     [

@@ -66,7 +66,7 @@ def resolve(gathered: Gathered, host: Host, recall: Recall | None = None) -> Res
             recall.keep(one.piece, one.id, service)
         if service is None or rivals.of(service):
             draft = _draft(one, defaults, host, environments)
-            service = _judged(draft, rivals)
+            service = _judged(draft, rivals, services)
             told.extend(draft.told)
             if not draft.usable:
                 faulty.add(one.id.lower())
@@ -110,13 +110,19 @@ def _draft(one: _Candidate, defaults: Draft, host: Host, environments: Environme
     return draft
 
 
-def _judged(draft: Draft, rivals: _Rivals) -> Service | None:
-    """The service that *draft* comes to beside *rivals*; None if none, which is told."""
+def _judged(draft: Draft, rivals: _Rivals, services: list[Service]) -> Service | None:
+    """The service that *draft* comes to beside *rivals*; None if none, which is told. One of the *services* may have to
+    go for it."""
     service = _service(draft) if draft.usable else None
     rival = rivals.of(service) if service else None
     if service and rival:
-        _told_apart(draft, service, rival)
-    return None if rival else service
+        if not _hides(service, rival):
+            _told_apart(draft, service, rival)
+            return None
+        _told_hidden(draft, service, rival)
+        rivals.remove(rival)
+        services[:] = [one for one in services if one is not rival]
+    return service
 
 
 def _defaults(gathered: Gathered, host: Host, told: list[Diagnostic]) -> Draft:
@@ -192,6 +198,12 @@ class _Rivals:
         for port in _ports(service):
             self._known[port, service.protocol.number].append(service)
 
+    def remove(self, service: Service) -> None:
+        """Take one away that was added; not of those that are brought what others leave."""
+        for port in _ports(service):
+            key = port, service.protocol.number
+            self._known[key] = [one for one in self._known[key] if one is not service]
+
     def of(self, service: Service) -> Service | None:
         if service.caught:
             return next((one for one in self._caught if _watch_the_same(one, service)), None)
@@ -241,6 +253,9 @@ def _overlap(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool
     return one is not None and other is not None and one[0] <= other[1] and other[0] <= one[1]
 
 
+_WAY_OUT = "give them different ports or bind addresses, or delete one"
+
+
 def _told_apart(draft: Draft, service: Service, rival: Service) -> None:
     where = rival.places.get("", "")
     if service.id.lower() == rival.id.lower():
@@ -252,12 +267,29 @@ def _told_apart(draft: Draft, service: Service, rival: Service) -> None:
             f"service: {service.name} id: {service.id} is unique but its identical to "
             f"service: {rival.name} id: {rival.id} at {where} - DISABLING"
         )
-    way_out = "give them different ports or bind addresses, or delete one"
-    if service.socket_type is SocketType.DGRAM and not (service.address or rival.address):
-        # xinetd binds both, and one of them gets whatever comes: Debian's own files have such pairs.
-        draft.warn(f"{text}; it is left out", way_out)
+    if _both_bound(service, rival):
+        draft.warn(f"{text}; it is left out", _WAY_OUT)
     else:
-        draft.wrong(text, way_out)
+        draft.wrong(text, _WAY_OUT)
+
+
+def _both_bound(one: Service, other: Service) -> bool:
+    """Whether xinetd binds both: sockets of datagrams to all addresses. Debian's own files have such pairs."""
+    datagrams = one.socket_type is other.socket_type is SocketType.DGRAM
+    return datagrams and not (one.address or other.address) and Type.RPC not in one.type
+
+
+def _hides(later: Service, earlier: Service) -> bool:
+    """Whether *later* gets whatever comes to both: of two such sockets the kernel brings everything to the last."""
+    return _both_bound(later, earlier) and later.family is earlier.family and later.ports == earlier.ports
+
+
+def _told_hidden(draft: Draft, service: Service, rival: Service) -> None:
+    text = (
+        f"service: {rival.name} id: {rival.id} at {rival.places.get('', '')} has the port of "
+        f"service: {service.name} id: {service.id}, which gets whatever comes; it is left out"
+    )
+    draft.warn(text, _WAY_OUT)
 
 
 def in_order(told: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from differential.stage import A6, Case, Per
-from differential.steps import meet, message, talk, world
+from differential.steps import meet, message, post, talk, world
 from rig.entries import service
 
 ANY = ("bind",)
+DGRAM = ("socket_type = dgram", "protocol = udp", "wait = yes")
 
 CASES = (
+    Case(
+        id="two datagram services on one port of all addresses: the last one answers",
+        config="".join(
+            service(name, 7001, *DGRAM, f"id = {name}", f"server_args = do=word={name}", without=ANY)
+            for name in ("p", "q")
+        )
+        + service("r", 7002),
+        steps=(post(7001), meet(7002)),
+        expect=("q\n", "served"),
+    ),
     Case(
         id="bind: an address, and only that",
         config=service("p", 7001),
