@@ -38,6 +38,7 @@ def inetd(line: str, main: str = "") -> Loaded:
             "tftp dgram udp wait nobody /bin/cat cat", {"wait": True, "socket_type": SocketType.DGRAM}, id="dgram"
         ),
         pytest.param("ftp stream tcp nowait.400 nobody /bin/cat cat", {"wait": False}, id="a limit behind nowait"),
+        pytest.param("ftp stream tcp nowait/5/10 nobody /bin/cat cat", {"wait": False}, id="limits of FreeBSD"),
         pytest.param("ftp stream tcp nowait ann.mail /bin/cat cat", {"user": "ann", "group": "mail"}, id="user.group"),
         pytest.param("ftp stream tcp nowait ann:mail /bin/cat cat", {"user": "ann", "group": "mail"}, id="user:group"),
         pytest.param("ftp stream tcp nowait a.b /bin/cat cat", {"user": "a.b", "group": ""}, id="a user with a dot"),

@@ -23,7 +23,7 @@ LINES = [
     "defaults", "include f", "includedir d", "include f g", "include", "{", "}", " }", "} x", "} # x", "{ # x",
     " x = 1", "\tx\t=1 2", "x -= ", "x=1", "x 1", "x", "service = 1", "service b = 1", "= 1", "x= = 1", "# c",
     " #{", "", "  ", "caf\u00e9 = 1", "x = \u00a0", "x = 1\r", "x = \0", "x = \x0c", "junk", "include = y",
-    "defaults = 1",
+    "defaults = 1", "\ufeffservice a", "\ufeff# c",
 ]  # fmt: skip
 """Lines of every sort that the grammar tells apart."""
 

@@ -65,8 +65,8 @@ def _entry(words: tuple[str, ...], place: Place, host: Host) -> Entry:
     say("socket_type", kind.lower())
     family = {"4": ("IPv4",), "6": ("IPv6",)}.get(protocol[3:], ()) if protocol[:3] in ("tcp", "udp") else ()
     say("protocol", protocol[:3] if family else protocol)
-    if wait.partition(".")[0] in ("wait", "nowait"):
-        flag, _, limit = wait.partition(".")
+    flag, _, limit = wait.partition("/" if "/" in wait else ".")  # FreeBSD's inetd(8) has /, that of NetBSD the dot
+    if flag in ("wait", "nowait"):
         say("wait", "yes" if flag == "wait" else "no")
         if limit:
             text = f"inetd.conf - the limit in {wait} is ignored"

@@ -111,8 +111,8 @@ class _Parser:
     """Walks the rows of one file once, one row of look-ahead."""
 
     def __init__(self, data: bytes, file: str, first: int) -> None:
-        marked = data.startswith(_BYTE_ORDER_MARK)
-        self._rows = rows(data.removeprefix(_BYTE_ORDER_MARK), file, first)
+        marked = first == 1 and data.startswith(_BYTE_ORDER_MARK)
+        self._rows = rows(data[len(_BYTE_ORDER_MARK) * marked :], file, first)
         self._row = next(self._rows, None)
         self._ahead: list[Row | None] = []  # the row after this one, where it was looked at
         self._statements: list[Entry | Include] = []

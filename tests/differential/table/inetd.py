@@ -55,6 +55,13 @@ CASES = (
         world(7400, "uid", "gid"),
         expect=({"uid": "5 5", "gid": "8 8"},),
     ),
+    lines(
+        "limits behind nowait, as FreeBSD has them",
+        PROBE.replace("nowait", "nowait/5/10") + "probe do=word=hi\n",
+        talk(7400),
+        told("nowait/5/10"),
+        expect=("hi\n", True),
+    ),
     lines("comments and blank lines", f"# a comment\n\n \t\n{PROBE}probe do=word=hi\n", talk(7400), expect=("hi\n",)),
     lines(
         "an alias of services(5)",
