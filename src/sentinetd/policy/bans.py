@@ -94,7 +94,7 @@ class Bans:
 
     def exempt(self, source: Address, service: Service) -> bool:
         """Whether *source* is never banned, or not for touching *service*, a sensor."""
-        if source in self.exemptions.everywhere:
+        if self.exemptions.everywhere.longest_match(source) is not None:
             return True
         own = service.exempt
         if not (own.networks or own.names) or not service.sensor:
@@ -299,7 +299,8 @@ class Bans:
         deny_prefix comes before the settings, and never widens a ban of a host on our own link."""
         own = service.deny_prefix
         if source.version == 4:
-            return Network.of(source, own.v4 if own else self._settings.prefix_v4)
+            length = own.v4 if own else self._settings.prefix_v4
+            return Network(4, source.value, 32) if length == 32 else Network.of(source, length)
         if LINK_LOCAL.holds(source) or source in self._surroundings.on_link:
             return Network.of(source, BITS[6])
         return Network.of(source, own.v6 if own else self._settings.prefix_v6)
