@@ -47,9 +47,9 @@ from sentinetd.model.trip_run import Tripped, TripRun, each_event
 
 KEPT_MOST = 50_000
 """Records that wait for the courier's answer; beyond it, events that change no ban are dropped and counted."""
-RECORDS_AT_ONCE = 128
+RECORDS_AT_ONCE = 256
 """Records in one packet, and most that are not packed yet."""
-SOON, LATER = 0.005, 0.02
+SOON, LATER = 0.01, 0.02
 """Seconds after records were sent in which the next ones wait for others; the longer ones if all are routine."""
 ROUTINE = frozenset(ROUTINE_EVENTS)
 """What happens so often, and matters so little by itself, that it may wait longer for more of its kind."""
