@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from rig.libwrap import Libwrap, Query, present
+from sentinetd.ask import hosts_access
 from sentinetd.ask.hosts_access import Request, Tables, Verdict, judge, parse
 from sentinetd.ask.ident import Identity
 from sentinetd.ask.names import LIAR, UNNAMED, HostName
@@ -240,6 +241,35 @@ def undecidable(text: bytes) -> bool:
         )
         or b"?" in [word.rpartition(b"@")[2] for word in words]
     )
+
+
+LISTED = st.lists(
+    st.tuples(
+        st.sampled_from(["sshd", "SSHD", "ALL", "in.ftpd", "EXCEPT", "ssh*", "22", "#sshd", "sshd,in.ftpd"]),
+        st.sampled_from([":", " : ", "\t:\t", " "]),
+        st.sampled_from([*CLIENTS[:4], "131.155.72.9, 10.0.0.1", "131.155.", "010.0.0.1", "10.0.0.1.5", "ALL"]),
+        st.sampled_from(["", "", "", " ", " : allow", " : deny", " \\"]),
+    ),
+    max_size=12,
+)
+"""Lines as programs write them that keep attackers out, and what only looks like one."""
+
+
+@given(lines=LISTED, others=LISTED, query=QUERIES)
+def test_a_list_of_addresses_means_what_its_lines_mean(
+    lines: list[tuple[str, str, str, str]], others: list[tuple[str, str, str, str]], query: Query
+) -> None:
+    deny, allow = ("".join(f"{''.join(one)}\n" for one in some).encode() for some in (lines, others))
+    together = ours(allow, deny, query)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(hosts_access, "ONE_ADDRESS", re.compile(rb"(?!)"))
+        assert ours(allow, deny, query) == together
+
+
+def test_a_long_list_of_addresses_is_one_look() -> None:
+    text = b"".join(b"ALL: 10.%d.%d.%d\n" % (n >> 16, n >> 8 & 255, n & 255) for n in range(2000))
+    assert len(parse("deny", b"# banned\n" + text).rules) == 1
+    assert len(parse("deny", text + b"sshd: 192.0.2.7 : allow\n" + text).rules) == 3
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

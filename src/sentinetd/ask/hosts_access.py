@@ -7,6 +7,7 @@ fact that cannot be found out denies, unless the verdict is the same either way.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from stat import S_ISREG
 from typing import Self
@@ -85,6 +86,11 @@ class Ends:
 
 
 Pattern = Callable[[Ends, Known], Truth]
+ONE_ADDRESS = re.compile(
+    rb"(?!except[ \t]*:)([^\s,:@#\[\]\\\0][^\s,:@\[\]\\\0]*)[ \t]*:[ \t]*(\d+\.\d+\.\d+\.\d+)[ \t]*\n",
+    re.IGNORECASE,
+)
+"""A rule for one word of daemons and one IPv4 address, in the spelling of addresses, with no option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,10 @@ class Words:
         return both(truth, negation(self.exceptions.match(ends, known)))
 
 
+ANYBODY = Words((lambda ends, known: True,), None)
+NOTHING_ELSE = Outcome()
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A line of a table, which begins at *line*."""
@@ -113,27 +123,49 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Addresses:
+    """Rules that follow each other, are for the same *daemons*, and name one IPv4 address each: *lines* has theirs by
+    its text. Programs that keep attackers out write such lists, and some are long."""
+
+    daemons: Words
+    lines: dict[bytes, int]
+
+    def rule(self, client: bytes) -> Rule | None:
+        """The rule that names *client*; of several, the first."""
+        line = self.lines.get(client)
+        return None if line is None else Rule(line, self.daemons, ANYBODY, NOTHING_ELSE)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """The rules of the file *path* as far as they go; *broken* says why no more could be read, if so."""
 
     path: str
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[Rule | Addresses, ...] = ()
     broken: str = ""
 
 
 def parse(path: str, text: bytes) -> Table:
     """The table that *text* is. Never fails: a line without a colon is no rule, a line without end ends the table."""
-    rules: list[Rule] = []
+    rules: list[Rule | Addresses] = []
+    last, lines = b"", dict[bytes, int]()  # of the addresses that come last
     for number, line in _lines(text):
         if not line.endswith(b"\n") or len(line) > LONGEST_LINE or b"\0" in line:
             return Table(path, tuple(rules), f"{path}:{number}: missing newline, line too long or NUL byte")
+        if found := ONE_ADDRESS.fullmatch(line):
+            if found[1] != last:
+                last, lines = found[1], {}
+                rules.append(Addresses(_words(last, _daemon), lines))
+            lines.setdefault(found[2], number)
+            continue
         if line.startswith(b"#") or not line.strip(b" \t\r\n"):
             continue
         daemons, rest = split_at(line, b":")
         if rest is None:
             continue
         clients, options = split_at(rest, b":")
-        done = Outcome() if options is None else outcome(options)
+        done = NOTHING_ELSE if options is None else outcome(options)
+        last = b""
         rules.append(Rule(number, _words(daemons, _daemon), _words(clients, _client), done))
     return Table(path, tuple(rules))
 
@@ -206,7 +238,10 @@ def judge(allow: Table, deny: Table, request: Request, known: Known) -> Verdict 
     possible: list[Verdict] = []
     lacking = Unsure()
     for table, admits in ((allow, True), (deny, False)):
-        for rule in table.rules:
+        for one in table.rules:
+            rule = one.rule(ends.client.text) if isinstance(one, Addresses) else one
+            if rule is None:
+                continue
             if (truth := rule.daemons.match(ends, known)) is False:
                 continue
             if (truth := both(truth, rule.clients.match(ends, known))) is False:

@@ -148,6 +148,9 @@ def glob_matches(pattern: bytes, text: bytes) -> bool:
 
 def split_at(text: bytes, mark: bytes, start: int = 0) -> tuple[bytes, bytes | None]:
     """*text* before and after the first *mark* from *start* on that stands outside brackets; None if there is none."""
+    if b"[" not in text and b"]" not in text:
+        place = text.find(mark, start)
+        return (text, None) if place < 0 else (text[:place], text[place + 1 :])
     depth = 0
     for place in range(start, len(text)):
         byte = text[place : place + 1]
