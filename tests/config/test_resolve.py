@@ -263,6 +263,12 @@ def test_completion(text: str, facts: dict[str, Any]) -> None:
     assert {name: getattr(service, name) for name in facts} == facts
 
 
+def test_an_entry_without_a_block_misses_nothing_else() -> None:
+    text = "service ftp\n" + entry("http", "")
+    assert said(text) == ["entry: main.conf:1: Service ftp: missing '{'; write { alone on the line after service ftp"]
+    assert loaded(text).faulty == {"ftp"}
+
+
 def test_of_datagram_services_on_one_port_the_last_one_stays() -> None:
     text = "".join(entry("tftp", f"id = {name}", socket_type="dgram", wait="yes") for name in "abc")
     result = loaded(text)

@@ -198,7 +198,8 @@ def test_anything_is_parsed(raw: bytes | str) -> None:
         if isinstance(one, Entry):
             told += one.diagnostics
             assert all(1 <= line.place.line <= lines for line in one.lines)
-            assert one.whole or any(each.scope is Scope.PART for each in parsed.diagnostics)
+            doubts = (*parsed.diagnostics, *one.diagnostics)
+            assert one.whole or any(each.scope in (Scope.PART, Scope.ENTRY) for each in doubts)
     for each in told:
         assert each.place.file == "f"
         assert 1 <= each.place.line <= lines

@@ -111,6 +111,10 @@ DEPARTURES: dict[str, str] = {
     ),
     "filelog reopened": ("xinetd keeps writing to a -filelog that was renamed; here it is opened again at HUP."),
     "interrupt ends": ("xinetd ignores SIGINT in the foreground; here it is as TERM."),
+    "a mistake stays one": (
+        "In xinetd disable = no, or enabled, behind a bad value lets the service run without that line; here the entry "
+        "is refused."
+    ),
     "empty disable": ("`disable =` without a value leaves the service running in xinetd; here the entry is refused."),
     "carried without a process": (
         "Each connection of echo, discard and chargen is a process of xinetd's; here one process carries them all."

@@ -17,6 +17,9 @@ from sentinetd.model.noun import dataclass, field, replace
 from sentinetd.model.readers import nearest
 from sentinetd.model.values import FileLog, Place
 
+PASSED_OVER = ("mdns",)
+"""Attributes of ours that most builds of xinetd do not know, and so pass over whatever their value."""
+
 
 @dataclass(slots=True)
 class Draft:
@@ -75,7 +78,10 @@ def read_lines(draft: Draft, lines: Sequence[Line], defaults: Draft | None, host
             try:
                 _take(draft, line, row, defaults, host)
             except BadValue as bad:
-                draft.wrong(bad.text, bad.way_out, line.name, line.place)
+                if row.name in PASSED_OVER:
+                    draft.warn(bad.text, f"{bad.way_out}; the line is ignored", line.name, line.place)
+                else:
+                    draft.wrong(bad.text, bad.way_out, line.name, line.place)
 
 
 def _not_an_attribute(draft: Draft, line: Line, in_defaults: bool) -> None:

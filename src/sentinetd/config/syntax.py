@@ -42,7 +42,7 @@ class Line:
 class Entry:
     """A service, or with an empty *name* a defaults entry.
 
-    *diagnostics*: what is wrong with its text. Not *whole*: its extent is unclear, so lines may be missing.
+    *diagnostics*: what is wrong with its text. Not *whole*: its extent is unclear, or its block, so lines are missing.
     """
 
     place: Place
@@ -223,10 +223,12 @@ class _Parser:
             told.append(Diagnostic(wrong, row.place, text, f"write {header}", service=name))
         lines: list[Line] = []
         doubts = self._doubts
-        if self._opened(row, rest, header, name, wrong, told):
+        opened = self._opened(row, rest, header, name, wrong, told)
+        if opened:
             self._attributes(row.place, header, name, wrong, lines, told)
         if named:
-            whole = self._doubts == doubts
+            lost = not opened and any(one.scope is wrong for one in told)
+            whole = self._doubts == doubts and not lost
             self._statements.append(Entry(row.place, name, tuple(lines), tuple(told), whole))
         else:
             self._told.extend(told)

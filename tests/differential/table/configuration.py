@@ -239,6 +239,22 @@ CASES = (
         expect=(Per("served", "refused"), "served"),
     ),
     Case(
+        id="disable: no, behind a mistake",
+        config=defaults("enabled = p q r")
+        + service("p", 7001, "instances = many", "disable = no")
+        + service("q", 7002, "instances = many")
+        + service("r", 7003),
+        steps=(meet(7001), meet(7002), meet(7003), told("instances is invalid: many")),
+        departure="a mistake stays one",
+        expect=(Per("served", "refused"), Per("served", "refused"), "served", True),
+    ),
+    Case(
+        id="mdns: whatever it says",
+        config=service("p", 7001, "mdns = perhaps"),
+        steps=(meet(7001), told("mdns")),
+        expect=("served", True),
+    ),
+    Case(
         id="disable: no, and a remark",
         config=service("p", 7001, "disable = no # for now"),
         steps=(meet(7001), told("disable expects 1 values and 4 values")),
