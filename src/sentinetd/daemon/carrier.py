@@ -10,10 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from errno import EAGAIN
+from itertools import islice
 from typing import Any
 
 from sentinetd.daemon.asking import Asking
-from sentinetd.daemon.channel import Channel, ChannelClosed
+from sentinetd.daemon.channel import PACKET, Channel, ChannelClosed
 from sentinetd.daemon.companion import Companion
 from sentinetd.daemon.loop import Loop
 from sentinetd.daemon.messages import (
@@ -37,6 +38,7 @@ from sentinetd.daemon.messages import (
     Say,
     Shun,
 )
+from sentinetd.errors import MessageError
 from sentinetd.model.address import Address
 from sentinetd.model.connection import Connection
 from sentinetd.model.events import Event, Level, Notice, ProcessFailed, ProcessMended
@@ -59,10 +61,15 @@ IDLE_CLIENT = 120.0
 IDLE_ROUTINE = 3_600.0
 """The same, for an internal service."""
 
+Unsent = tuple[Any, tuple[int, ...]]
+"""A message, and descriptors that are ours to close."""
 
 LADEN = 64
 """Messages that wait to be sent from which the porter is behind. It is, too, when it has not read some hundred of what
 was sent: that is looked at after so many."""
+TOGETHER = 4
+"""Messages in one packet. More would cost less, but the kernel counts what the porter has not read in bytes, of which
+most are the packets' own: it would be found to be behind so much later."""
 PLAYS_WAITING = 256
 """The same, from which no more parts of sensors are given to it: so many does it play at once."""
 
@@ -85,7 +92,7 @@ class Carrier:
         self._report = report
         self._meet = meet
         self._channel: Channel | None = None
-        self._unsent: deque[tuple[Any, tuple[int, ...]]] = deque()  # message, descriptors that are ours to close
+        self._unsent: deque[Unsent] = deque()
         self._sent = 0  # messages since the porter was last seen to keep up
         self._relayed: dict[int, Service] = {}
         self._multiplexed = Multiplexed(())
@@ -243,18 +250,34 @@ class Carrier:
 
     def _send(self) -> None:
         while self._channel is not None and self._unsent:
-            message, descriptors = self._unsent[0]
+            batch = self._batch()
             try:
-                if not self._channel.send(0, [message], descriptors):
+                if not self._send_together(self._channel, batch):
                     return
             except ChannelClosed:
                 return  # its death is told when it is reaped
-            self._unsent.popleft()
-            self._sent += 1
-            for descriptor in descriptors:
-                os.close(descriptor)
-            if isinstance(message, Carry | Relay | Join | Admit):
-                self._handle(Begun(message.number, self.companion.pid))
+            self._sent += len(batch)
+            for message, descriptors in batch:
+                self._unsent.popleft()
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                if isinstance(message, Carry | Relay | Join | Admit):
+                    self._handle(Begun(message.number, self.companion.pid))
+
+    def _batch(self) -> list[Unsent]:
+        """What is to go out next in one packet."""
+        return list(islice(self._unsent, TOGETHER))
+
+    @staticmethod
+    def _send_together(channel: Channel, batch: list[Unsent]) -> bool:
+        """Send *batch*, or as much of its beginning as a packet takes: the rest is taken off it. False: not now."""
+        while True:
+            try:
+                return channel.send(0, [one[0] for one in batch], [each for one in batch for each in one[1]])
+            except MessageError:
+                if len(batch) == 1:
+                    raise
+                del batch[len(batch) // 2 :]
 
     def _undone(self, message: Any, descriptors: tuple[int, ...]) -> None:
         """There is no porter for *message*: a missing fact denies, a connection is tried again like a failed fork."""
@@ -284,6 +307,7 @@ class Carrier:
 
     def _begun(self, channel: Channel) -> None:
         self._channel = channel
+        channel.hold(PACKET)
         self.asking.begun()
         self._unsent.appendleft((self._multiplexed, ()))
         for service, (descriptor, order) in self._fronts.items():

@@ -82,7 +82,7 @@ BATCH = 64
 PLAYS_MOST = 256
 """Clients of sensors at once, and no more than a quarter of all connections."""
 TURN = 16
-"""Packets read in one turn of the loop, so that the sessions get theirs."""
+"""Messages after which no more packets are read in this turn of the loop, so that the sessions get theirs."""
 
 DESCRIPTORS = {
     Carry: 1, Relay: 1, Join: 2, Attend: 1, Admit: 1, Choose: 1, Say: 2, Play: 1, AskedHeader: 1, TableFile: 1,
@@ -151,7 +151,9 @@ class Porter:
     # What comes in.
 
     def _read(self) -> None:
-        for _ in range(TURN):
+        obeyed = 0
+        while obeyed < TURN:
+            obeyed += 1
             try:
                 packet = self._channel.receive()
             except MessageError as error:
@@ -167,6 +169,7 @@ class Porter:
                 self._tell(Complaint(f"packet dropped: {len(descriptors)} descriptors for {len(messages)} messages"))
                 _close(descriptors)
                 continue
+            obeyed += len(messages) - 1
             for message in messages:
                 count = DESCRIPTORS.get(type(message), 0)
                 self._obey(message, descriptors[:count])
