@@ -50,7 +50,7 @@ ROOMS = {"errors", "model", "ports", "config", "policy", "net", "spawn", "firewa
 GUARD = {
     *(f"daemon.{name}" for name in (
         "aims", "asking", "carrier", "catching", "channel", "check", "clock", "companion", "dawn", "direct", "door",
-        "doors", "dump", "enforcement", "entrance", "following", "guard", "haste", "hostnames", "inquiries",
+        "doors", "dump", "enforcement", "entrance", "following", "guard", "haste", "hearing", "hostnames", "inquiries",
         "instructions", "launcher", "life", "link", "log_file", "logs", "loop", "main", "messages", "newborn", "notify",
         "offers", "options", "orders", "outflow", "paths", "perform", "privileges", "pulse", "reaping", "recall",
         "recipes", "reload", "replies", "shadows", "sieve", "sockets", "spool", "stops", "usage", "whereabouts",

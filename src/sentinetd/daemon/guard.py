@@ -8,18 +8,16 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sentinetd.config.directories import CONTROL
 from sentinetd.daemon.carrier import Carrier
 from sentinetd.daemon.catching import Catching
-from sentinetd.daemon.channel import Channel
 from sentinetd.daemon.clock import Clock
-from sentinetd.daemon.companion import Companion
-from sentinetd.daemon.dawn import COURIER
 from sentinetd.daemon.doors import Doors
 from sentinetd.daemon.enforcement import Enforcement
+from sentinetd.daemon.hearing import Hearing
 from sentinetd.daemon.hostnames import HostNames
 from sentinetd.daemon.inquiries import Inquiries
 from sentinetd.daemon.instructions import Instructions
@@ -27,64 +25,22 @@ from sentinetd.daemon.launcher import Launcher
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.logs import Logs
 from sentinetd.daemon.loop import Loop, Moment
-from sentinetd.daemon.messages import (
-    FROM_COURIER,
-    ORDERS,
-    Agreed,
-    Curious,
-    Disagreed,
-    Full,
-    Greeting,
-    LongerBans,
-    OrderReload,
-    Query,
-    Ready,
-    Restored,
-    RestoredExemptions,
-    Written,
-)
-from sentinetd.daemon.messages import Obeyed as ObeyedMessage
-from sentinetd.daemon.newborn import Newborn
+from sentinetd.daemon.messages import Greeting
 from sentinetd.daemon.offers import Offers
 from sentinetd.daemon.outflow import Outflow
 from sentinetd.daemon.perform import Performer
-from sentinetd.daemon.pulse import Pulse
 from sentinetd.daemon.reaping import Reaper
-from sentinetd.daemon.recall import Recall
 from sentinetd.daemon.recipes import recipe_of_program
 from sentinetd.daemon.replies import Replies
 from sentinetd.daemon.sockets import Sockets
 from sentinetd.daemon.stops import Stops
 from sentinetd.daemon.whereabouts import Whereabouts
-from sentinetd.errors import EdgeError
 from sentinetd.model.connection import Connection
-from sentinetd.model.events import (
-    ON_REQUEST,
-    ROUTINE,
-    Diagnosed,
-    Event,
-    Heartbeat,
-    Level,
-    Notice,
-    ProcessFailed,
-    ProcessMended,
-)
+from sentinetd.model.events import Diagnosed, Event, Level, Notice
 from sentinetd.model.service import Service
-from sentinetd.model.settings import CourierSettings, FirewallSettings, Settings
+from sentinetd.model.settings import FirewallSettings, Settings
 from sentinetd.policy.engine import Engine
-from sentinetd.policy.inputs import (
-    Arrived,
-    Escalated,
-    Exhausted,
-    Heeded,
-    Input,
-    LoggedIn,
-    Moved,
-    Ordered,
-    Surroundings,
-    Tick,
-    Wanted,
-)
+from sentinetd.policy.inputs import Arrived, Exhausted, Input, Moved, Surroundings, Tick, Wanted
 from sentinetd.policy.inputs import Moment as PolicyMoment
 from sentinetd.spawn.spawner import Backend
 
@@ -92,10 +48,6 @@ if TYPE_CHECKING:
     from sentinetd.firewall.command import Command
     from sentinetd.net.listener import Listener
 
-RESTORE_SILENCE = 20.0
-"""Seconds without a word of the courier after which the start goes on without the bans of before."""
-START_DEATHS = 5
-"""So often in a row the courier may die before the daemon works."""
 FAREWELL = 5.0
 """Seconds that the courier has to write what is left when the daemon ends."""
 LAST_BREATH = 1.0
@@ -127,8 +79,6 @@ class Guard:
     ) -> None:
         self.loop = Loop()
         self.clock = Clock()
-        self._began = self.loop.now()
-        self._pulse = Pulse(self.loop, self._beat)
         self.engine = Engine(settings, limit, log_procs, _dice)
         self.link = Link(time.time)
         self.logs = Logs(self.link)
@@ -136,7 +86,7 @@ class Guard:
         self.instructions = Instructions(
             self.loop,
             self.link,
-            self.equip,
+            lambda settings: self.hearing.equip(settings),
             lambda fault: self.tell(Diagnosed(time.time(), Level.ERROR, str(fault))),
             self.notice,
             self.sockets,
@@ -153,28 +103,12 @@ class Guard:
             lambda: self.carrier.laden(),
         )
         self.reload: Callable[[Callable[[str], None]], None] | None = None  # tells why it could not be done, or ""
-        self._greeting = greeting
-        self._equipped: frozenset[str] = frozenset()  # types of alert that the courier has loaded what they need
         self._whereabouts = Whereabouts(self.loop, self._moved, self.notice)
         self._inputs: deque[Input] = deque()
         self._at_work = False
         self._tick: Moment | None = None
-        self._failed: set[str] = set()
-        self._last_word = 0.0
-        self._last_death = ""
-        self.courier = Companion(
-            self.loop,
-            COURIER,
-            courier_arguments,
-            FROM_COURIER,
-            begun=self._courier_begun,
-            said=self._courier_said,
-            died=lambda why, pause: self._companion_died("courier", why, pause),
-            garbled=lambda why: self._garbled("courier", why),
-        )
-        self.recall = Recall(
-            self.handle, lambda: len(self.engine.bans.ledger), self.tell, lambda why: self._garbled("courier", why)
-        )
+        self.hearing = Hearing(self, courier_arguments, greeting)
+        self.courier = self.hearing.courier
         self.launcher = Launcher(
             self.loop, files, backend, lambda: self.engine.services, self._together, self.tell, self.doors.give_back
         )
@@ -193,7 +127,7 @@ class Guard:
             self.loop,
             self.launcher,
             [
-                (self.courier, self._courier_ended),
+                (self.courier, self.hearing.ended),
                 (self.carrier.companion, self.carrier.reaped),
                 (self.offers.companion, self.offers.reaped),
             ],
@@ -323,111 +257,6 @@ class Guard:
 
         recipe = recipe_of_program(settings.command, settings.credentials)
         return Command(settings, lambda descriptor: self.launcher.start_aside(recipe, descriptor), self.loop.now)
-
-    # The courier.
-
-    def _courier_begun(self, channel: Channel) -> None:
-        self._heed(())  # until it says otherwise
-        self.link.attach(channel, self._greeting)
-
-    def _courier_ended(self, how: str) -> None:
-        self.link.detach()
-        self.courier.reaped(how)
-
-    def _courier_said(self, message: Any) -> None:
-        self._last_word = self.loop.now()
-        if isinstance(message, Written):
-            self.link.answered(message.sequence)
-        elif isinstance(message, Restored | RestoredExemptions):
-            self.recall.restored(message)
-        elif isinstance(message, LongerBans):
-            self.handle(Escalated(message.bans))
-        elif isinstance(message, Agreed | Disagreed):
-            self.instructions.heard(message)
-        elif isinstance(message, Full):
-            self.instructions.rotate(message)
-        elif isinstance(message, Curious):
-            self._heed(message.kinds)
-        elif isinstance(message, OrderReload):
-            self._reload_ordered(message)
-        elif isinstance(message, ORDERS):
-            self.handle(Ordered(message.request, message.order, message.who))
-        elif isinstance(message, Query):
-            for answer in self.inquiries.answer(message):
-                self.link.say(answer)
-        elif isinstance(message, Ready):
-            self._mended("courier")
-            self.recall.ready(message, self.courier)
-
-    def equip(self, settings: CourierSettings) -> None:
-        """Have a courier that has loaded what the alerts of *settings* need: it does so before it gives up its rights,
-        since it may be unable to read where that is afterwards."""
-        types = frozenset(alert.type for alert in settings.alerts)
-        if not types <= self._equipped:
-            self._equipped |= types
-            self.courier.add_argument("--alerts")  # the last one counts
-            self.courier.add_argument(",".join(sorted(self._equipped)))
-            self.courier.renew()
-
-    def _heed(self, kinds: Collection[str]) -> None:
-        """Listeners in the courier want to hear of these *kinds* of event, which are not told otherwise."""
-        self.handle(Heeded(frozenset(kind for kind in (*ON_REQUEST, *ROUTINE) if kind.kind in kinds)))
-        self._pulse.want(Heartbeat.kind in kinds)
-
-    def _beat(self) -> None:
-        """Tell that we live."""
-        wall, uptime = time.time(), self.loop.now() - self._began
-        servers, bans = len(self.engine.servers()), len(self.engine.bans.ledger)
-        self.tell(Heartbeat(wall, uptime, self.doors.open_count, servers, bans))
-
-    def _reload_ordered(self, message: OrderReload) -> None:
-        """Read the configuration again once the loop is done with what it is at; the engine decides nothing in it."""
-
-        def answer(why_not: str) -> None:
-            self.link.say(ObeyedMessage(message.request, not why_not, why_not or "reloaded", 0, ()))
-
-        def reload() -> None:
-            self.notice(Level.NOTICE, f"reload ordered by {message.who}")
-            if message.order.source is not None:
-                self.handle(LoggedIn(message.order.source))
-            if self.reload is None:
-                answer("the daemon has not begun yet")
-            else:
-                self.reload(answer)
-
-        self.loop.after(0.0, reload)
-
-    def restore(self, newborn: Newborn | None, ending: Callable[[], bool]) -> str:
-        """Have a courier, *newborn* if that is one, and wait until the bans of before are in force, or we are *ending*.
-        What is wrong with the store, or "". EdgeError if there can be no courier."""
-        self.courier.start(self.loop.now(), newborn)
-        self._last_word = self.loop.now()
-        self.settle()
-        while self.recall.outcome is None and not ending():
-            if self.loop.now() - self._last_word > RESTORE_SILENCE:
-                return f"the courier said nothing for {RESTORE_SILENCE:.0f} seconds"
-            self.await_courier()
-        return self.recall.outcome or ""
-
-    def await_courier(self) -> None:
-        """One turn of a start that waits for the courier. EdgeError if that dies again and again: what this daemon does
-        could not be written down, so the start fails."""
-        self.turn(1.0)
-        if self.courier.failures >= START_DEATHS:
-            raise EdgeError(f"process courier: {self._last_death}, {START_DEATHS} times")
-
-    def _companion_died(self, name: str, why: str, pause: float) -> None:
-        self._failed.add(name)
-        self._last_death = why
-        self.tell(ProcessFailed(time.time(), name, why, pause))
-
-    def _mended(self, name: str) -> None:
-        if name in self._failed:
-            self._failed.discard(name)
-            self.tell(ProcessMended(time.time(), name))
-
-    def _garbled(self, name: str, why: str) -> None:
-        self.notice(Level.ERROR, f"a message of the {name} was dropped: {why}")
 
     # The host's own addresses.
 

@@ -87,11 +87,11 @@ class Life:
             return self._give_up(guard.link.remaining(), f"couldn't get configuration{mistakes}")
         self._answer_signals(guard)
         os.chdir("/")
-        guard.equip(loaded.settings.courier)
+        guard.hearing.equip(loaded.settings.courier)
         try:
             guard.launcher.start()
             newborn, self._dawn.courier = self._dawn.courier, None
-            trouble = guard.restore(newborn, lambda: self._ending)
+            trouble = guard.hearing.restore(newborn, lambda: self._ending)
             if trouble and loaded.settings.store.required:
                 raise EdgeError(f"the store is required and cannot be used: {trouble}")
             if trouble:

@@ -85,7 +85,7 @@ class Reloader:
         self._guard.instructions.propose(loaded, heard.append)
         self._guard.settle()
         while not heard and not ending():
-            self._guard.await_courier()
+            self._guard.hearing.await_courier()
         return heard[0] if heard else ()
 
     def diagnose(self, diagnostics: Sequence[Diagnostic]) -> None:
