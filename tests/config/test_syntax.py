@@ -74,6 +74,12 @@ def test_statements(text: str, statements: str) -> None:
             ["line 2 text behind", "line 3 text behind"],
             id="comments behind braces",
         ),
+        pytest.param(
+            "service a { x\n{\n x = 1\n}\n",
+            "a[x= 1]",
+            ["line 1 words after service a are ignored: { x"],
+            id="a brace on the same line, and one on the next",
+        ),
         pytest.param("service a\n{ x = 1\n}\n", "a[]", ["entry 2 text behind the brace"], id="text behind a brace"),
         pytest.param("service a\nx = 1\n}\n", "a[x= 1]", ["entry 1 Service a: missing '{'"], id="no opening brace"),
         pytest.param(

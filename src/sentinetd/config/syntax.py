@@ -242,7 +242,9 @@ class _Parser:
         def tell(scope: Scope, text: str, way_out: str, level: Level) -> None:
             told.append(Diagnostic(scope, row.place, text, way_out, service=name, level=level))
 
-        if rest[:1] == ("{",):
+        following = self._row
+        again = following is not None and following.words == ("{",)
+        if rest[:1] == ("{",) and not again:
             tell(
                 Scope.LINE,
                 f"the brace stands on the line of {header}",
@@ -255,7 +257,6 @@ class _Parser:
         if rest:
             text = f"words after {header} are ignored: {' '.join(rest)}"
             tell(Scope.LINE, text, "delete them", Level.WARNING)
-        following = self._row
         if following is not None and _is_open(following):
             self._behind_brace(following, wrong, name, told)
             self._advance()

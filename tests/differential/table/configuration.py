@@ -53,6 +53,12 @@ CASES = (
         expect=("started", "served", "refused", True),
     ),
     Case(
+        id="grammar: a brace behind the name, and one on the next line",
+        config=service("p {", 7001) + service("q # { x", 7002),
+        steps=(meet(7001), meet(7002)),
+        expect=("served", "served"),
+    ),
+    Case(
         id="grammar: an entry that is not closed before the next one",
         config=service("p", 7001).rstrip("}\n") + "\n" + service("q", 7002) + service("r", 7003),
         steps=(meet(7001), meet(7002), meet(7003), told("service q")),
