@@ -75,3 +75,12 @@ def test_a_changed_table_is_noticed(tmp_path: Path) -> None:
 def test_a_table_that_cannot_be_read_counts_as_one_with_rules(tmp_path: Path) -> None:
     os.mkdir(tmp_path / "deny")
     assert Tables([str(tmp_path / "deny")]).have_rules()
+
+
+def test_a_table_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "deny")
+    assert Tables([str(tmp_path / "deny")]).have_rules(), "it cannot be judged"
+    (tmp_path / "allow").symlink_to("/dev/null")
+    assert not Tables([str(tmp_path / "allow")]).have_rules()
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    assert Tables([str(tmp_path / "zero")]).have_rules()

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from stat import S_ISREG
 
 from sentinetd.daemon.loop import boottime
 from sentinetd.policy.inputs import Moment
@@ -14,6 +15,8 @@ LOAD_AGE = 1.0
 """Seconds for which a load average is used; the kernel reckons it anew every five."""
 
 
+NULL = os.makedev(1, 3)
+"""The device /dev/null (null(4)), which a table may be a link to where none is wanted."""
 HOSTS_ACCESS = ("/etc/hosts.allow", "/etc/hosts.deny")
 
 
@@ -44,12 +47,20 @@ def _stamp(path: str) -> tuple[int, int, int] | None:
 
 def _has_rules(path: str) -> bool:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            found = os.fstat(file.fileno())
+            if not S_ISREG(found.st_mode):
+                return found.st_rdev != NULL
             return any(line.strip() and not line.startswith(b"#") for line in file)
     except FileNotFoundError:
         return False
     except OSError:
         return True
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A descriptor of *path*, also of a FIFO that nobody writes to."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 class Clock:

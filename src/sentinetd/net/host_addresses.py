@@ -6,6 +6,7 @@ Asked of rtnetlink(7) and resolv.conf(5) whenever a caller wants to know. They a
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 import sys
@@ -77,7 +78,7 @@ def resolvers(path: str = RESOLV_CONF) -> list[Network]:
     """
     found: dict[Network, None] = {}
     try:
-        with open(path, encoding="utf-8", errors="replace") as lines:
+        with open(path, encoding="utf-8", errors="replace", opener=_without_waiting) as lines:
             for line in lines:
                 words = line.split()
                 if len(words) >= 2 and words[0] == "nameserver":
@@ -90,6 +91,11 @@ def resolvers(path: str = RESOLV_CONF) -> list[Network]:
     except OSError as error:
         raise EdgeError(f"{path}: {error.strerror}") from error
     return list(found)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A descriptor of *path*, also of a FIFO that nobody writes to."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def exempt_own(path: str = RESOLV_CONF) -> AddressSet:
