@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from rig.client import Dialogue, converse
 from rig.daemon import Daemon, Kind, children_of, command_line
 from rig.deadline import wait_for
 from rig.entries import SIX, sensor, service
-from rig.network import Lab
+from rig.network import Lab, run
 
 Maker = Callable[..., Daemon]
 
@@ -144,3 +145,45 @@ def test_a_state_directory_that_is_removed_is_there_again_after_a_reload(lab: La
     for source in (A, B):
         assert converse(lab, SIX, 7001, source) == "closed"
     assert converse(lab, SIX, 7001, "192.168.1.22") == "hi\n"
+
+
+@pytest.fixture
+def plug(lab: Lab) -> Iterator[Callable[[], None]]:
+    """Plugs in an interface of the host with a link-local address, and takes away the one of before."""
+
+    def pull() -> None:
+        run("ip", "-n", lab.host.name, "link", "del", "plug", check=False)
+
+    def plug() -> None:
+        pull()
+        lab.host.ip("link", "add", "plug", "type", "veth", "peer", "name", "socket")
+        lab.host.ip("addr", "add", LINK, "dev", "plug", "nodad")
+        for name in ("plug", "socket"):
+            lab.host.ip("link", "set", name, "up")
+
+    yield plug
+    pull()
+
+
+LINK = "fe80::5/64"
+
+
+def test_an_interface_that_comes_back_is_bound_again(lab: Lab, make: Maker, plug: Callable[[], None]) -> None:
+    """Under the same name it is another one: what was bound to its link-local address is deaf."""
+    plug()
+    daemon = make(service("real", 7001, "server_args = do=word=hi", "bind = fe80::5%plug"))
+    daemon.start()
+    assert heard(lab) == b"hi\n"
+    for times in (1, 2):
+        plug()
+        wait_for(lambda times=times: len(daemon.find("service real: listening now")) == times, daemon.story, 20.0)  # type: ignore[misc]
+        assert heard(lab) == b"hi\n"
+
+
+def heard(lab: Lab) -> bytes:
+    """What the host's own link-local address says to the host itself."""
+    with lab.host.socket(socket.AF_INET6, socket.SOCK_STREAM) as client:
+        client.settimeout(20.0)
+        with lab.host.entered():
+            client.connect(("fe80::5", 7001, 0, socket.if_nametoindex("plug")))
+        return client.recv(100)

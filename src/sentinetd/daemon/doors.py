@@ -5,6 +5,7 @@ Every descriptor here has one owner: a listener its `Doors`, an accepted connect
 
 from __future__ import annotations
 
+import functools
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -18,6 +19,7 @@ from sentinetd.model.connection import Connection
 from sentinetd.model.events import DatagramUnread, Event, Level, ListenerFailed, ListenerMended, Notice
 from sentinetd.model.manner import Manner, manner_of, multiplexed
 from sentinetd.model.service import Service, SocketType
+from sentinetd.net.links import replaced
 from sentinetd.net.listener import BindFailed, Listener, open_listener, take_any
 from sentinetd.net.passage import Passage
 from sentinetd.net.source import local_of
@@ -151,6 +153,16 @@ class Doors:
             door.private.close()
             if not _stream(door.service):
                 self._front(number, None, 0, door.service)
+
+    def moved(self) -> None:
+        """Interfaces of the host changed. What is bound to an address of one that has gone hears nothing any more, also
+        when another comes under the same name: it is bound again then."""
+        for number in list(self._doors):
+            for door in self._all(number):
+                if door.listener is not None and door.watched and replaced(door.service.address, door.listener.socket):
+                    door.opened = functools.partial(self._mended, door.service)
+                    self._shut(door)
+                    self._try(number, door)
 
     def pause(self, number: int) -> None:
         """Close the listener for a while; clients are refused by the kernel. One whose datagrams are carried stays open

@@ -266,6 +266,7 @@ class Guard:
 
     def _moved(self, around: Surroundings) -> None:
         self.handle(Moved(around))
+        self.doors.moved()
         self.offers.moved()
         self.catching.moved()
 
