@@ -46,6 +46,48 @@ def test_a_file_is_cut_where_the_parser_would(lines: list[str], ended: bool) -> 
     assert parsed(data) == parse(data, "f")
 
 
+BLOCKS = st.lists(
+    st.sampled_from(
+        [USUAL, USUAL.replace("a", "bb"), "# c\n", "\n", "defaults\n{\n x = 1\n}\n", "include y\n", "junk\n"]
+    ),
+    max_size=5,
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(BLOCKS, BLOCKS, BLOCKS, BLOCKS)
+def test_a_file_that_changed_is_cut_as_if_for_the_first_time(
+    first: list[str], gone: list[str], come: list[str], last: list[str]
+) -> None:
+    before, after = ("".join([*first, *middle, *last]).encode() for middle in (gone, come))
+    assert cut(after, "f", cut(before, "f")) == cut(after, "f")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(USUAL * 4, USUAL.replace("1", "2") + USUAL + USUAL.replace("1", "2") + USUAL, id="two, in place"),
+        pytest.param(USUAL * 2, USUAL[:-1] + "#\n" + USUAL, id="the last byte of an entry"),
+        pytest.param(USUAL * 2, USUAL, id="one less"),
+        pytest.param(USUAL * 2, USUAL * 3, id="one more"),
+        pytest.param(USUAL, "", id="all gone"),
+        pytest.param("", USUAL, id="all new"),
+        pytest.param(USUAL, USUAL, id="nothing"),
+    ],
+)
+def test_each_sort_of_change(before: str, after: str) -> None:
+    assert cut(after.encode(), "f", cut(before.encode(), "f")) == cut(after.encode(), "f")
+
+
+def test_what_is_before_and_behind_a_change_is_not_cut_again() -> None:
+    parts = [entry(f"s{number}", f"port = {number}") for number in range(10, 20)]
+    before = cut("".join(parts).encode(), "f")
+    parts[4] = parts[4].replace("port = 14", "port = 144")
+    after = cut("".join(parts).encode(), "f", before)
+    same = [one is other for one, other in zip(before.statements, after.statements, strict=True)]
+    assert same == [True] * 4 + [False] + [True] * 5
+
+
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.parametrize("body", ["{}", " x = 1\n{}\n y = 2"], ids=["alone", "amid others"])
 def test_each_sort_of_line_in_an_entry(body: str, line: str) -> None:

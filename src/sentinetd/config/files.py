@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from sentinetd.config.host import Host
-from sentinetd.config.pieces import Piece, cut
+from sentinetd.config.pieces import Cutter, Piece
 from sentinetd.config.syntax import Entry, Include
 from sentinetd.model.diagnostic import Diagnostic, Level, Scope
 from sentinetd.model.noun import dataclass, field
@@ -21,11 +21,12 @@ DEEPEST = 64
 
 @dataclass(slots=True)
 class Gathered:
-    """*entries* in order; *defaults* likewise, each with how many entries were read before it."""
+    """*entries* in order; *defaults* likewise, each with how many entries were read before it. *cutter* cuts files."""
 
     entries: list[Piece | Entry] = field(default_factory=list)
     defaults: list[tuple[Entry, int]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    cutter: Cutter = field(default_factory=Cutter, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,9 @@ class _Open:
     place: Place
 
 
-def gather(path: str, host: Host) -> Gathered:
-    """All entries that the file *path* holds or includes."""
-    gathered = Gathered()
+def gather(path: str, host: Host, cutter: Cutter | None = None) -> Gathered:
+    """All entries that the file *path* holds or includes. *cutter* knows how the files were cut at the last reading."""
+    gathered = Gathered(cutter=cutter or Cutter())
     _file(path, Place(path, 0), host, gathered, ())
     return gathered
 
@@ -71,7 +72,7 @@ def _file(path: str, place: Place, host: Host, gathered: Gathered, above: tuple[
     if len(above) >= DEEPEST:
         tell(unread, f"{path} is included {DEEPEST} files deep", "include it from the main file")
         return
-    text = cut(data, path)
+    text = gathered.cutter.cut(data, path)
     gathered.diagnostics.extend(text.diagnostics)
     here = (*above, _Open(key, path, place))
     first: Entry | None = None

@@ -5,7 +5,7 @@ To bring something into force, build it and delete its line from `NOT_YET_IN_FOR
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import cache
 
@@ -48,12 +48,14 @@ def _rows() -> tuple[Attribute, ...]:
 
 def servable(service: Service) -> bool:
     """Whether *service* can do what it is for with what is in force; it must not be started otherwise."""
-    return not any(_needed(use) for use in uses(service))
+    return not NOT_YET_IN_FORCE or not any(_needed(use) for use in uses(service))
 
 
-def warnings(service: Service) -> Iterator[Diagnostic]:
-    """One for each thing that *service* uses and that has no effect yet."""
-    for use in uses(service):
+def warnings(services: Iterable[Service]) -> Iterator[Diagnostic]:
+    """One for each thing that one of *services* uses and that has no effect yet."""
+    if not NOT_YET_IN_FORCE:
+        return
+    for service, use in ((one, use) for one in services for use in uses(one)):
         attribute, option = use
         name = "type" if attribute == "internal" else attribute
         text = f"{option or attribute} is understood but not in force in this version"
@@ -62,13 +64,16 @@ def warnings(service: Service) -> Iterator[Diagnostic]:
         yield Diagnostic(Scope.LINE, place or Place("", 0), text, way_out, name, service.id, Level.WARNING)
 
 
-def unadvertised(service: Service, settings: Settings) -> Iterator[Diagnostic]:
-    """One where *service* asks to be advertised and the daemon's settings do not."""
-    place = service.places.get("mdns")
-    if place is not None and service.mdns and not settings.mdns.enabled:
-        text = "mdns = yes has no effect unless mDNS is enabled"
-        way_out = "write [mdns] and enabled = true in sentinetd.toml, or delete the line"
-        yield Diagnostic(Scope.LINE, place, text, way_out, "mdns", service.id, Level.WARNING)
+def unadvertised(services: Iterable[Service], settings: Settings) -> Iterator[Diagnostic]:
+    """One where one of *services* asks to be advertised and the daemon's settings do not."""
+    if settings.mdns.enabled:
+        return
+    for service in services:
+        if service.mdns and "mdns" in service.places:
+            text = "mdns = yes has no effect unless mDNS is enabled"
+            way_out = "write [mdns] and enabled = true in sentinetd.toml, or delete the line"
+            place = service.places["mdns"]
+            yield Diagnostic(Scope.LINE, place, text, way_out, "mdns", service.id, Level.WARNING)
 
 
 def _needed(use: Use) -> bool:

@@ -67,13 +67,15 @@ def load(
     """Read *path* and all that it includes, then *inetd_conf* if given, and the settings: *settings*, which must exist
     if given, or the file ``sentinetd.toml`` beside *path*, which need not. *recall* knows what the last
     load came to."""
-    gathered = gather(path, host)
+    recall = recall or Recall()
+    recall.cutter.begin()
+    gathered = gather(path, host, recall.cutter)
     if inetd_conf is not None:
         gather_inetd(inetd_conf, host, gathered)
     resolved = resolve(gathered, host, recall)
     told = list(resolved.diagnostics)
-    told += (one for service in resolved.services for one in warnings(service))
+    told += warnings(resolved.services)
     beside = os.path.join(os.path.dirname(path), SETTINGS)
     own = read_settings(beside if settings is None else settings, host, required=settings is not None)
-    told += (one for service in resolved.services for one in unadvertised(service, own.settings))
+    told += unadvertised(resolved.services, own.settings)
     return Loaded(resolved.services, own.settings, in_order((*told, *own.diagnostics)), resolved.faulty, own.written)

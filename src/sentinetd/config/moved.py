@@ -29,6 +29,9 @@ class Moved(Mapping[str, Place]):
             return Place(place.file, place.line + self._by)
         return place
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 

@@ -8,7 +8,9 @@ between. From the first line that is none of this on, the rest of the file goes 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from functools import cache
+from typing import NamedTuple
 
 from sentinetd.config.syntax import Entry, Include, Line, parse
 from sentinetd.model.diagnostic import Diagnostic
@@ -61,12 +63,24 @@ def _line(place: Place, words: list[str]) -> Line:
     return Line(place, words[0].lower(), operator, (value, *words[2:]) if value else tuple(words[2:]))
 
 
+class Cut(NamedTuple):
+    """A file has been cut up to here: so many bytes, the number of the next line, so many statements and diagnostics.
+    """
+
+    end: int
+    line: int
+    statements: int
+    diagnostics: int
+
+
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """As `syntax.Text`, with entries that are still text."""
+    """As `syntax.Text`, with entries that are still text. *cuts*: where *data* was cut; the rest was parsed."""
 
     statements: tuple[Piece | Entry | Include, ...]
     diagnostics: tuple[Diagnostic, ...]
+    data: bytes = b""
+    cuts: tuple[Cut, ...] = ()
 
 
 @cache
@@ -81,26 +95,100 @@ def _usual() -> re.Pattern[bytes]:
     return re.compile(b"(" + _BETWEEN + b")(?:(" + _NAMED + _BODY + b")|(" + _OTHER + b"))?")
 
 
-def cut(data: bytes, file: str) -> Pieces:
-    """The statements of *data*; *file* is its name in places. The same as `syntax.parse`, once each piece is parsed."""
-    statements: list[Piece | Entry | Include] = []
-    told: list[Diagnostic] = []
-    usual = _usual().match
-    at, line = 0, 1
-    while (found := usual(data, at)) is not None:  # it matches nothing as well
-        before, service, other = found.groups()
-        line += before.count(b"\n")
-        at = found.end(1)
+NONE = Pieces((), ())
+
+
+class Cutter:
+    """Cuts files, and remembers the last reading: what is written before and behind a change is cut already."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, Pieces] = {}
+        self._now: dict[str, Pieces] = {}
+
+    def begin(self) -> None:
+        """Another reading begins."""
+        self._before, self._now = self._now, {}
+
+    def cut(self, data: bytes, file: str) -> Pieces:
+        """See `cut`."""
+        pieces = self._now[file] = cut(data, file, self._before.get(file, NONE))
+        return pieces
+
+
+def cut(data: bytes, file: str, before: Pieces = NONE) -> Pieces:
+    """The statements of *data*; *file* is its name in places. The same as `syntax.parse`, once each piece is parsed.
+    *before* is what the file was cut into before it was changed."""
+    return _Cutting(data, file, before).pieces()
+
+
+class _Cutting:
+    """What a cut comes to follows from the bytes up to it, and what comes behind it from the number of its line and the
+    bytes from there on: where those are as before, so is the rest."""
+
+    def __init__(self, data: bytes, file: str, before: Pieces) -> None:
+        self._data = data
+        self._file = file
+        self._before = before
+        kept = bisect_right(before.cuts, _begin_alike(data, before.data), key=lambda one: one.end)
+        self._cuts = list(before.cuts[:kept])
+        self._at, self._line, count, remarks = self._cuts[-1] if kept else Cut(0, 1, 0, 0)
+        self._statements = list(before.statements[:count])
+        self._told = list(before.diagnostics[:remarks])
+        self._shift = len(data) - len(before.data)
+        self._again = {one.end + self._shift: number for number, one in enumerate(before.cuts[kept:], kept)}
+        self._tail = len(data) - _end_alike(data, before.data)  # where what is as before begins
+
+    def pieces(self) -> Pieces:
+        while not self._rejoins():
+            if not self._cut_one():
+                rest = parse(self._data[self._at :], self._file, self._line)
+                self._statements += rest.statements
+                self._told += rest.diagnostics
+                break
+        return Pieces(tuple(self._statements), tuple(self._told), self._data, tuple(self._cuts))
+
+    def _cut_one(self) -> bool:
+        """Cut off the next statement; False if it is none of the usual form."""
+        found = _usual().match(self._data, self._at)
+        assert found is not None  # it matches nothing as well
+        blank, service, other = found.groups()
+        self._line += blank.count(b"\n")
+        self._at = found.end(1)
         text = service or other
         if text is None or len(text) > LONGEST:
-            break
+            return False
         if service:
-            statements.append(Piece(Place(file, line), text))
+            self._statements.append(Piece(Place(self._file, self._line), text))
         else:
-            parsed = parse(text, file, line)
-            statements += parsed.statements
-            told += parsed.diagnostics
-        line += text.count(b"\n")
-        at = found.end()
-    rest = parse(data[at:], file, line)
-    return Pieces((*statements, *rest.statements), (*told, *rest.diagnostics))
+            parsed = parse(text, self._file, self._line)
+            self._statements += parsed.statements
+            self._told += parsed.diagnostics
+        self._line += text.count(b"\n")
+        self._at = found.end()
+        self._cuts.append(Cut(self._at, self._line, len(self._statements), len(self._told)))
+        return True
+
+    def _rejoins(self) -> bool:
+        """Whether all that follows is as before; then it is taken over."""
+        number = self._again.get(self._at) if self._at >= self._tail else None
+        if number is None or self._before.cuts[number].line != self._line:
+            return False
+        _, _, count, remarks = self._before.cuts[number]
+        more, said = len(self._statements) - count, len(self._told) - remarks
+        self._cuts += [
+            Cut(one.end + self._shift, one.line, one.statements + more, one.diagnostics + said)
+            for one in self._before.cuts[number + 1 :]
+        ]
+        self._statements += self._before.statements[count:]
+        self._told += self._before.diagnostics[remarks:]
+        return True
+
+
+def _begin_alike(one: bytes, other: bytes) -> int:
+    """How many bytes both begin with alike."""
+    return bisect_left(range(min(len(one), len(other))), True, key=lambda last: one[: last + 1] != other[: last + 1])
+
+
+def _end_alike(one: bytes, other: bytes) -> int:
+    """How many bytes both end with alike."""
+    return bisect_left(range(min(len(one), len(other))), True, key=lambda last: one[~last:] != other[~last:])

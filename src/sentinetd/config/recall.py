@@ -10,7 +10,7 @@ from __future__ import annotations
 from sentinetd.config.draft import Draft
 from sentinetd.config.host import Host
 from sentinetd.config.moved import Moved
-from sentinetd.config.pieces import Piece
+from sentinetd.config.pieces import Cutter, Piece
 from sentinetd.model.noun import dataclass, replace
 from sentinetd.model.service import Service
 from sentinetd.model.values import Place
@@ -29,6 +29,8 @@ class Recall:
     """Remembers one reading, the last."""
 
     def __init__(self) -> None:
+        self.cutter = Cutter()
+        """How the files were cut."""
         self._before: dict[bytes, Known] = {}  # by text
         self._now: dict[bytes, Known] = {}
         self._defaults: Draft | None = None
@@ -46,7 +48,7 @@ class Recall:
         known = self._before.get(piece.text)
         if known is None or known.place.file != piece.place.file:
             return None
-        if known.place != piece.place:
+        if known.place is not piece.place and known.place != piece.place:
             known = _moved(known, piece)
         self._now[piece.text] = known
         return known
