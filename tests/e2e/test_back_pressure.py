@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
@@ -22,6 +23,8 @@ CROWD = 1_200
 TURNS = 60
 """Of the guard's loop; each would accept 64 of the crowd."""
 PATIENCE = 20.0
+WALL = 0x40000000
+"""__WALL of waitpid(2): children or not."""
 INSIDE = ("type = INTERNAL UNLISTED", "instances = UNLIMITED", "cps = 0 1")
 ECHO = service("echo", 7007, *INSIDE, without=("server",))
 DAYTIME = service("daytime", 7013, *INSIDE, without=("server",))
@@ -48,6 +51,21 @@ def crowd(lab: Lab, count: int) -> Iterator[list[socket.socket]]:
         yield clients
 
 
+@contextmanager
+def standing_still(pid: int) -> Iterator[None]:
+    """Meanwhile the process *pid* does nothing, and its parent cannot see why: a debugger has it (ptrace(2))."""
+    seize, interrupt, detach = 0x4206, 0x4207, 17
+    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+    for request in (seize, interrupt):
+        if ptrace(request, pid, None, None):
+            raise OSError(ctypes.get_errno(), "ptrace")
+    os.waitpid(pid, WALL)
+    try:
+        yield
+    finally:
+        ptrace(detach, pid, None, None)
+
+
 def queued(daemon: Daemon) -> int:
     """Connections that wait to be accepted at port 7007 (/proc/PID/net/tcp, proc(5))."""
     rows = [line.split() for line in Path(f"/proc/{daemon.pid}/net/tcp").read_text().splitlines()[1:]]
@@ -63,14 +81,14 @@ def test_a_crowd_at_a_porter_that_stands_still(
     with crowd(lab, 1) as (first,):
         assert first.recv(1) == b"x"
         porter = next(pid for pid in children_of(daemon.pid) if "porter" in command_line(pid))
-        os.kill(porter, signal.SIGSTOP)
-        with crowd(lab, CROWD) as clients:
-            for _ in range(TURNS):
-                assert len(converse(lab, SIX, 7013, A)) == 26, "others are served meanwhile"
-            assert queued(daemon) > CROWD // 2
-            daemon.send(signal.SIGABRT)
-            daemon.await_message("Consistency check passed")
-            os.kill(porter, signal.SIGCONT)
+        with ExitStack() as held:
+            with standing_still(porter):
+                clients = held.enter_context(crowd(lab, CROWD))
+                for _ in range(TURNS):
+                    assert len(converse(lab, SIX, 7013, A)) == 26, "others are served meanwhile"
+                assert queued(daemon) > CROWD // 2
+                daemon.send(signal.SIGABRT)
+                daemon.await_message("Consistency check passed")
             assert {client.recv(1) for client in clients} == {b"x"}
         first.sendall(b"y")
         assert first.recv(1) == b"y"
