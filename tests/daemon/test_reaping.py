@@ -22,7 +22,8 @@ from sentinetd.model.address import Address
 from sentinetd.model.service import Service
 from sentinetd.model.settings import BanSettings, Settings
 from sentinetd.model.values import Protocol
-from sentinetd.policy.inputs import Reloaded
+from sentinetd.model.verdict import Question
+from sentinetd.policy.inputs import Answered, Chosen, Reloaded
 
 HERE = "127.0.0.1"
 AT = {"address": Address.parse(HERE), "server": "/bin/true"}
@@ -157,6 +158,16 @@ def test_who_comes_is_served_before_the_dead_are_collected(house: House) -> None
     assert house.left() == 2
 
 
+@pytest.mark.usefixtures("no_rounds")
+@pytest.mark.parametrize("given", [Chosen(99, "other"), Answered(99, Question.PROXY, None)], ids=["TCPMUX", "PROXY"])
+def test_nor_is_one_who_is_judged_by_what_the_porter_says(house: House, given: Chosen | Answered) -> None:
+    house.open(service(**AT))
+    house.come()
+    house.await_end()
+    house.guard._told_by_porter(given)
+    assert house.left() == 0
+
+
 def test_nobody_comes_and_they_are_collected_all_the_same(house: House) -> None:
     house.open(service(**AT))
     house.listen()
@@ -186,6 +197,18 @@ def test_a_round_is_for_all_that_were_ordered_before_it(house: House, monkeypatc
     assert (rounds, house.left(), held()) == ([], 5, True)
     house.guard.reaper._go_round()
     assert (rounds, house.left(), held()) == ([5], 0, False)
+
+
+@pytest.mark.usefixtures("no_rounds")
+def test_who_was_in_a_hurry_is_not_heeded_for_ever(house: House) -> None:
+    """The spawner's answers wake nobody again after the next round, though it is not the last one."""
+    house.open(service(**{**AT, "server": "/bin/cat"}))
+    house.come()
+    house.guard.launcher.watch(True)
+    house.guard.reaper._go_round()
+    assert (house.guard.launcher._watched, held()) == (False, True)
+    house.guard.reaper._go_round()
+    assert (house.guard.launcher._watched, held()) == (True, False)
 
 
 def test_a_server_that_lasts_is_collected_when_it_ends(house: House) -> None:

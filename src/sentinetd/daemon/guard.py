@@ -40,7 +40,7 @@ from sentinetd.model.events import Diagnosed, Event, Level, Notice
 from sentinetd.model.service import Service
 from sentinetd.model.settings import FirewallSettings, Settings
 from sentinetd.policy.engine import Engine
-from sentinetd.policy.inputs import Arrived, Exhausted, Input, Moved, Surroundings, Tick, Wanted
+from sentinetd.policy.inputs import Answered, Arrived, Chosen, Exhausted, Input, Moved, Surroundings, Tick, Wanted
 from sentinetd.policy.inputs import Moment as PolicyMoment
 from sentinetd.spawn.spawner import Backend
 
@@ -115,7 +115,7 @@ class Guard:
         self.carrier = Carrier(
             self.loop,
             porter_arguments,
-            self.handle,
+            self._told_by_porter,
             self.tell,
             self.doors.meet,
             named=lambda found: self.hostnames.answered(found),
@@ -239,6 +239,12 @@ class Guard:
         self.handle(Tick())
 
     # What other processes do for the guard.
+
+    def _told_by_porter(self, given: Input) -> None:
+        """As `handle`. Whom an answer lets judge does not find servers in his way that have ended."""
+        if isinstance(given, Answered | Chosen):
+            self.reaper.reap()
+        self.handle(given)
 
     def _on_front(self, number: int, public: Listener | None, port: int, service: Service) -> None:
         """Datagrams of *service*, which is number *number*, are to be carried to a private *port*, or not any more."""

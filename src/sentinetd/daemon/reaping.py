@@ -65,8 +65,8 @@ class Reaper:
         ended = self.reap()
         if self._round is None and ended < orders:
             self._round = self._loop.after(ROUND, self._go_round)
+        self._launcher.watch(self._round is None)
         if self._round is None:
-            self._launcher.watch(True)
             self._hold(False)
 
     def _hold(self, wanted: bool) -> None:
