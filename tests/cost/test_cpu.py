@@ -62,7 +62,7 @@ REFUSAL = Measured(1.15, 0.06, clients=200, rounds=21)
 """The guard's refusal to a loop in Python that decides something and hangs up."""
 TRIP = Measured(3.1, 0.08, clients=200, rounds=15)
 """Guard and courier at a trip, until it is stored and logged, to the same."""
-SERVED = Measured(1.9, 0.06, clients=50, rounds=21)
+SERVED = Measured(1.6, 0.06, clients=50, rounds=21)
 """Guard and spawner, to the same and a loop in C with vfork and exec; what servers themselves use is in neither. Where
 others want all CPUs, servers are ordered and end many at a time, and it is half of this."""
 

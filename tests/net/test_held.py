@@ -69,6 +69,18 @@ def test_what_is_lent_is_not_ours() -> None:
     os.close(reader)
 
 
+def test_what_is_released_is_closed_unless_it_is_lent() -> None:
+    held = Held()
+    first, second = pipe_into(held, 1), pipe_into(held, 2)
+    held.lend(2)
+    held.release(1)
+    held.release(2)
+    assert held.count == 0
+    for one in (first, second):
+        assert hung_up(one)
+        os.close(one)
+
+
 def test_what_comes_back_is_held_again() -> None:
     held = Held()
     os.close(pipe_into(held, 1))
@@ -102,6 +114,7 @@ def test_unknown_numbers_are_our_own_mistake() -> None:
             ask(2)
     assert held.find(2) is None
     held.lend(2)
+    held.release(2)
     assert 2 not in held
     with pytest.raises(KeyError):
         held.put(1, reader)

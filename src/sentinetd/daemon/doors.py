@@ -257,8 +257,7 @@ class Doors:
 
     def release(self, connection: Connection) -> None:
         """The server has its own copy of the descriptor."""
-        if connection.number in self._held:
-            self._held.close(connection.number)
+        self._held.release(connection.number)
 
     def refuse(self, connection: Connection) -> None:
         """Hang up on *connection*: exactly that stream, that datagram, or one client of a waiting listener."""

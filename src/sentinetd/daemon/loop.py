@@ -143,8 +143,8 @@ class Loop:
                 writer()
             if self._stopped:
                 return
-        if self._moments:
-            self._call_due(boottime())
+        if self._moments and self._moments[0][0] <= (now := boottime()):
+            self._call_due(now)
 
     def _pause(self, most: float | None) -> float | None:
         """Seconds until the next moment, at most *most*; None for no end."""

@@ -2,7 +2,7 @@
 
 Every descriptor has one owner. From `put` on it is `Held`; `take` hands it to whoever asks, who closes it; `close`
 ends it. One that was sent to another process is lent: only its number stays, until it is closed or comes back. A number
-that is not held is a mistake of ours and raises KeyError; `find` and `lend` are for whoever cannot know.
+that is not held is a mistake of ours and raises KeyError; `find`, `lend` and `release` are for whoever cannot know.
 """
 
 from __future__ import annotations
@@ -62,6 +62,12 @@ class Held:
     def close(self, number: int) -> None:
         """Hang up connection *number*, as far as it is ours, and forget it."""
         descriptor = self._descriptors.pop(number)
+        if descriptor != _LENT:
+            os.close(descriptor)
+
+    def release(self, number: int) -> None:
+        """As `close`, if anything is held for connection *number*."""
+        descriptor = self._descriptors.pop(number, _LENT)
         if descriptor != _LENT:
             os.close(descriptor)
 
