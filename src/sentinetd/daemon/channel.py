@@ -23,6 +23,10 @@ PACKET = 131_072
 """Longest packet in bytes. The kernel refuses one that is longer than half its socket buffer."""
 DESCRIPTORS = 16
 """Most descriptors that come with one packet."""
+ROOM = socket.CMSG_SPACE(4 * DESCRIPTORS)
+"""Bytes of the control message that brings them."""
+CUT_OFF = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
+"""What recvmsg(2) tells of a packet that found no room; a plain number, for the library's flags are slow to join."""
 
 
 class ChannelClosed(EdgeError):
@@ -92,7 +96,7 @@ class Channel:
         try:
             if not packet:
                 raise ChannelClosed("closed by the other end")
-            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            if flags & CUT_OFF:
                 raise MessageError("packet or descriptors cut off")
             sequence, messages = decode(packet, self._accepts)
         except (MessageError, ChannelClosed):
@@ -107,11 +111,10 @@ class Channel:
         Whoever dies with packets of ours unread leaves us ECONNRESET, once and before what he had sent; that is
         still there to be read (Linux, net/unix/af_unix.c).
         """
-        room = socket.CMSG_SPACE(4 * DESCRIPTORS)
         try:
-            return self._sock.recvmsg(PACKET, room, socket.MSG_CMSG_CLOEXEC)
+            return self._sock.recvmsg(PACKET, ROOM, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
-            return self._sock.recvmsg(PACKET, room, socket.MSG_CMSG_CLOEXEC)
+            return self._sock.recvmsg(PACKET, ROOM, socket.MSG_CMSG_CLOEXEC)
 
     def close(self) -> None:
         """Close the socket; the other end reads the end."""

@@ -47,6 +47,10 @@ Sender = tuple[str, int] | tuple[str, int, int, int]
 
 TIMESPEC = struct.Struct("@ll")
 STAMP_SPACE = socket.CMSG_SPACE(TIMESPEC.size)
+# As plain numbers: to join the library's flags takes longer than many a call that they are for.
+NOT_WAITING = int(socket.MSG_DONTWAIT)
+LOOKING = int(socket.MSG_PEEK | socket.MSG_TRUNC)
+OF_ERRORS = int(socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
 ERRORS_AT_ONCE = 64  # pending errors of a datagram socket that one call clears
 
 
@@ -169,7 +173,7 @@ class Listener:
         bound = self.socket
         bound.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         try:
-            told = self._receive(STAMP_SPACE, socket.MSG_PEEK | socket.MSG_TRUNC)
+            told = self._receive(STAMP_SPACE, LOOKING)
         finally:
             bound.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 0)
         if told is None:
@@ -217,7 +221,7 @@ class Listener:
         """
         for _ in range(ERRORS_AT_ONCE):
             try:
-                _data, control, _flags, where = self.socket.recvmsg(0, space, flags | socket.MSG_DONTWAIT)
+                _data, control, _flags, where = self.socket.recvmsg(0, space, flags | NOT_WAITING)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -227,7 +231,7 @@ class Listener:
             return control, where
         for _ in range(ERRORS_AT_ONCE):
             try:
-                self.socket.recvmsg(0, 0, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+                self.socket.recvmsg(0, 0, OF_ERRORS)
             except OSError:
                 break
         return None
