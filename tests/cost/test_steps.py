@@ -27,7 +27,7 @@ from cost.steps import Steps, least_time, steps
 from policy.player import Player, addresses, sensor, service
 from sentinetd.model.address import Network
 
-MEASURED = {"refuse": 895, "banned": 880, "trip": 1455, "daytime": 768, "serve": 3438}
+MEASURED = {"refuse": 895, "banned": 880, "trip": 1370, "daytime": 768, "serve": 3438}
 """Instructions of CPython 3.11 for one connection, of the whole guard."""
 BOOKED = {trips: 368, refusals: 779}
 """The same for one record that the courier is told, kept and written."""

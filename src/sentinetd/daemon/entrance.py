@@ -70,16 +70,17 @@ class Entrance:
         taken = 0
         sensor, caught = door.sensor, door.caught
         asks = sensor and (caught or not listener.address.value)  # which of our addresses was touched
-        here: tuple[Address | None, int] = listener.address if sensor else None, listener.port
+        local: Address | None = listener.address if sensor else None
+        local_port = listener.port
         try:
             for descriptor, source, port in listener.accept(most, unseen=door.unseen):
                 taken += 1
                 if asks:
-                    asked = here = asked_of(descriptor, listener.port) if caught else local_of(descriptor)
-                    if caught and not watches(door.service, *asked):
+                    local, local_port = asked_of(descriptor, listener.port) if caught else local_of(descriptor)
+                    if caught and not watches(door.service, local, local_port):
                         os.close(descriptor)  # not brought here: it asked for the listener's own port
                         continue
-                connection = Connection(next(self.numbers), number, source, port, *here)
+                connection = Connection(next(self.numbers), number, source, port, local, local_port)
                 self.held.put(connection.number, descriptor)
                 came.append(connection)
         except (Exhausted, AcceptFailed):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sentinetd.errors import MessageError
@@ -192,13 +193,9 @@ def _runs(trips: Iterable[Tripped]) -> Iterator[TripRun]:
             yield TripRun(*head, b"".join(rows[first : first + ROWS_MOST]))
 
 
-def _head(trip: Tripped) -> tuple[int, str, str, Address | None, int, bool, int, int, str]:
-    """What the trips of a run have in common."""
-    network = trip.network
-    return (
-        trip.number, trip.service, trip.protocol, trip.local, trip.local_port, trip.of_many, network.version,
-        network.length, network.scope,
-    )  # fmt: skip
-
-
+_head: Callable[[Tripped], tuple[int, str, str, Address | None, int, bool, int, int, str]] = attrgetter(
+    "number", "service", "protocol", "local", "local_port", "of_many", "network.version", "network.length",
+    "network.scope",
+)  # fmt: skip
+"""What the trips of a run have in common."""
 _number = int.from_bytes

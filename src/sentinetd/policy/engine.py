@@ -142,7 +142,8 @@ class Engine:
 
     def handle(self, given: Input, now: Moment) -> list[Effect]:
         """What follows from *given*, to be done in this order."""
-        return list(self._handlers[type(given)](given, now))
+        effects = self._handlers[type(given)](given, now)
+        return effects if type(effects) is list else list(effects)
 
     def deadline(self) -> float | None:
         """When the engine wants a `Tick`, on its clock; None if nothing is due."""
