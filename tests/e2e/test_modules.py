@@ -51,9 +51,10 @@ GUARD = {
     *(f"daemon.{name}" for name in (
         "aims", "asking", "carrier", "catching", "channel", "check", "clock", "companion", "dawn", "direct", "door",
         "doors", "dump", "enforcement", "entrance", "following", "guard", "haste", "hearing", "hostnames", "inquiries",
-        "instructions", "launcher", "life", "link", "log_file", "logs", "loop", "main", "messages", "newborn", "notify",
-        "offers", "options", "orders", "outflow", "paths", "perform", "privileges", "pulse", "reaping", "recall",
-        "recipes", "reload", "replies", "shadows", "sieve", "sockets", "spool", "stops", "usage", "whereabouts",
+        "instructions", "launcher", "life", "link", "log_file", "logs", "loop", "main", "messages", "needs", "newborn",
+        "notify", "offers", "options", "orders", "outflow", "paths", "perform", "privileges", "pulse", "reaping",
+        "recall", "recipes", "reload", "replies", "shadows", "sieve", "sockets", "spool", "stops", "usage",
+        "whereabouts",
     )),
     # Its own words, where the courier cannot write them.
     "report", "report.escape", "report.formats", "report.formats.text", "report.sinks", "report.sinks.syslog",

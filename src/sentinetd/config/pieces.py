@@ -8,7 +8,7 @@ between. From the first line that is none of this on, the rest of the file goes 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from functools import cache
 from typing import NamedTuple
 
@@ -186,9 +186,23 @@ class _Cutting:
 
 def _begin_alike(one: bytes, other: bytes) -> int:
     """How many bytes both begin with alike."""
-    return bisect_left(range(min(len(one), len(other))), True, key=lambda last: one[: last + 1] != other[: last + 1])
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _end_alike(one: bytes, other: bytes) -> int:
     """How many bytes both end with alike."""
-    return bisect_left(range(min(len(one), len(other))), True, key=lambda last: one[~last:] != other[~last:])
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[len(one) - middle : len(one) - low] == other[len(other) - middle : len(other) - low]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -15,6 +15,7 @@ from sentinetd.config.plan import Plan, plan
 from sentinetd.daemon.clock import Tables
 from sentinetd.daemon.guard import Guard
 from sentinetd.daemon.hostnames import AT_START
+from sentinetd.daemon.needs import Need, Needs, accepts_itself
 from sentinetd.daemon.shadows import shadows
 from sentinetd.errors import EdgeError
 from sentinetd.model import diagnostic
@@ -30,12 +31,10 @@ from sentinetd.model.events import (
     ServiceAdjusted,
     ServiceDropped,
 )
-from sentinetd.model.manner import Manner, manner_of, multiplexed
-from sentinetd.model.service import Flag, Service, SocketType
+from sentinetd.model.manner import multiplexed
+from sentinetd.model.service import Flag, Service
 from sentinetd.net.listener import AddressInUse
-from sentinetd.policy.checks import asks_for_user
 from sentinetd.policy.inputs import Reloaded
-from sentinetd.policy.services import identifies_refused
 
 LEVELS = {
     diagnostic.Level.ERROR: Level.ERROR,
@@ -51,6 +50,7 @@ class Reloader:
         self._guard = guard
         self._read = read
         self._numbers = count(1)
+        self._needs = Needs()
         self._unread: Set[tuple[str, str]] = frozenset()  # of the running configuration
 
     def reload(self, done: Callable[[str], None]) -> None:
@@ -98,7 +98,8 @@ class Reloader:
         guard = self._guard
         self._unread = loaded.unread
         wanted = [service for service in loaded.services if servable(service)]
-        self._prepare(wanted)
+        needs = self._needs.of(wanted)
+        self._prepare(wanted, needs)
         guard.catching.configure(loaded.settings)
         guard.hostnames.want(_exempt_names(loaded, wanted))
         if first:
@@ -112,8 +113,8 @@ class Reloader:
         self._numbers = count(next_number + len(change.start) + 1)
         started, postponed, failed = self._open(change)
         guard.instructions.enact()
-        guard.clock.tables_wanted = any(Flag.NOLIBWRAP not in service.flags for service in wanted if not service.sensor)
-        guard.clock.load_wanted = any(service.max_load is not None for service in wanted)
+        guard.clock.tables_wanted = Need.TABLES in needs
+        guard.clock.load_wanted = Need.LOAD in needs
         guard.launcher.hear()  # those that have just begun are judged, too
         guard.handle(Reloaded(loaded.settings, started, change.adjust, change.stop))
         guard.enforcement.configure(loaded.settings)
@@ -145,20 +146,21 @@ class Reloader:
         while not guard.hostnames.settled and guard.loop.now() < end:
             guard.turn(0.2)
 
-    def _prepare(self, wanted: list[Service]) -> None:
-        """Have the companions and the kernel filter that the wanted services need."""
+    def _prepare(self, wanted: list[Service], needs: frozenset[Need]) -> None:
+        """Have the companions and the kernel filter that the *wanted* services need."""
         guard = self._guard
-        if any(_needs_porter(service) for service in wanted):
+        if Need.PORTER in needs:
             try:
                 guard.carrier.need()
             except EdgeError as error:
                 guard.notice(Level.CRITICAL, f"names cannot be looked up and nothing can be carried: {error}")
-        if any(_by_kernel(service) for service in wanted):
-            try:
-                guard.enforcement.need_filter()
-            except EdgeError as error:
-                guard.notice(Level.WARNING, f"the kernel cannot filter sources here: {error}")
-        unjudged = [one.id for one in wanted if _by_kernel(one) and Flag.NOLIBWRAP not in one.flags]
+        if Need.FILTER not in needs:
+            return
+        try:
+            guard.enforcement.need_filter()
+        except EdgeError as error:
+            guard.notice(Level.WARNING, f"the kernel cannot filter sources here: {error}")
+        unjudged = [one.id for one in wanted if accepts_itself(one) and Flag.NOLIBWRAP not in one.flags]
         if unjudged and Tables().have_rules():
             guard.notice(
                 Level.WARNING,
@@ -195,9 +197,8 @@ class Reloader:
         started: dict[int, Service] = {}
         postponed: dict[int, EdgeError] = {}
         failed: dict[int, EdgeError] = {}
-        sensors = any(service.sensor for service in (*change.start.values(), *change.keep.values()))
         for number, service in change.start.items():
-            why = self._unfilterable(service, sensors)
+            why = self._unfilterable(service, change)
             if why:
                 guard.tell(ListenerFailed(time.time(), service.id, why, 0.0))
                 continue
@@ -219,14 +220,17 @@ class Reloader:
                 failed[number] = error
         return started, postponed, failed
 
-    def _unfilterable(self, service: Service, sensors: bool) -> str:
-        """Why *service* cannot be offered: its server accepts by itself, and the kernel cannot refuse for it."""
-        if not _by_kernel(service):
+    def _unfilterable(self, service: Service, change: Plan) -> str:
+        """Why *service* of *change* cannot be offered: its server accepts by itself, and the kernel cannot refuse for
+        it."""
+        if not accepts_itself(service):
             return ""
         lists = service.only_from != EVERYONE or bool(service.no_access)
         if service.only_from.names or service.no_access.names:
             return "a server that accepts by itself cannot be guarded by names; use flags = INTERCEPT, or addresses"
-        if self._guard.doors.sieve.filter is None and (lists or sensors):
+        if self._guard.doors.sieve.filter is not None:
+            return ""
+        if lists or any(one.sensor for one in (*change.start.values(), *change.keep.values())):
             return (
                 "a server that accepts by itself cannot be guarded without BPF, which is not to be had here; use "
                 "flags = INTERCEPT, or wait = no"
@@ -261,20 +265,3 @@ def _exempt_names(loaded: Loaded, wanted: list[Service]) -> set[str]:
     bans = loaded.settings.bans
     lists = [bans.exempt, *(one.who for one in bans.exemptions), *(one.exempt for one in wanted if one.sensor)]
     return {name for one in lists for name in one.names}
-
-
-def _needs_porter(service: Service) -> bool:
-    """Whether *service* has something to be done that reads foreign bytes or waits for the network."""
-    names = service.only_from.names or service.no_access.names
-    asks = bool(names or service.banner_fail or service.proxy_protocol)
-    return (
-        asks
-        or asks_for_user(service)
-        or identifies_refused(service)
-        or manner_of(service) in (Manner.CARRIED, Manner.CHOSEN, Manner.INTERCEPTED, Manner.PLAYED)
-    )
-
-
-def _by_kernel(service: Service) -> bool:
-    """Whether the server of *service* accepts by itself, so that only the kernel can refuse a source."""
-    return service.wait and service.socket_type is SocketType.STREAM and manner_of(service) is Manner.SERVER
