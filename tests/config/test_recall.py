@@ -184,7 +184,7 @@ def test_what_moved_to_another_file_is_read_there() -> None:
     ("path", "change"),
     [
         pytest.param("/etc/services", lambda data: data.replace(b"21/tcp", b"2121/tcp"), id="a port"),
-        pytest.param("/etc/protocols", lambda data: b"", id="a protocol"),
+        pytest.param("/etc/protocols", lambda data: data.replace(b"tcp 6", b"tcp 106"), id="a protocol"),
     ],
 )
 def test_another_answer_of_a_table_is_another_service(path: str, change: object) -> None:

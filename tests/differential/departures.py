@@ -111,6 +111,7 @@ DEPARTURES: dict[str, str] = {
     ),
     "filelog reopened": ("xinetd keeps writing to a -filelog that was renamed; here it is opened again at HUP."),
     "interrupt ends": ("xinetd ignores SIGINT in the foreground; here it is as TERM."),
+    "tcp and udp are known": "Without /etc/protocols xinetd knows no protocol; here tcp and udp are known.",
     "a mistake stays one": (
         "In xinetd disable = no, or enabled, behind a bad value lets the service run without that line; here the entry "
         "is refused."

@@ -13,7 +13,7 @@ from sentinetd.model.address_words import inet_aton
 from sentinetd.model.diagnostic import Level
 from sentinetd.model.port_words import without
 from sentinetd.model.readers import is_number
-from sentinetd.model.values import Credentials, Family, Flag, LeftOut, Ports, Protocol, SocketType, Type
+from sentinetd.model.values import Credentials, Family, Flag, LeftOut, Ports, SocketType, Type
 
 TYPICAL = {"tcp": SocketType.STREAM, "udp": SocketType.DGRAM}
 """Socket types that follow from a protocol's name, and the other way round."""
@@ -78,7 +78,7 @@ def _transport(draft: Draft, host: Host) -> None:
     elif protocol is None and kind is not None:
         for name, typical in TYPICAL.items():
             if typical is kind:
-                values["protocol"] = host.protocol(name) or Protocol(name, {"tcp": 6, "udp": 17}[name])
+                values["protocol"] = host.protocol(name)
     elif kind is not None and protocol is not None and TYPICAL.get(protocol.name, kind) is not kind:
         draft.wrong(
             f"socket_type {kind.value} does not go with protocol {protocol.name}",

@@ -22,6 +22,9 @@ from sentinetd.model.values import Protocol
 LARGEST = 64 << 20
 """Bytes of a configuration file; more is no configuration."""
 
+NUMBERS = {"tcp": 6, "udp": 17}
+"""Protocols by name (RFC 1700), where protocols(5) says nothing of them."""
+
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -146,9 +149,12 @@ class Host:
         return _once(self._addresses, name, _addresses)
 
     def protocol(self, name: str) -> Protocol | None:
-        """The row of protocols(5) for a name or alias, which are told apart by case."""
+        """The row of protocols(5) for a name or alias, which are told apart by case. Those of most services are known
+        without it: small images of containers lack the file."""
         row = self._table("/etc/protocols").get(name)
-        return Protocol(row[0], int(row[1])) if row and row[1].isdecimal() else None
+        if row and row[1].isdecimal():
+            return Protocol(row[0], int(row[1]))
+        return Protocol(name, NUMBERS[name]) if name in NUMBERS else None
 
     def port(self, name: str, protocol: str) -> int | None:
         """The port of services(5) for a service or alias and a protocol's name."""

@@ -11,6 +11,14 @@ DGRAM = ("socket_type = dgram", "protocol = udp", "wait = yes")
 
 CASES = (
     Case(
+        id="without protocols(5)",
+        config=service("p", 7001) + service("q", 7002, without=("protocol",)),
+        files={"etc/protocols": ""},
+        steps=(meet(7001), meet(7002)),
+        departure="tcp and udp are known",
+        expect=(Per("refused", "served"), Per("refused", "served")),
+    ),
+    Case(
         id="two datagram services on one port of all addresses: the last one answers",
         config="".join(
             service(name, 7001, *DGRAM, f"id = {name}", f"server_args = do=word={name}", without=ANY)
