@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -31,6 +32,20 @@ def test_a_readable_descriptor_is_told_until_it_is_forgotten(loop: Loop) -> None
     os.write(theirs, b"two")
     loop.turn(0)
     assert told == [b"one"]
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize("days", [25.0, 1e9, 1e300, math.inf])
+def test_a_moment_may_be_as_far_away_as_can_be(loop: Loop, days: float) -> None:
+    """More than 24.8 days is more than the kernel counts."""
+    ours, theirs = os.pipe()
+    loop.at(boottime() + days * 86_400.0, lambda: pytest.fail("not today"))
+    told: list[bytes] = []
+    loop.read(ours, lambda: told.append(os.read(ours, 10)))
+    os.write(theirs, b"now")
+    loop.turn(None)
+    assert told == [b"now"]
     os.close(ours)
     os.close(theirs)
 

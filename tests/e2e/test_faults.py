@@ -187,3 +187,18 @@ def heard(lab: Lab) -> bytes:
         with lab.host.entered():
             client.connect(("fe80::5", 7001, 0, socket.if_nametoindex("plug")))
         return client.recv(100)
+
+
+def test_a_ban_of_years_ends_nothing_else(lab: Lab, make: Maker) -> None:
+    """Its end is farther away than the kernel waits for at once."""
+    daemon = make(
+        sensor("decoy", 7002, "deny_time = 999999999") + service("real", 7001, "server_args = do=word=hi", "cps = 0 10")
+    )
+    daemon.start()
+    assert converse(lab, FIVE, 7002, A) == "closed"
+    daemon.await_message(f"Adding {A} ")
+    for _ in range(2):
+        assert converse(lab, SIX, 7001, A) == "closed"
+        assert converse(lab, SIX, 7001, B) == "hi\n"
+        assert daemon.stop() == 0
+        daemon.start()

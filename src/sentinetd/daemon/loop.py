@@ -23,6 +23,10 @@ EVENTS_AT_ONCE = 256
 """Descriptors served per turn, before moments and signals get theirs."""
 
 
+LONGEST = 86_400.0
+"""Seconds of one wait, at most: epoll_wait(2) counts milliseconds in 31 bits, and a ban may end in years."""
+
+
 class Moment:
     """A callback that is due at a time; `cancel` makes it never happen."""
 
@@ -153,7 +157,7 @@ class Loop:
         if not self._moments:
             return most
         pause = max(0.0, self._moments[0][0] - boottime())
-        return pause if most is None else min(pause, most)
+        return min(pause, LONGEST if most is None else most)
 
     def _call_due(self, now: float) -> None:
         while self._moments and self._moments[0][0] <= now and not self._stopped:
