@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from sentinetd.announce import xdr
 from sentinetd.ask.hosts_access import Request, Verdict, judge, parse
@@ -23,6 +24,7 @@ from sentinetd.errors import MessageError
 from sentinetd.lists.entry import Entry, Fault, Item
 from sentinetd.lists.readers import READERS, guessed
 from sentinetd.model.address import Address
+from sentinetd.model.trip_run import TripTable
 from sentinetd.model.values import Decoy
 from sentinetd.serve.internal.decoys.dialogue import NOISE, Scene
 from sentinetd.serve.internal.decoys.table import DECOYS
@@ -228,12 +230,21 @@ def channel(data: bytes) -> None:
     """What is believed can be said again in the same words."""
     for accepts in ROADS:
         try:
-            sequence, found = decode(data, accepts)
+            sequence, found = _said(data, accepts)
         except MessageError:
             continue
         assert all(type(one).__name__ in accepts for one in found)
         again = encode(sequence, found)
-        assert decode(again, accepts) == (sequence, found)
+        assert _said(again, accepts) == (sequence, found)
+
+
+def _said(data: bytes, accepts: dict[str, type[Any]]) -> tuple[int, list[Any]]:
+    """What is decoded, tables of trips as the runs they were read from; whatever can be made of a table is made."""
+    sequence, found = decode(data, accepts)
+    for table in (one for one in found if isinstance(one, TripTable)):
+        assert 2 * len(table) == len(table.events()) == 2 * len(list(table.bans())) == 2 * len(table.sources())
+        assert sum(part.stop - part.start for _, part in table.seconds()) == len(table.times())
+    return sequence, [one.run if isinstance(one, TripTable) else one for one in found]
 
 
 def rpc(data: bytes) -> None:
