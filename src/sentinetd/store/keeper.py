@@ -99,7 +99,11 @@ class Keeper:
         if self._hopeless:
             return
         for change in changes:
-            size = len(change) if isinstance(change, TripTable) else 1
+            size = 1
+            if isinstance(change, TripTable):
+                size = len(change)
+                if self._failing:
+                    change = TripTable(change.run, change.rows)  # held without what else is made of it meanwhile
             if self._held_count + size <= MOST_HELD:
                 self._held.append(change)
                 self._held_count += size
