@@ -332,6 +332,8 @@ class Carrier:
                 self._handle(policy.Chosen(message.number, message.name))
             case Played():
                 self._handle(policy.Played(message.number, message.said, message.more, message.seconds))
+            case Met() if message.service not in self._fronts:
+                return  # it has none to carry datagrams for: it was left meanwhile, or never so
             case Met():
                 connection = self._meet(message.service, message.source, message.port)
                 self._met[connection.number] = message
