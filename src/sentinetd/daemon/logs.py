@@ -5,6 +5,8 @@ Services that name the same log share it. A log is opened again at a reload, so 
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from sentinetd.daemon.link import Link
 from sentinetd.daemon.log_file import open_log
 from sentinetd.daemon.messages import DAEMON_LOG, FileSink, ServiceLog, SyslogSink
@@ -12,6 +14,7 @@ from sentinetd.errors import EdgeError
 from sentinetd.model.service import FileLog, OnFailure, OnSuccess, Service, SyslogLog
 
 Target = FileLog | SyslogLog
+Option = TypeVar("Option", OnSuccess, OnFailure)
 
 
 class Logs:
@@ -22,6 +25,7 @@ class Logs:
         self._sinks: dict[Target, int] = {}
         self._users: dict[int, Target | None] = {}  # service number -> its log
         self._next = DAEMON_LOG + 1
+        self._ordered: dict[frozenset[Any], tuple[Any, ...]] = {}  # options as they are told
 
     def follow(self, number: int, service: Service) -> None:
         """The service *number* logs as it is configured now. EdgeError if its log cannot be opened."""
@@ -32,10 +36,16 @@ class Logs:
             ServiceLog(
                 number,
                 sink,
-                tuple(option for option in OnSuccess if option in service.log_on_success),
-                tuple(option for option in OnFailure if option in service.log_on_failure),
+                self._in_order(OnSuccess, service.log_on_success),
+                self._in_order(OnFailure, service.log_on_failure),
             )
         )
+
+    def _in_order(self, kind: type[Option], options: frozenset[Option]) -> tuple[Option, ...]:
+        found = self._ordered.get(options)
+        if found is None:
+            found = self._ordered[options] = tuple(option for option in kind if option in options)
+        return found
 
     def leave(self, number: int) -> None:
         """The service *number* is gone and logs no more."""

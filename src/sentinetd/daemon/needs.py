@@ -45,14 +45,16 @@ class Needs:
 
 def needs_of(service: Service) -> frozenset[Need]:
     """What *service* needs."""
-    unjudged = Flag.NOLIBWRAP in service.flags or service.sensor
-    cases = (
-        (Need.PORTER, _needs_porter(service)),
-        (Need.FILTER, accepts_itself(service)),
-        (Need.TABLES, not unjudged),
-        (Need.LOAD, service.max_load is not None),
-    )
-    return frozenset(need for need, applies in cases if applies)
+    needs = set()
+    if _needs_porter(service):
+        needs.add(Need.PORTER)
+    if accepts_itself(service):
+        needs.add(Need.FILTER)
+    if Flag.NOLIBWRAP not in service.flags and not service.sensor:
+        needs.add(Need.TABLES)
+    if service.max_load is not None:
+        needs.add(Need.LOAD)
+    return frozenset(needs)
 
 
 def _needs_porter(service: Service) -> bool:
