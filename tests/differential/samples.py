@@ -181,3 +181,44 @@ service empty
         "rlimit_stack",
     )
 ) + "#\tbanner\t\t=\n}\n"  # fmt: skip
+
+
+def _found(name: str, port: int, *lines: str) -> str:
+    """An entry as projects ship theirs: switched on, on a port of its own that services(5) does not know."""
+    given = {line.split()[0].lower() for line in lines}
+    usual = ("disable = no", "type = UNLISTED", "socket_type = stream", "protocol = tcp", "wait = no", "user = root",
+             f"port = {port}", "server = @PROBE@")  # fmt: skip
+    body = "".join(f"        {line}\n" for line in (*(one for one in usual if one.split()[0] not in given), *lines))
+    return f"# default: on\nservice {name}\n{{\n{body}}}\n"
+
+
+WILD = (
+    "defaults\n{\n        instances = 60 # enough\n        log_type = FILE @WORK@/service.log\n"
+    "        log_on_success = HOST PID\n        log_on_failure = HOST\n        cps = 25 30\n}\n"
+    + _found("agent", 6556, "flags = IPv4", "only_from = 127.0.0.1 192.168.1.20 #collector", "log_on_success =")
+    + _found(
+        "cluster", 9200, "FLAGS = REUSE", "user = nobody", "log_on_failure += USERID", "only_from = 0.0.0.0/0",
+        "per_source = UNLIMITED",
+    )
+    + _found(
+        "arena", 9999, "bind = 0.0.0.0", "server_args = --userspec=1000:1000 /home ./play", "banner_fail = @WORK@/full",
+        "per_source = 10 # for each player", "rlimit_cpu = 20 # seconds", "nice = 18",
+    )
+    + _found(
+        "desk", 5901, "flags = IPv4", "group = tty", "user = nobody", "instances = UNLIMITED",
+        "server_args = -inetd -once -depth 24", 'env = "DISPLAY=:1"',
+    )
+    + _found("grid", 2811, "env += PORTS=40000,41000", "env += LIBRARY=/opt/lib", "cps = 400 10", "nice += 10")
+    + _found(
+        "relay", 8080, "type = unlisted", "redirect = 127.0.0.1 9200", "flags = NODELAY", "only_from = 192.168.1.0",
+    )
+    + _found("office", 8081, "access_times = 0:00-23:59", "no_access = 192.168.1.21 192.168.2.0/24", "max_load = 1000")
+    + _found("odd", 8082, "kafel_rule = x", "scoket_type = stream", "port = 8083", "only_from += localhost")
+    + _found("old", 8084, "disable = yes", "server = /opt/gone", "user = gone")
+    + _found("gone", 8085, "server = /opt/gone")
+    + "service tftp\n{\n        protocol = udp\n        port = 69\n        socket_type = dgram\n        wait = yes\n"
+    "        user = root\n        server = @PROBE@\n        server_args = -s -v /boot\n        per_source = 11\n"
+    "        cps = 100 2\n        flags = IPv4\n        disable = no\n}\nincludedir @WORK@/gone.d\n"
+)  # fmt: skip
+"""What is found in public repositories, in few words: monitoring agents, checks of clusters, games, desktops, transfer
+of files, boot servers; remarks behind values, misspelt attributes, quotes, capitals, what is not there any more."""

@@ -13,8 +13,8 @@ import pytest
 
 from differential import samples
 from differential.exchanges import daytime, first, reached, seconds
-from differential.stage import SAME, Case, Stage, Step, play
-from differential.steps import begin, end, meet, post, reload, say, talk
+from differential.stage import SAME, B, Case, Stage, Step, play
+from differential.steps import begin, end, meet, post, reload, say, talk, world
 from rig.daemon import Daemon, Kind
 from rig.network import Lab
 
@@ -85,6 +85,26 @@ OF_THE_SAMPLE: Mapping[str, Step] = {
     "daytime by UDP": daytime(post(13)),
     "touches": talk(194, host=FIVE),
     "echo, banned": talk(7, b"one"),
+}
+
+
+OF_THE_WILD: Mapping[str, Step] = {
+    "agent": meet(6556),
+    "agent, from elsewhere": meet(6556, source=B),
+    "cluster": world(9200, "uid", "argv.0"),
+    "cluster, by IPv6": reached(9200, "fd00::6", "fd00::20"),
+    "arena": world(9999, "argv.0", "argv.1", "argv.3", "rlimit.cpu", "nice"),
+    "desk": world(5901, "uid", "gid", "argv.4", 'env."DISPLAY'),
+    "grid": world(2811, "env.PORTS", "env.LIBRARY", "nice"),
+    "relay": world(8080, "uid"),
+    "relay, from elsewhere": meet(8080, source="192.168.2.9"),
+    "office": meet(8081),
+    "office, refused": meet(8081, source=B),
+    "office, refused as a network": meet(8081, source="192.168.2.9"),
+    "odd": meet(8082),
+    "old": meet(8084),
+    "gone": meet(8085),
+    "tftp": answered(69),
 }
 
 
@@ -232,6 +252,16 @@ def test_the_template_before_it_is_filled_in(lab: Lab, probe: Path, make_daemon:
     theirs, ours = both(lab, probe, make_daemon, {"xinetd.conf": samples.TEMPLATE}, {})
     assert ours == theirs
     assert ours.complaints == {"empty"}
+
+
+def test_what_is_found_in_the_wild(lab: Lab, probe: Path, make_daemon: Make) -> None:
+    files = {"xinetd.conf": samples.WILD, "full": "come back later\n"}
+    theirs, ours = both(lab, probe, make_daemon, files, OF_THE_WILD)
+    assert ours.outcomes == theirs.outcomes
+    assert ours.available == theirs.available
+    assert ours.complaints <= theirs.complaints
+    assert ours.complaints >= {"agent", "gone"}
+    assert ours.reloaded == theirs.reloaded
 
 
 def test_debians_own_files(lab: Lab, probe: Path, make_daemon: Make) -> None:

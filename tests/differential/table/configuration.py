@@ -282,12 +282,6 @@ CASES = (
         expect=("served", "closed") * 3 + ("closed", "served"),
     ),
     Case(
-        id="families: both flags beside an address",
-        config=service("p", 7001, "flags = IPv4 IPv6"),
-        steps=(meet(7001),),
-        expect=("served",),
-    ),
-    Case(
         id="disabled: names ids",
         config=defaults("disabled = p2") + service("p", 7001, "id = p1") + service("p", 7002, "id = p2"),
         steps=(meet(7001), meet(7002)),
