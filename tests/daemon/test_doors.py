@@ -117,6 +117,19 @@ def test_a_burst_grows_and_is_hung_up_on_when_all_of_it_is_judged(house: Make) -
     assert not any(one.waiting(client) for client in range(7))
 
 
+def test_whom_another_process_has_is_let_go_of_with_the_others(house: Make) -> None:
+    def judge(here: House, connection: Connection) -> None:
+        if connection.number == 2:
+            here.doors.lend(connection)
+        refuse(here, connection)
+
+    one = house(judge)
+    one.visit(3)
+    while len(one.came) < 3:
+        one.turn()
+    assert not any(one.waiting(client) for client in range(3))
+
+
 def test_what_came_with_the_one_that_closes_the_listener_is_hung_up_on_unjudged(house: Make) -> None:
     def judge(here: House, connection: Connection) -> None:
         refuse(here, connection)

@@ -13,7 +13,7 @@ from sentinetd.daemon.door import Door
 from sentinetd.model.address import Address
 from sentinetd.model.aim import watches
 from sentinetd.model.connection import Connection
-from sentinetd.net.held import Held
+from sentinetd.net.held import LENT, Held
 from sentinetd.net.listener import AcceptFailed, Exhausted, Listener
 from sentinetd.net.source import asked_of, local_of
 
@@ -49,7 +49,8 @@ class Entrance:
         finally:
             refused, self._over = self._over, None
             for descriptor in refused:
-                os.close(descriptor)
+                if descriptor != LENT:
+                    os.close(descriptor)
         if exhausted and not refused:  # else there are descriptors again
             self._exhausted(number)
         # The call that finds nothing costs as much as one that finds something: it is saved where one came at a time.

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 
-_LENT = -1
+LENT = -1
+"""In place of a descriptor that another process has."""
 
 
 class Held:
@@ -27,21 +28,21 @@ class Held:
         self._descriptors[number] = descriptor
 
     def take(self, number: int) -> int:
-        """Hand the descriptor of connection *number* over and forget it: the caller closes it."""
+        """Hand the descriptor of connection *number* over and forget it: the caller closes it. LENT if it is lent."""
         return self._descriptors.pop(number)
 
     def peek(self, number: int) -> int:
         """The descriptor of connection *number*, which stays held: to send it to another process, or to write. KeyError
         also if it is lent."""
         descriptor = self._descriptors[number]
-        if descriptor == _LENT:
+        if descriptor == LENT:
             raise KeyError(number)
         return descriptor
 
     def find(self, number: int) -> int | None:
         """As `peek`; None if nothing is held for connection *number*."""
         descriptor = self._descriptors.get(number)
-        if descriptor == _LENT:
+        if descriptor == LENT:
             raise KeyError(number)
         return descriptor
 
@@ -49,12 +50,12 @@ class Held:
         """Let go of the descriptor of connection *number*, if one is held: another process has a copy."""
         descriptor = self._descriptors.get(number)
         if descriptor is not None:
-            self._descriptors[number] = _LENT
+            self._descriptors[number] = LENT
             os.close(descriptor)
 
     def give_back(self, number: int, descriptor: int) -> None:
         """Hold *descriptor* for connection *number* again, which it was lent for; close it if nobody waits for it."""
-        if self._descriptors.get(number) == _LENT:
+        if self._descriptors.get(number) == LENT:
             self._descriptors[number] = descriptor
         else:
             os.close(descriptor)
@@ -62,13 +63,13 @@ class Held:
     def close(self, number: int) -> None:
         """Hang up connection *number*, as far as it is ours, and forget it."""
         descriptor = self._descriptors.pop(number)
-        if descriptor != _LENT:
+        if descriptor != LENT:
             os.close(descriptor)
 
     def release(self, number: int) -> None:
         """As `close`, if anything is held for connection *number*."""
-        descriptor = self._descriptors.pop(number, _LENT)
-        if descriptor != _LENT:
+        descriptor = self._descriptors.pop(number, LENT)
+        if descriptor != LENT:
             os.close(descriptor)
 
     def close_all(self) -> None:
