@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 
 from sentinetd.model.address import Address
 from sentinetd.model.routine import Ending
@@ -28,7 +28,7 @@ class Redirect(Session):
 
     def __init__(self, sessions: Sessions, number: int, client: socket.socket, idle: float) -> None:
         super().__init__(sessions, number, client, idle)
-        self._ahead: Iterator[tuple[Address, int]] = iter(())  # addresses and ports to be tried yet
+        self._ahead: Iterable[tuple[Address, int]] = ()  # addresses and ports to be tried yet
         self._keepalive = False
         self._target: socket.socket | None = None
         self._up: Flow | None = None  # both flows begin when the target is reached
@@ -111,6 +111,7 @@ class Redirect(Session):
 
     def _carry(self, target: socket.socket) -> None:
         """*target* is reached."""
+        self._ahead = ()
         self.limit(self.idle)
         loop, buffer = self._sessions.loop, self._sessions.buffer
         self._up = Flow(loop, buffer, self.client, target, self._client_done, self._target_gone)
