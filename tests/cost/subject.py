@@ -18,7 +18,7 @@ OUTSIDER = "127.0.0.3"
 """The source that `no_access` names."""
 BANNED = "127.0.0.4"
 """The source that has touched the sensor already."""
-SERVE, REFUSE, SENSOR, ECHO, DAYTIME = range(4500, 4505)
+SERVE, REFUSE, SENSOR, ECHO, DAYTIME, REDIRECT = range(4500, 4506)
 """Ports of the services."""
 ROLES = ("spawner", "courier", "porter", "herald")
 WITHIN = 30.0  # seconds
@@ -28,13 +28,14 @@ Maker = Callable[..., Daemon]
 
 
 def configuration(server: Path) -> str:
-    """Five services without logs of their own; those that have a server run *server*."""
+    """Six services without logs of their own; those that have a server run *server*."""
     entries = {
         "serve": (SERVE, f"type = UNLISTED\nuser = nobody\nserver = {server}"),
         "refuse": (REFUSE, f"type = UNLISTED\nuser = nobody\nserver = {server}\nno_access = {OUTSIDER}"),
         "sensor": (SENSOR, "type = UNLISTED INTERNAL\nflags = SENSOR\ndeny_time = 600"),
         "echo": (ECHO, "type = UNLISTED INTERNAL"),
         "daytime": (DAYTIME, "type = UNLISTED INTERNAL"),
+        "redirect": (REDIRECT, f"type = UNLISTED\nuser = nobody\nredirect = {HERE} {DAYTIME}"),
     }
     return "".join(_entry(name, port, text) for name, (port, text) in entries.items())
 

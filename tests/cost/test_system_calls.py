@@ -23,6 +23,7 @@ from cost.subject import (
     DAYTIME,
     ECHO,
     OUTSIDER,
+    REDIRECT,
     REFUSE,
     SENSOR,
     SERVE,
@@ -129,6 +130,16 @@ def test_whom_the_porter_answers(lab: Lab, daemon: Daemon, tmp_path: Path) -> No
     within(
         lambda: one_by_one(tmp_path, daemon, len(b"abc"), lambda: visit(lab, ECHO, say=b"abc")),
         {"guard": Most(work=6, looks=4), "porter": Most(work=13, looks=11)},
+    )
+
+
+def test_whoever_is_carried_on(lab: Lab, daemon: Daemon, tmp_path: Path) -> None:
+    # To the guard's own daytime, which is a connection more for it. The target is on this host, so that the call of
+    # connect(2) that begins is followed by one that ends, and nobody waits. What was carried is told to the courier, at
+    # worst for each connection by itself.
+    within(
+        lambda: one_by_one(tmp_path, daemon, len("25 NOV 2026 18:18:30 UTC\r\n"), lambda: visit(lab, REDIRECT)),
+        {"guard": Most(work=13, looks=9), "porter": Most(work=20, looks=12), "courier": Most(work=2, looks=7)},
     )
 
 
