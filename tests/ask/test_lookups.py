@@ -59,6 +59,29 @@ def test_no_more_threads_than_allowed_and_no_more_waiting() -> None:
     play(story)
 
 
+def test_without_a_thread_to_be_had_those_that_there_are_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of processes counts threads (setrlimit(2), RLIMIT_NPROC)."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def story(gate: Gate) -> None:
+        threads = Threads(most=2)
+        gate.open.set()
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            assert threads.start(lambda: gate.find("x")) is None, "there is none"
+        first = threads.start(lambda: gate.find("x"))
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            second = threads.start(lambda: gate.find("xx"))
+        assert first is not None
+        assert second is not None
+        assert (await first.outcome, await second.outcome) == (1, 2)
+
+    play(story)
+
+
 def test_one_call_answers_all_who_ask_meanwhile() -> None:
     async def story(gate: Gate) -> None:
         lookups = Lookups(Threads(), gate.find, lambda value: 60.0)

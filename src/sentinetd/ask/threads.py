@@ -40,15 +40,19 @@ class Threads:
         self._jobs: SimpleQueue[Job] = SimpleQueue()
 
     def start(self, call: Callable[[], Any]) -> Job | None:
-        """*call* in a thread as soon as one is free; None if too many wait already."""
+        """*call* in a thread as soon as one is free; None if too many wait already, or no thread can be had."""
         if self._unsettled >= self._most + self._waiting:
             return None
+        if self._threads < min(self._most, self._unsettled + 1):
+            try:
+                threading.Thread(target=self._work, name=f"look-up {self._threads}", daemon=True).start()
+                self._threads += 1
+            except RuntimeError:  # no more processes, or no memory: those that there are have to do
+                if not self._threads:
+                    return None
         job = Job(call, self._loop.create_future())
         self._unsettled += 1
         self._jobs.put(job)
-        if self._threads < min(self._most, self._unsettled):
-            threading.Thread(target=self._work, name=f"look-up {self._threads}", daemon=True).start()
-            self._threads += 1
         return job
 
     def _work(self) -> None:
