@@ -10,6 +10,7 @@ import fcntl
 import os
 import resource
 import signal
+import sys
 
 from sentinetd.daemon.log_file import open_log
 from sentinetd.daemon.newborn import Newborn, born
@@ -74,6 +75,7 @@ class Dawn:
         # Nothing that we start may hold what our caller waits for the end of; we ourselves need it until we work.
         self.stderr = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 10)
         null(1, 2)
+        sys.stderr = open(self.stderr, "w", closefd=False)  # noqa: SIM115  # for a fault of ours
         return None
 
     def start_courier(self) -> None:
@@ -91,6 +93,7 @@ class Dawn:
             return
         if works:
             os.write(self.told, b"1")
+        sys.stderr = sys.__stderr__
         os.close(self.stderr)
         self.stderr = 2
         os.close(self.told)
