@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import resource
 
 from sentinetd.model.service import Service
@@ -19,6 +18,8 @@ LIMITS = {
 }
 """Which resource each attribute limits, in the order in which they are set."""
 
+BEYOND = float(1 << 63)
+"""Limits from here on are none: more than this nobody can use up."""
 NO_ADDRESS = "<no address>"
 """REMOTE_HOST of a server whose client is not known: it accepts by itself (xinetd's words)."""
 
@@ -28,7 +29,7 @@ def recipe_of(service: Service, files: int) -> Recipe:
     given = dict(service.rlimits)
     given.setdefault("rlimit_files", files)
     limits = tuple(
-        (which, -1 if math.isinf(given[name]) else int(given[name])) for name, which in LIMITS.items() if name in given
+        (which, -1 if given[name] >= BEYOND else int(given[name])) for name, which in LIMITS.items() if name in given
     )
     credentials = service.credentials
     return Recipe(
