@@ -63,6 +63,26 @@ def test_a_link_in_place_of_the_directory_is_not_followed(tmp_path: Path) -> Non
         make_directory(str(tmp_path / "state"), os.geteuid(), os.getegid())
 
 
+def test_daemons_that_start_together_are_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each finds that a directory is not there, and another makes it."""
+    wanted = tmp_path / "run" / "a"
+    wanted.mkdir(parents=True)
+    there, looked = os.path.isdir, set[str]()
+
+    def once_not_there(path: str) -> bool:
+        if path in looked:
+            return there(path)
+        looked.add(path)
+        return False
+
+    monkeypatch.setattr(os.path, "isdir", once_not_there)
+    make_directory(str(wanted), os.geteuid(), os.getegid())
+    assert str(wanted) in looked
+    (tmp_path / "file").touch()
+    with pytest.raises(EdgeError, match="exists"):
+        make_directory(str(tmp_path / "file" / "a"), os.geteuid(), os.getegid())
+
+
 @pytest.mark.parametrize(
     ("owner", "mode", "ours"),
     [

@@ -44,7 +44,8 @@ def make_directory(path: str, uid: int, gid: int, mode: int = PRIVATE) -> None:
     try:
         _make_above(os.path.dirname(path))
         if not os.path.isdir(path):
-            os.mkdir(path, mode)
+            with suppress(FileExistsError):  # others start at the same moment
+                os.mkdir(path, mode)
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             if os.geteuid() == 0:
@@ -66,9 +67,14 @@ def _make_above(path: str) -> None:
     if above != path:
         _make_above(above)
     if not os.path.isdir(path):
-        os.mkdir(path)
-        os.chmod(path, PASSABLE)
-    elif os.stat(above).st_mode & stat.S_ISVTX:
+        try:
+            os.mkdir(path)
+            os.chmod(path, PASSABLE)
+            return
+        except FileExistsError:
+            if not os.path.isdir(path):  # else another daemon starts at the same moment
+                raise
+    if os.stat(above).st_mode & stat.S_ISVTX:
         found = os.lstat(path)
         open_to_all = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
         if found.st_uid not in (0, os.geteuid()) or open_to_all:
