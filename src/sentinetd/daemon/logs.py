@@ -24,6 +24,7 @@ class Logs:
         self._link = link
         self._sinks: dict[Target, int] = {}
         self._users: dict[int, Target | None] = {}  # service number -> its log
+        self._told: set[int] = set()  # services of which the courier knows
         self._next = DAEMON_LOG + 1
         self._ordered: dict[frozenset[Any], tuple[Any, ...]] = {}  # options as they are told
 
@@ -32,6 +33,9 @@ class Logs:
         target = service.log_type
         sink = None if target is None else self._sink(target, service.id)
         self._users[number] = target
+        if target is None and number not in self._told:
+            return  # who is unknown to the courier logs nowhere
+        self._told.add(number)
         self._link.service(
             ServiceLog(
                 number,
@@ -49,8 +53,9 @@ class Logs:
 
     def leave(self, number: int) -> None:
         """The service *number* is gone and logs no more."""
-        if number in self._users:
-            del self._users[number]
+        self._users.pop(number, None)
+        if number in self._told:
+            self._told.discard(number)
             self._link.forget(number)
 
     def _sink(self, target: Target, label: str) -> int:
