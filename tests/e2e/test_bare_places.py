@@ -136,6 +136,17 @@ def test_a_courier_that_cannot_start_is_no_start(crippled: Daemon) -> None:
     assert len(crippled.find("process courier: exit status 9; trying again in")) == 5
 
 
+def test_a_courier_that_ends_before_the_guard_is_ready_is_reaped(crippled: Daemon) -> None:
+    """It is started first of all, and its end could be before anybody listens for it."""
+    crippled.work.write(
+        "broken/sitecustomize.py",
+        "import os, sys\nif 'daemon.courier' in ' '.join(sys.orig_argv):\n    os._exit(7)\n",
+    )
+    crippled.launch()
+    assert crippled.exit_status(60.0) == 1
+    assert crippled.find("process courier: exit status 7, 5 times. Exiting...")
+
+
 def test_a_start_that_waits_can_be_ended(crippled: Daemon) -> None:
     crippled.launch()
     wait_for(crippled.log.exists, crippled.story, 20.0)

@@ -19,8 +19,9 @@ from sentinetd.model.noun import replace
 
 ANSWERED = (
     signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT,
+    signal.SIGCHLD,
 )  # fmt: skip
-"""Signals that wait from our first moment on until the daemon can answer them."""
+"""Signals that wait from our first moment on until the daemon can answer them: a courier may end before."""
 STDERR = 2
 
 
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def live(options: Options, program: str) -> int:
     """Be the daemon; its exit status."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started us may have it ignored, and nobody could be reaped
     signal.pthread_sigmask(signal.SIG_SETMASK, ANSWERED)  # and none that whoever started us may have blocked
     make_haste()
     from sentinetd.daemon.dawn import Dawn
