@@ -71,7 +71,8 @@ bench-quick:
 .PHONY: in-place
 in-place:
 	@scripts/environment ""
-	@cp "$$($(VENV)/bin/python -P -c 'from sentinetd.spawn.spawner import PROGRAM; print(PROGRAM)')" src/sentinetd/spawn/
+	@built="$$($(VENV)/bin/python -P -c 'from sentinetd.spawn.spawner import PROGRAM; print(PROGRAM)')"; \
+	[ "$$built" -ef src/sentinetd/spawn/sentinetd-spawner ] || cp "$$built" src/sentinetd/spawn/
 	@$(VENV)/bin/python -m compileall -q src/sentinetd
 
 bench-curves:
