@@ -48,7 +48,7 @@ MARGIN = 1.5
 class Measured:
     """A ratio as it was found, and how it is found: *rounds* of *clients* each.
 
-    *ratio* is the median of 40 or 60 tests on a machine of two CPUs that others wanted, too; *spread* their standard
+    *ratio* is the median of 14 to 60 tests on a machine of two CPUs that others wanted, too; *spread* their standard
     deviation as a share of it. `MARGIN` is five of the widest away, and still finds a doubling.
     """
 
@@ -62,7 +62,7 @@ REFUSAL = Measured(1.15, 0.06, clients=200, rounds=21)
 """The guard's refusal to a loop in Python that decides something and hangs up."""
 TRIP = Measured(3.1, 0.08, clients=200, rounds=15)
 """Guard and courier at a trip, until it is stored and logged, to the same."""
-SERVED = Measured(1.6, 0.06, clients=50, rounds=21)
+SERVED = Measured(1.45, 0.10, clients=50, rounds=21)
 """Guard and spawner, to the same and a loop in C with vfork and exec; what servers themselves use is in neither. Where
 others want all CPUs, servers are ordered and end many at a time, and it is half of this."""
 
