@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from rig.deadline import wait_for
 from sentinetd.spawn.protocol import EXEC_STATUS, Launched, SetupFailed, Step
 from sentinetd.spawn.recipe import Recipe
 from sentinetd.spawn.spawner import Backend
@@ -36,10 +35,7 @@ def test_descriptors(backend: Backend) -> None:
             assert len(set(connection.values())) == 1
             assert connection[0].startswith("socket:")
             assert connection[0] != os.readlink(f"/proc/self/fd/{server.connection.fileno()}")
-            wait_for(  # it lets go of the connection after it has named the server
-                lambda: set(descriptors(guard.spawner.pid)) == {0, 1, 2, 3},
-                lambda: f"the spawner holds {descriptors(guard.spawner.pid)}",
-            )
+            assert set(descriptors(guard.spawner.pid)) == {0, 1, 2, 3}
     finally:
         os.close(inherited)
 

@@ -158,7 +158,8 @@ class Fallback:
         )
 
     def _launch(self, order: int, number: int, descriptors: list[int], flags: int, host: bytes) -> int:
-        """errno of a launch that cannot be tried; 0 once it was."""
+        """errno of a launch that cannot be tried; 0 once it was; then *descriptors* are closed and gone, before anybody
+        hears of the server."""
         if len(host) > MAX_HOST or b"\0" in host:
             return errno.EBADMSG
         if not descriptors:
@@ -171,6 +172,8 @@ class Fallback:
             return ctypes.get_errno()
         if pid == 0:
             self._serve(known, order, descriptors[0])
+        while descriptors:
+            os.close(descriptors.pop())
         self._tell(LAUNCHED, 0, order, pid, 0)
         return 0
 

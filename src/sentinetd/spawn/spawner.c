@@ -68,21 +68,24 @@ static void tell(uint32_t kind, uint64_t order, int value, int connection)
 			exit(0); /* the guard has gone */
 }
 
-/* errno of a launch that cannot be tried, 0 once it was. *truncated*: the descriptor did not fit into our table. */
-static int launch(const struct message *message, size_t length, int connection, int truncated)
+/* errno of a launch that cannot be tried, 0 once it was; then *connection* is closed: whoever hears of the server finds
+ * nothing of its client here. *truncated*: the descriptor did not fit into our table. */
+static int launch(const struct message *message, size_t length, int *connection, int truncated)
 {
 	const struct recipe *recipe = find(message->number);
 	int pid;
 
 	if (length > MAX_HOST || memchr(message->payload, '\0', length) != NULL)
 		return EBADMSG;
-	if (connection < 0)
+	if (*connection < 0)
 		return truncated ? EMFILE : EBADMSG;
 	if (recipe == NULL)
 		return ENOENT;
-	pid = give_birth(recipe, message->value, connection, message->payload, length);
+	pid = give_birth(recipe, message->value, *connection, message->payload, length);
 	if (pid < 0)
 		return errno;
+	close(*connection);
+	*connection = -1;
 	tell(LAUNCHED, message->value, pid, -1);
 	return 0;
 }
@@ -112,7 +115,7 @@ static size_t receive(struct message *message, int *connection, int *flags)
 	return (size_t)size;
 }
 
-static void obey(const struct message *message, size_t size, int connection, int flags)
+static void obey(const struct message *message, size_t size, int *connection, int flags)
 {
 	int error;
 
@@ -132,7 +135,7 @@ static void obey(const struct message *message, size_t size, int connection, int
 		break;
 	case LAUNCH:
 		if ((error = launch(message, size - HEADER, connection, flags & MSG_CTRUNC)) != 0)
-			tell(LAUNCH_FAILED, message->value, error, connection);
+			tell(LAUNCH_FAILED, message->value, error, *connection);
 		break;
 	default:
 		warnx("a message of unknown kind %u, dropped", message->kind);
@@ -181,7 +184,7 @@ int main(int argc, char **argv)
 		errx(1, "built for protocol " PROTOCOL ", asked for %s; build it anew", argc == 2 ? argv[1] : "none");
 	prepare();
 	while ((size = receive(&message, &connection, &flags)) > 0) {
-		obey(&message, size, connection, flags);
+		obey(&message, size, &connection, flags);
 		if (connection >= 0)
 			close(connection);
 	}
