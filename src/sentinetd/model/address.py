@@ -15,7 +15,6 @@ from sentinetd.model.noun import dataclass, field
 BITS = {4: 32, 6: 128}
 """Length of an address in bits, by IP version."""
 
-_MAPPED = 0xFFFF << 32
 _OCTETS = {str(number): number for number in range(256)}
 OCTETS = tuple(_OCTETS)
 """The text of each part of an IPv4 address."""
